@@ -1,0 +1,25 @@
+# Headers, libraries and the files that find_package(idempo) reads. An optional library is a component with targets and
+# dependencies of its own, so that find_package(idempo) alone asks for nothing that idempo::idempo does not need.
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+set(idempo_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/idempo)
+
+install(TARGETS idempo EXPORT idempo-targets FILE_SET HEADERS)
+install(EXPORT idempo-targets NAMESPACE idempo:: DESTINATION ${idempo_config_dir})
+
+if(TARGET idempo_testing)
+    install(TARGETS idempo_testing EXPORT idempo-testing-targets FILE_SET HEADERS)
+    install(EXPORT idempo-testing-targets NAMESPACE idempo:: DESTINATION ${idempo_config_dir})
+endif()
+
+configure_package_config_file(
+    ${CMAKE_CURRENT_LIST_DIR}/idempo-config.cmake.in ${PROJECT_BINARY_DIR}/idempo-config.cmake
+    INSTALL_DESTINATION ${idempo_config_dir}
+)
+# Before 1.0 a new minor version may break callers.
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/idempo-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(
+    FILES ${PROJECT_BINARY_DIR}/idempo-config.cmake ${PROJECT_BINARY_DIR}/idempo-config-version.cmake
+    DESTINATION ${idempo_config_dir}
+)
+install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
