@@ -1,0 +1,210 @@
+// What the middleware adds to one call, in time and in allocations. docs/benchmarks.md has results and the command.
+
+#include <idempo/fingerprint.hpp>
+#include <idempo/layer.hpp>
+#include <idempo/memory_store.hpp>
+
+#include <benchmark/benchmark.h>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/message_generator.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace {
+
+// Of each thread its own: a shared counter would be most of what is measured.
+thread_local std::uint64_t allocations = 0;
+
+}  // namespace
+
+// Not inlined: GCC 12 would see malloc and free through them, and warn of a mismatch with new and delete.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+    ++allocations;
+    if (void* const memory = std::malloc(size)) return memory;
+    throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace {
+
+namespace http = boost::beast::http;
+using request = http::request<http::string_body>;
+using response = http::response<http::string_body>;
+using generator = http::message_generator;
+
+/// Counts the allocations of the timed loop.
+class allocation_counter {
+public:
+    explicit allocation_counter(benchmark::State& state) : state_(state), before_(allocations) {}
+    allocation_counter(allocation_counter const&) = delete;
+    allocation_counter& operator=(allocation_counter const&) = delete;
+    ~allocation_counter() {
+        auto const made = static_cast<double>(allocations - before_);
+        state_.counters["allocs"] = benchmark::Counter(made, benchmark::Counter::kAvgIterations);
+    }
+
+private:
+    benchmark::State& state_;
+    std::uint64_t before_;
+};
+
+/// A charge as a client sends it.
+request make_request(std::string const& key) {
+    request made{http::verb::post, "/v1/charges", 11};
+    made.set(http::field::host, "api.example.com");
+    made.set(http::field::user_agent, "benchmark");
+    made.set(http::field::accept, "*/*");
+    made.set(http::field::content_type, "application/json");
+    made.set(http::field::authorization, "Bearer 0123456789abcdef0123456789abcdef");
+    if (!key.empty()) made.set("Idempotency-Key", key);
+    made.body() = R"({"amount":4200,"currency":"eur","source":"tok_visa"})";
+    made.prepare_payload();
+    return made;
+}
+
+response make_response(unsigned version) {
+    response made{http::status::created, version};
+    made.set(http::field::content_type, "application/json");
+    made.set(http::field::location, "/v1/charges/ch_0123456789abcdef");
+    made.body() = R"({"id":"ch_0123456789abcdef","amount":4200,"currency":"eur","status":"charged","attempt":1})";
+    made.prepare_payload();
+    return made;
+}
+
+template <class Reply>
+Reply handle(request&& charge) {
+    return make_response(charge.version());
+}
+
+std::string const key = "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"";
+
+/// Building the request alone; the others build one too, so it is to be taken off.
+void build_request(benchmark::State& state) {
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        auto made = make_request(key);
+        benchmark::DoNotOptimize(made);
+    }
+}
+
+void build_request_without_key(benchmark::State& state) {
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        auto made = make_request({});
+        benchmark::DoNotOptimize(made);
+    }
+}
+
+template <class Reply>
+void bare_handler(benchmark::State& state) {
+    auto const serve = [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        Reply reply = serve(make_request({}));
+        benchmark::DoNotOptimize(reply);
+    }
+}
+
+/// No key: what everybody pays who does not use the library.
+template <class Reply>
+void passthrough(benchmark::State& state) {
+    idempo::memory_store store;
+    auto const serve = idempo::layer(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        Reply reply = serve(make_request({}));
+        benchmark::DoNotOptimize(reply);
+    }
+}
+
+template <class Reply>
+void replay(benchmark::State& state) {
+    idempo::memory_store store;
+    auto const serve = idempo::layer(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    serve(make_request(key));
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        Reply reply = serve(make_request(key));
+        benchmark::DoNotOptimize(reply);
+    }
+}
+
+/// Every key is new, and as long as the others' is. The store is as full as the iterations make it.
+template <class Reply>
+void first_request(benchmark::State& state) {
+    idempo::memory_store store({.max_records = 100'000'000, .max_bytes = std::size_t{1} << 40});
+    auto const serve = idempo::layer(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    auto next_key = key;
+    std::uint64_t number = 0;
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        auto const digits = std::to_string(++number + 1'000'000'000);
+        next_key.replace(1, digits.size(), digits);
+        Reply reply = serve(make_request(next_key));
+        benchmark::DoNotOptimize(reply);
+    }
+}
+
+void fingerprint(benchmark::State& state) {
+    auto charge = make_request(key);
+    charge.body().assign(static_cast<std::size_t>(state.range(0)), 'x');
+    std::vector<std::string> const credentials{"Authorization", "X-Api-Key"};
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        auto made = idempo::make_fingerprint(charge, credentials);
+        benchmark::DoNotOptimize(made);
+    }
+}
+
+/// Claims of keys that are completed, so that the store does not grow: what each replay asks.
+void memory_store_claim(benchmark::State& state) {
+    static idempo::memory_store store;
+    constexpr std::uint64_t keys = 65'536;
+    if (state.thread_index() == 0) {
+        for (std::uint64_t number = 0; number < keys; ++number) {
+            idempo::error_code error;
+            auto const id = idempo::make_store_key({}, {}, std::to_string(number));
+            std::ignore = store.complete({id, {}, {}, idempo::shared_bytes("record"), std::chrono::hours{24}}, error);
+        }
+    }
+    std::vector<idempo::claim_request> requests(1024);
+    auto number = static_cast<std::uint64_t>(state.thread_index()) * 32'768;
+    for (auto& claim : requests) {
+        claim.key = idempo::make_store_key({}, {}, std::to_string(number++));
+        claim.lease = claim.retention = std::chrono::hours{24};
+    }
+    std::size_t next = 0;
+    allocation_counter const counter(state);
+    for (auto _ : state) {
+        idempo::error_code error;
+        auto result = store.claim(requests[next++ % requests.size()], error);
+        benchmark::DoNotOptimize(result);
+    }
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+}
+
+}  // namespace
+
+BENCHMARK(build_request);
+BENCHMARK(build_request_without_key);
+BENCHMARK_TEMPLATE(bare_handler, response)->Name("bare_handler");
+BENCHMARK_TEMPLATE(passthrough, response)->Name("passthrough");
+BENCHMARK_TEMPLATE(replay, response)->Name("replay");
+BENCHMARK_TEMPLATE(first_request, response)->Name("first_request");
+BENCHMARK_TEMPLATE(bare_handler, generator)->Name("bare_handler/message_generator");
+BENCHMARK_TEMPLATE(passthrough, generator)->Name("passthrough/message_generator");
+BENCHMARK_TEMPLATE(replay, generator)->Name("replay/message_generator");
+BENCHMARK_TEMPLATE(first_request, generator)->Name("first_request/message_generator");
+BENCHMARK(fingerprint)->Arg(64)->Arg(1024)->Arg(65536);
+BENCHMARK(memory_store_claim)->Threads(1)->Threads(2)->UseRealTime();
+
+BENCHMARK_MAIN();

@@ -1,0 +1,200 @@
+#pragma once
+
+#include <idempo/store.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <memory>
+#include <utility>
+
+namespace idempo {
+
+namespace asio = boost::asio;
+
+namespace detail {
+
+/// The calls of a store that never blocks, with its type erased.
+class direct_store {
+public:
+    direct_store() = default;
+    direct_store(direct_store const&) = delete;
+    direct_store& operator=(direct_store const&) = delete;
+    virtual ~direct_store() = default;
+    virtual claim_result claim(claim_request const& request, error_code& error) = 0;
+    virtual complete_result complete(complete_request const& request, error_code& error) = 0;
+    virtual void abandon(store_key const& key, token const& by, error_code& error) = 0;
+    virtual bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) = 0;
+};
+
+/// The calls of any store, with its type erased.
+class erased_store {
+public:
+    erased_store() = default;
+    erased_store(erased_store const&) = delete;
+    erased_store& operator=(erased_store const&) = delete;
+    virtual ~erased_store() = default;
+    virtual direct_store* direct() noexcept = 0;
+    virtual bool renewable() const noexcept = 0;
+    virtual asio::any_io_executor get_executor() const = 0;
+    virtual void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) = 0;
+    virtual void complete(complete_request request,
+                          asio::any_completion_handler<void(error_code, complete_result)> done) = 0;
+    virtual void abandon(store_key key, token by, asio::any_completion_handler<void(error_code)> done) = 0;
+    virtual void renew(store_key key, token by, std::chrono::milliseconds lease,
+                       asio::any_completion_handler<void(error_code, bool)> done) = 0;
+};
+
+template <async_store Store>
+class erased_async_store final : public erased_store {
+public:
+    explicit erased_async_store(Store store) : store_(std::move(store)) {}
+
+    direct_store* direct() noexcept override { return nullptr; }
+    bool renewable() const noexcept override { return async_renewable_store<Store>; }
+    asio::any_io_executor get_executor() const override { return store_.get_executor(); }
+    void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
+        store_.async_claim(request, std::move(done));
+    }
+    void complete(complete_request request,
+                  asio::any_completion_handler<void(error_code, complete_result)> done) override {
+        store_.async_complete(std::move(request), std::move(done));
+    }
+    void abandon(store_key key, token by, asio::any_completion_handler<void(error_code)> done) override {
+        store_.async_abandon(key, by, std::move(done));
+    }
+    void renew(store_key key, token by, std::chrono::milliseconds lease,
+               asio::any_completion_handler<void(error_code, bool)> done) override {
+        if constexpr (async_renewable_store<Store>) store_.async_renew(key, by, lease, std::move(done));
+    }
+
+private:
+    Store store_;
+};
+
+template <nonblocking_store Store>
+class erased_nonblocking_store final : public erased_store, public direct_store {
+public:
+    erased_nonblocking_store(Store store, asio::any_io_executor executor)
+        : store_(std::move(store)),
+          executor_(std::move(executor)) {}
+
+    direct_store* direct() noexcept override { return this; }
+    bool renewable() const noexcept override { return true; }
+    asio::any_io_executor get_executor() const override { return executor_; }
+
+    claim_result claim(claim_request const& request, error_code& error) override {
+        return store_.claim(request, error);
+    }
+    complete_result complete(complete_request const& request, error_code& error) override {
+        return store_.complete(request, error);
+    }
+    void abandon(store_key const& key, token const& by, error_code& error) override { store_.abandon(key, by, error); }
+    bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) override {
+        return store_.renew(key, by, lease, error);
+    }
+
+    void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
+        error_code error;
+        auto result = store_.claim(request, error);
+        post(std::move(done), error, std::move(result));
+    }
+    void complete(complete_request request,
+                  asio::any_completion_handler<void(error_code, complete_result)> done) override {
+        error_code error;
+        auto result = store_.complete(request, error);
+        post(std::move(done), error, std::move(result));
+    }
+    void abandon(store_key key, token by, asio::any_completion_handler<void(error_code)> done) override {
+        error_code error;
+        store_.abandon(key, by, error);
+        post(std::move(done), error);
+    }
+    void renew(store_key key, token by, std::chrono::milliseconds lease,
+               asio::any_completion_handler<void(error_code, bool)> done) override {
+        error_code error;
+        bool const held = store_.renew(key, by, lease, error);
+        post(std::move(done), error, held);
+    }
+
+private:
+    template <class Handler, class... Results>
+    void post(Handler done, Results... results) {
+        asio::post(executor_, asio::append(std::move(done), std::move(results)...));
+    }
+
+    Store store_;
+    asio::any_io_executor executor_;
+};
+
+}  // namespace detail
+
+/// Any store, so that a program can choose one in its configuration. Models `async_store`.
+///
+/// A handle: copies share the store. Operations keep it alive. Serves synchronous servers through `blocking(store)`.
+class any_store {
+public:
+    /// An asynchronous store; it brings its executor.
+    template <class Store>
+        requires(!std::same_as<Store, any_store> && async_store<Store>)
+    explicit any_store(Store store) : erased_(std::make_shared<detail::erased_async_store<Store>>(std::move(store))) {}
+
+    /// A store that never blocks. It is still called directly; `executor` completes its asynchronous calls where the
+    /// completion token has none.
+    template <nonblocking_store Store>
+    any_store(Store store, asio::any_io_executor executor)
+        : erased_(std::make_shared<detail::erased_nonblocking_store<Store>>(std::move(store), std::move(executor))) {}
+
+    [[nodiscard]] asio::any_io_executor get_executor() const { return erased_->get_executor(); }
+
+    /// Whether the store inside has Renew.
+    [[nodiscard]] bool renewable() const noexcept { return erased_->renewable(); }
+
+    /// The store itself where it never blocks, else null. Valid as long as this handle or a copy of it.
+    [[nodiscard]] detail::direct_store* direct() const noexcept { return erased_->direct(); }
+
+    template <asio::completion_token_for<void(error_code, claim_result)> Token>
+    auto async_claim(claim_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, claim_result)>(
+            [erased = erased_](auto handler, claim_request claim) { erased->claim(claim, std::move(handler)); }, done,
+            request);
+    }
+
+    template <asio::completion_token_for<void(error_code, complete_result)> Token>
+    auto async_complete(complete_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, complete_result)>(
+            [erased = erased_](auto handler, complete_request complete) {
+                erased->complete(std::move(complete), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
+    template <asio::completion_token_for<void(error_code)> Token>
+    auto async_abandon(store_key key, token by, Token&& done) {
+        return asio::async_initiate<Token, void(error_code)>(
+            [erased = erased_](auto handler, store_key of, idempo::token from) {
+                erased->abandon(of, from, std::move(handler));
+            },
+            done, key, by);
+    }
+
+    /// \pre `renewable()`
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [erased = erased_](auto handler, store_key of, idempo::token from, std::chrono::milliseconds length) {
+                erased->renew(of, from, length, std::move(handler));
+            },
+            done, key, by, lease);
+    }
+
+private:
+    std::shared_ptr<detail::erased_store> erased_;
+};
+
+}  // namespace idempo

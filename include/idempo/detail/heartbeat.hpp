@@ -1,0 +1,48 @@
+#pragma once
+
+#include <idempo/observer.hpp>
+#include <idempo/store.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace idempo::detail {
+
+/// Renews one claim at a third of its lease until it is stopped or the claim is lost.
+///
+/// Timer and renewals run on a strand of the given executor, not where the handler runs: a handler that keeps its own
+/// thread busy does not lose its lease.
+class heartbeat {
+public:
+    /// Starts a Renew of the claim and gives its outcome to the handler.
+    using renew_function = std::function<void(boost::asio::any_completion_handler<void(error_code, bool held)>)>;
+
+    heartbeat() = default;
+    heartbeat(heartbeat&&) = default;
+    heartbeat& operator=(heartbeat&&) = default;
+
+    static heartbeat start(boost::asio::any_io_executor const& executor, renew_function renew,
+                           claim_request const& claim, idempo::observer observer);
+
+    /// Nothing is renewed or reported after a heartbeat is gone, save a Renew that is already under way. The executor
+    /// is not touched, since it may be gone too: the timer runs out by itself.
+    ~heartbeat();
+
+    /// Ends at once what the destructor would leave to the timer.
+    void stop();
+
+    /// Becomes true when the lease could not be held. Empty where no heartbeat was started.
+    [[nodiscard]] std::shared_ptr<std::atomic<bool> const> lost() const;
+
+private:
+    class beating;
+    explicit heartbeat(std::shared_ptr<beating> running) : running_(std::move(running)) {}
+    std::shared_ptr<beating> running_;
+};
+
+}  // namespace idempo::detail

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <idempo/execution.hpp>
+#include <idempo/options.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <utility>
+
+namespace idempo::detail {
+
+/// What the copies of a middleware share, and every running operation owns too.
+template <class Handler, class Store>
+struct middleware_state {
+    using handler_type = Handler;
+    using store_type = Store;
+
+    middleware_state(Handler handler_, Store store_, idempo::options options_)
+        : handler(std::move(handler_)),
+          store(std::move(store_)),
+          options(std::move(options_)) {}
+
+    Handler handler;
+    Store store;
+    idempo::options const options;
+    std::atomic<std::size_t> in_flight{0};
+};
+
+/// Counts a keyed request for `drain`, however it ends.
+class in_flight_ticket {
+public:
+    explicit in_flight_ticket(std::atomic<std::size_t>& count) noexcept : count_(&count) { ++*count_; }
+    in_flight_ticket(in_flight_ticket const&) = delete;
+    in_flight_ticket& operator=(in_flight_ticket const&) = delete;
+    ~in_flight_ticket() { --*count_; }
+
+private:
+    std::atomic<std::size_t>* count_;
+};
+
+}  // namespace idempo::detail

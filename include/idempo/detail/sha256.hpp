@@ -1,0 +1,47 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace idempo::detail {
+
+/// SHA-256 (FIPS 180-4) over bytes that come in pieces. Input of at most `gathered_bytes` is hashed in one call, since
+/// for short input the calls cost more than the hashing.
+///
+/// Any number may be alive on one thread, and one may be passed on to another thread: the OpenSSL context is borrowed
+/// from the thread only while it is needed, and by one object at a time.
+/// \throws std::runtime_error from any member when OpenSSL fails, which means that it ran out of memory or was
+/// configured without SHA-256.
+class sha256 {
+public:
+    sha256() = default;
+    sha256(sha256 const&) = delete;
+    sha256& operator=(sha256 const&) = delete;
+    ~sha256();
+
+    /// The length, then the bytes: whatever is hashed before and after, no byte can change sides unnoticed.
+    sha256& part(std::string_view bytes);
+
+    /// The length alone, for a part whose bytes follow by `raw`; or any number. Seven bits a byte, the lowest first,
+    /// the eighth bit set where more follow (LEB128): the lengths of short parts must not fill a block of their own.
+    sha256& part_size(std::uint64_t size);
+
+    /// The bytes alone.
+    sha256& raw(std::string_view bytes);
+
+    /// The digest. Nothing may be added afterwards.
+    [[nodiscard]] std::array<unsigned char, 32> finish();
+
+private:
+    void flush();
+
+    static constexpr std::size_t gathered_bytes = 256;
+
+    std::array<unsigned char, gathered_bytes> gathered_;  // not initialised: only the first `gathered_size_` are read
+    std::size_t gathered_size_ = 0;
+    void* context_ = nullptr;  // EVP_MD_CTX, from the first flush on
+};
+
+}  // namespace idempo::detail

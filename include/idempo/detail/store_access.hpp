@@ -1,0 +1,52 @@
+#pragma once
+
+#include <idempo/store.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+
+#include <chrono>
+#include <concepts>
+
+namespace idempo::detail {
+
+/// The store's synchronous calls where they never block, whether by its type or (`any_store`) by what is in it; else
+/// null.
+template <class Store>
+auto* direct_access(Store& store) noexcept {
+    if constexpr (nonblocking_store<Store>) {
+        return &store;
+    } else if constexpr (requires { store.direct(); }) {
+        return store.direct();
+    } else {
+        return static_cast<Store*>(nullptr);
+    }
+}
+
+/// Whether `direct_access` can be anything but null.
+template <class Store>
+inline constexpr bool may_be_direct = nonblocking_store<Store> || requires(Store& store) { store.direct(); };
+
+/// Whether the store has Renew.
+template <class Store>
+bool renewable(Store const& store) noexcept {
+    if constexpr (requires { store.renewable(); }) {
+        return store.renewable();
+    } else {
+        return async_renewable_store<Store> || renewable_store<Store>;
+    }
+}
+
+/// Starts a Renew of either kind of store.
+template <class Store>
+void start_renew(Store& store, claim_request const& claim,
+                 boost::asio::any_completion_handler<void(error_code, bool)> renewed) {
+    if constexpr (async_renewable_store<Store>) {
+        store.async_renew(claim.key, claim.token, claim.lease, std::move(renewed));
+    } else if constexpr (nonblocking_store<Store>) {
+        error_code error;
+        bool const held = store.renew(claim.key, claim.token, claim.lease, error);
+        std::move(renewed)(error, held);
+    }
+}
+
+}  // namespace idempo::detail

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <idempo/identifiers.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace idempo {
+
+/// How the value of the key's field may be written.
+enum class key_syntax {
+    /// An RFC 9651 String, `"abc"`, or the bare `abc` that many clients send: the same key.
+    lenient,
+    /// An RFC 9651 String only (draft-ietf-httpapi-idempotency-key-header-07, section 2.1).
+    strict,
+};
+
+/// Characters in a key, without quotes and escapes.
+inline constexpr std::size_t max_key_length = 255;
+
+/// The key in the value of one field line; empty when it is malformed, or has not 1 to `max_key_length` characters.
+///
+/// The String (RFC 9651, sections 4.2 and 4.2.5) has the characters 0x20 to 0x7E, `\"` and `\\` escaped. Parameters
+/// are checked and ignored. A bare key has the characters 0x21 to 0x7E except `"`, `\`, `,` and `;`, so that a list of
+/// keys is not taken for one. Spaces around either are allowed.
+[[nodiscard]] std::optional<std::string> parse_key(std::string_view field_value, key_syntax syntax);
+
+/// SHA-256 over the three parts, each after its length: no two different triples give the same store key.
+/// \param key_namespace keeps services that share a store apart; may be empty.
+/// \param scope who the key belongs to; empty where all callers share their keys.
+/// \param key as `parse_key` returned it.
+/// \throws std::runtime_error when OpenSSL fails.
+[[nodiscard]] store_key make_store_key(std::string_view key_namespace, std::string_view scope, std::string_view key);
+
+}  // namespace idempo

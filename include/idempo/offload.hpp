@@ -1,0 +1,186 @@
+#pragma once
+
+#include <idempo/detail/background_thread.hpp>
+#include <idempo/store.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/wait_traits.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace idempo {
+
+namespace asio = boost::asio;
+
+/// Limits of `offload`.
+struct offload_options {
+    /// How long an operation may take, waiting for its turn included; then `error::store_timed_out`. The call goes on
+    /// in the pool: a claim that times out may still be executed.
+    std::chrono::milliseconds timeout{std::chrono::seconds{5}};
+    /// Operations that may wait or run at once; one more is refused with `error::store_unavailable`.
+    std::size_t max_pending = 4096;
+};
+
+/// A store that blocks, lifted to an asynchronous one: its calls run on a pool, those of one store key in the order of
+/// submission. Models `async_store`, and `async_renewable_store` where the inner one has Renew.
+///
+/// Completions run on the token's associated executor, by default on a thread of this adapter's own, which also keeps
+/// the deadlines: a pool whose threads are all blocked could not. The pool must outlive all copies.
+template <store Store>
+class offloaded_store {
+public:
+    /// \throws std::invalid_argument where a limit is not positive.
+    offloaded_store(Store store, asio::any_io_executor pool, offload_options options = {})
+        : shared_(std::make_shared<shared>(std::move(store), std::move(pool), options)) {}
+
+    [[nodiscard]] asio::any_io_executor get_executor() const { return shared_->thread.get_executor(); }
+
+    template <asio::completion_token_for<void(error_code, claim_result)> Token>
+    auto async_claim(claim_request request, Token&& done) {
+        return submit<claim_result>(
+            request.key, [request](Store& store, error_code& error) { return store.claim(request, error); },
+            std::forward<Token>(done));
+    }
+
+    template <asio::completion_token_for<void(error_code, complete_result)> Token>
+    auto async_complete(complete_request request, Token&& done) {
+        auto const key = request.key;
+        return submit<complete_result>(
+            key,
+            [request = std::move(request)](Store& store, error_code& error) { return store.complete(request, error); },
+            std::forward<Token>(done));
+    }
+
+    template <asio::completion_token_for<void(error_code)> Token>
+    auto async_abandon(store_key key, token by, Token&& done) {
+        return submit(
+            key, [key, by](Store& store, error_code& error) { store.abandon(key, by, error); },
+            std::forward<Token>(done));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& done)
+        requires renewable_store<Store>
+    {
+        return submit<bool>(
+            key, [key, by, lease](Store& store, error_code& error) { return store.renew(key, by, lease, error); },
+            std::forward<Token>(done));
+    }
+
+private:
+    static constexpr std::size_t lane_count = 64;
+
+    struct shared {
+        shared(Store store_, asio::any_io_executor const& pool, offload_options options_)
+            : store(std::move(store_)),
+              options(options_) {
+            if (options.timeout <= std::chrono::milliseconds::zero() || options.max_pending == 0) {
+                throw std::invalid_argument("offload_options must be positive");
+            }
+            for (std::size_t lane = 0; lane < lane_count; ++lane) lanes.push_back(asio::make_strand(pool));
+        }
+        Store store;
+        offload_options options;
+        /// Order matters only within a key; a strand for each of many lanes keeps it and the pool busy.
+        std::vector<asio::strand<asio::any_io_executor>> lanes;
+        std::atomic<std::size_t> pending{0};
+        detail::background_thread thread;
+    };
+
+    /// An operation that either its deadline or the store completes, whichever is first.
+    template <class Handler>
+    struct operation {
+        operation(Handler handler_, asio::io_context::executor_type executor_, std::chrono::milliseconds timeout)
+            : handler(std::move(handler_)),
+              executor(executor_),
+              deadline(executor_, timeout) {}
+
+        template <class... Results>
+        void complete(Results... results) {
+            if (answered.exchange(true)) return;
+            asio::post(executor, asio::append(std::move(handler), std::move(results)...));
+        }
+
+        Handler handler;
+        asio::io_context::executor_type executor;
+        asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
+                                   asio::io_context::executor_type>
+            deadline;
+        std::atomic<bool> answered{false};
+    };
+
+    template <class... Result>
+    using signature = void(error_code, Result...);
+
+    /// `Result`: what the call returns and the completion gets; none for a call that returns nothing.
+    template <class... Result, class Call, class Token>
+    auto submit(store_key const& key, Call call, Token&& done) {
+        return asio::async_initiate<Token, signature<Result...>>(
+            initiation<Call, Result...>{shared_, key, std::move(call)}, done);
+    }
+
+    template <class Call, class... Result>
+    struct initiation {
+        std::shared_ptr<shared> state;
+        store_key key;
+        Call call;
+
+        template <class Handler>
+        void operator()(Handler handler) {
+            auto running = std::make_shared<operation<Handler>>(std::move(handler), state->thread.get_executor(),
+                                                                state->options.timeout);
+            if (state->pending.fetch_add(1) >= state->options.max_pending) {
+                --state->pending;
+                return refuse(*running, error::store_unavailable);
+            }
+            running->deadline.async_wait([running](error_code cancelled) {
+                if (!cancelled) refuse(*running, error::store_timed_out);
+            });
+            auto& lane = state->lanes[identifier_hash{}(key) % lane_count];
+            asio::post(lane, [state = state, running, call = std::move(call)]() mutable {
+                execute(*state, *running, call);
+                --state->pending;
+            });
+        }
+
+        template <class Operation>
+        static void refuse(Operation& running, error_code error) {
+            running.complete(error, Result{}...);
+        }
+
+        template <class Operation>
+        static void execute(shared& state, Operation& running, Call& call) {
+            error_code error;
+            if constexpr (sizeof...(Result) == 0) {
+                call(state.store, error);
+                running.complete(error);
+            } else {
+                auto result = call(state.store, error);
+                running.complete(error, std::move(result));
+            }
+            running.deadline.cancel();
+        }
+    };
+
+    std::shared_ptr<shared> shared_;
+};
+
+/// `offload(store, pool.get_executor())`.
+template <store Store>
+offloaded_store<Store> offload(Store store, asio::any_io_executor pool, offload_options options = {}) {
+    return {std::move(store), std::move(pool), options};
+}
+
+}  // namespace idempo

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace idempo {
+
+namespace http = boost::beast::http;
+
+/// Why a request is answered by the library and not by its handler or from the store.
+enum class refusal {
+    key_missing,        ///< no key, and `options::require_key`
+    key_malformed,      ///< not a key by the syntax, repeated, or too long
+    body_too_large,     ///< over `options::max_request_body`
+    key_reused,         ///< the key belongs to another request
+    in_flight,          ///< the first request with this key is still running
+    duplicate,          ///< guard mode: the key has been used
+    not_retained,       ///< the record is a tombstone
+    outcome_unknown,    ///< the lease is over, and `on_takeover` does not let another attempt run
+    store_unavailable,  ///< the store failed
+    handler_threw,      ///< the handler threw, in the call with a completion token
+    record_unreadable,  ///< the stored bytes are not a record
+    caller_unknown,     ///< `scope::principal` found nobody
+};
+
+inline constexpr std::size_t refusal_count = 12;
+
+/// How one refusal looks to the client: the members of an RFC 9457 problem document.
+struct problem {
+    unsigned status = 500;
+    std::string title{};
+    std::string type{};
+};
+
+/// The problem of each refusal. By default the statuses, and the titles of the draft (sections 2.1, 2.2 and 2.6).
+class problem_table {
+public:
+    problem_table();
+
+    problem& operator[](refusal what) noexcept { return problems_[static_cast<std::size_t>(what)]; }
+    problem const& operator[](refusal what) const noexcept { return problems_[static_cast<std::size_t>(what)]; }
+
+private:
+    std::array<problem, refusal_count> problems_;
+};
+
+/// What varies from one refusal to the next. It says nothing of keys, bodies, hosts or server error text.
+struct refusal_details {
+    refusal what = refusal::in_flight;
+    /// For the `Retry-After` field.
+    std::optional<std::chrono::seconds> retry_after{};
+    /// Of the response that was not retained.
+    std::optional<unsigned> original_status{};
+};
+
+/// Writes content type and body of a refusal into a response that has its status already.
+using problem_writer = std::function<void(http::response<http::string_body>&, problem const&, refusal_details const&)>;
+
+/// `application/problem+json`, `Content-Language: en` (RFC 9457). The default.
+void write_problem_json(http::response<http::string_body>& response, problem const& problem,
+                        refusal_details const& details);
+
+/// `{"error":{"type":…,"message":…}}`, as Stripe's SDKs expect it (they throw only on an `error` member):
+/// `idempotency_error` for a reused key and one in flight. https://docs.stripe.com/api/errors
+void write_stripe_error(http::response<http::string_body>& response, problem const& problem,
+                        refusal_details const& details);
+
+/// The whole answer. `version` and `keep_alive` come from the refused request.
+[[nodiscard]] http::response<http::string_body> make_refusal(problem_table const& problems,
+                                                             problem_writer const& write_problem,
+                                                             refusal_details const& details, unsigned version,
+                                                             bool keep_alive);
+
+}  // namespace idempo

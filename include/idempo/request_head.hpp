@@ -1,0 +1,61 @@
+#pragma once
+
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/verb.hpp>
+
+#include <cstddef>
+#include <string_view>
+
+namespace idempo {
+
+namespace http = boost::beast::http;
+
+/// A view of a request's start line and fields, for callbacks: whatever the body and the allocator of the request, it
+/// is one type. It does not allocate, and it is valid as long as the request is and is not changed or moved from.
+class request_head {
+public:
+    /// From an `http::request<Body, Fields>` or `http::request_header<Fields>`, where `Fields` is any
+    /// `http::basic_fields`. Not explicit: a request may be passed where a `request_head` is asked for.
+    template <class Fields>
+    request_head(http::header<true, Fields> const& request) noexcept
+        : method_(request.method()),
+          method_string_(request.method_string()),
+          target_(request.target()),
+          fields_(&static_cast<Fields const&>(request)),
+          find_(&find_in<Fields>),
+          count_(&count_in<Fields>) {}
+
+    /// `http::verb::unknown` for a method that Beast has no name for; `method_string` has it.
+    [[nodiscard]] http::verb method() const noexcept { return method_; }
+
+    [[nodiscard]] std::string_view method_string() const noexcept { return method_string_; }
+
+    /// Path and query, as they were sent.
+    [[nodiscard]] std::string_view target() const noexcept { return target_; }
+
+    /// The value of the first field line with this name, in whatever case; empty when there is none.
+    [[nodiscard]] std::string_view field(std::string_view name) const { return find_(fields_, name); }
+
+    /// The number of field lines with this name, in whatever case.
+    [[nodiscard]] std::size_t count(std::string_view name) const { return count_(fields_, name); }
+
+private:
+    template <class Fields>
+    static std::string_view find_in(void const* fields, std::string_view name) {
+        return (*static_cast<Fields const*>(fields))[name];
+    }
+
+    template <class Fields>
+    static std::size_t count_in(void const* fields, std::string_view name) {
+        return static_cast<Fields const*>(fields)->count(name);
+    }
+
+    http::verb method_;
+    std::string_view method_string_;
+    std::string_view target_;
+    void const* fields_;
+    std::string_view (*find_)(void const*, std::string_view);
+    std::size_t (*count_)(void const*, std::string_view);
+};
+
+}  // namespace idempo

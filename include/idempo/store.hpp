@@ -1,0 +1,173 @@
+#pragma once
+
+#include <idempo/error.hpp>
+#include <idempo/identifiers.hpp>
+#include <idempo/shared_bytes.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <variant>
+
+/// \file
+/// What a store is: three operations, Claim, Complete and Abandon; a fourth, Renew, that gives it a heartbeat; and
+/// `peek` and `forget` for the operator of a stuck key.
+///
+/// The contract, which `idempo/testing/store_contract.hpp` checks line by line for any store:
+///
+/// - Claim is atomic: of any number of concurrent claims of one store key, exactly one is granted per lease.
+/// - Claim with a token that already holds the record answers granted again: a retried call is not a rival.
+/// - The fingerprint is looked at before the state: another fingerprint is a mismatch, in flight or completed.
+/// - Complete and Abandon do nothing unless the record is in flight under that token; Complete reports which it was.
+/// - Complete with the token that completed the record answers done again.
+/// - A record in flight expires at its lease deadline plus the retention, extended by each Renew; Complete restarts
+///   the retention. A takeover of an ended lease needs the same fingerprint, exactly one rival wins it, and its
+///   `attempt` is one more. Complete needs no live lease, only that nobody took over; on an absent record it stores.
+/// - Operations of one store key run in the order in which one process submitted them.
+/// - Only the store's clock judges time.
+/// - Every operation is bounded by a deadline of the store's own.
+/// - A full store refuses with `error::store_full`. It never evicts an unexpired record. Complete of a record in
+///   flight with at most `small_record_bytes` bytes is not refused for want of room: Claim has reserved it.
+///
+/// A store is a handle: copies share the records, and any member may be called from any thread.
+
+namespace idempo {
+
+/// The lease of a claim that lasts until it is completed or abandoned. Only for stores that die with the process.
+inline constexpr std::chrono::milliseconds no_lease = std::chrono::milliseconds::max();
+
+/// What a claim reserves room for; a tombstone fits.
+inline constexpr std::size_t small_record_bytes = 64;
+
+/// What a Claim asks for.
+struct claim_request {
+    store_key key;
+    idempo::fingerprint fingerprint;
+    idempo::token token;
+    /// How long the claim lasts without Renew.
+    std::chrono::milliseconds lease{};
+    /// How long the record lives beyond the lease.
+    std::chrono::milliseconds retention{};
+    /// False: a record whose lease has ended is reported as `expired`, and nothing is written.
+    bool take_over = true;
+};
+
+/// The record is this token's. `attempt` is 1 for the first execution under it, one more for each takeover.
+struct granted {
+    unsigned attempt = 1;
+};
+
+/// Another token holds the record; its lease has this long to run, as far as the store knows.
+struct in_flight {
+    std::chrono::milliseconds lease_remaining{};
+};
+
+/// The record belongs to a request with another fingerprint.
+struct mismatch {};
+
+/// The record is completed; these are the bytes that Complete was given.
+struct completed {
+    shared_bytes record;
+};
+
+/// The lease of attempt number `attempt` has ended, and the claim asked not to take over.
+struct expired {
+    unsigned attempt = 1;
+};
+
+/// The first alternative grants nothing, so that a value-initialised result is safe.
+using claim_result = std::variant<in_flight, mismatch, completed, expired, granted>;
+
+/// What a Complete asks for.
+struct complete_request {
+    store_key key;
+    idempo::fingerprint fingerprint;
+    idempo::token token;
+    shared_bytes record;
+    std::chrono::milliseconds retention{};
+};
+
+/// The record is stored under this token, now or by an earlier call.
+struct done {};
+
+/// Anything but `done` says that another token holds the record, and in which state; nothing was written.
+using complete_result = std::variant<in_flight, mismatch, completed, done>;
+
+enum class record_state { in_flight, completed };
+
+/// What `peek` tells an operator.
+struct record_info {
+    record_state state = record_state::in_flight;
+    unsigned attempt = 1;
+    /// Until the lease ends; negative when it has. Meaningless when completed.
+    std::chrono::milliseconds lease_remaining{};
+    /// Until the record is gone.
+    std::chrono::milliseconds expires_in{};
+    /// Of the stored record; 0 while in flight.
+    std::size_t record_bytes = 0;
+};
+
+/// A store whose calls return at once or block the caller. They report through `ec` and do not throw.
+template <class S>
+concept store =
+    std::copy_constructible<S> && requires(S& s, claim_request const& claim, complete_request const& complete,
+                                           store_key const& key, token const& by, error_code& ec) {
+        { s.claim(claim, ec) } -> std::same_as<claim_result>;
+        { s.complete(complete, ec) } -> std::same_as<complete_result>;
+        { s.abandon(key, by, ec) } -> std::same_as<void>;
+    };
+
+/// A store with Renew: `renew(key, token, lease, ec)` sets the lease to end `lease` from now and says whether the
+/// record is still in flight under that token. It does not mind that the lease had ended, if nobody took over.
+template <class S>
+concept renewable_store =
+    store<S> && requires(S& s, store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec) {
+        { s.renew(key, by, lease, ec) } -> std::same_as<bool>;
+    };
+
+/// A store for the operator of a stuck key. `peek` is empty and `forget` false where there is no unexpired record.
+/// `forget` removes the record whatever its state: the next request runs.
+template <class S>
+concept inspectable_store = store<S> && requires(S& s, store_key const& key, error_code& ec) {
+    { s.peek(key, ec) } -> std::same_as<std::optional<record_info>>;
+    { s.forget(key, ec) } -> std::same_as<bool>;
+};
+
+/// A renewable store that lives in the process and never blocks. It is called directly from every style, and a claim
+/// for a synchronous handler has no lease, since it cannot outlive the call.
+template <class S>
+concept nonblocking_store = renewable_store<S> && requires { requires S::never_blocks; };
+
+namespace detail {
+
+/// A completion handler for concept checks only.
+template <class... Args>
+struct handler_archetype {
+    void operator()(Args...) const {}
+};
+
+}  // namespace detail
+
+/// The same operations as initiating functions that take a completion token, arguments by value: an operation refers
+/// to nothing of its caller's. They complete as if by post, on the token's associated executor, and on
+/// `get_executor()` where it has none. Copies of the store keep an operation's state alive.
+template <class S>
+concept async_store = std::copy_constructible<S> && requires(S& s, claim_request claim, complete_request complete,
+                                                             store_key key, token by, std::chrono::milliseconds lease) {
+    s.async_claim(claim, detail::handler_archetype<error_code, claim_result>{});
+    s.async_complete(complete, detail::handler_archetype<error_code, complete_result>{});
+    s.async_abandon(key, by, detail::handler_archetype<error_code>{});
+    { s.get_executor() } -> std::convertible_to<boost::asio::any_io_executor>;
+};
+
+/// An asynchronous store with Renew, as `renewable_store`.
+template <class S>
+concept async_renewable_store =
+    async_store<S> && requires(S& s, store_key key, token by, std::chrono::milliseconds lease) {
+        s.async_renew(key, by, lease, detail::handler_archetype<error_code, bool>{});
+    };
+
+}  // namespace idempo

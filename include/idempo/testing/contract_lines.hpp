@@ -1,0 +1,121 @@
+#pragma once
+
+#include <idempo/store.hpp>
+#include <idempo/testing/claim_checks.hpp>
+#include <idempo/testing/full_store_checks.hpp>
+#include <idempo/testing/history_check.hpp>
+#include <idempo/testing/lease_checks.hpp>
+#include <idempo/testing/operator_checks.hpp>
+#include <idempo/testing/race_checks.hpp>
+#include <idempo/testing/scene.hpp>
+#include <idempo/testing/store_fixture.hpp>
+
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <vector>
+
+/// \file
+/// The contract as a list, for those who use no Catch2, and for proofs that a line can fail.
+
+namespace idempo::testing {
+
+/// A sentence of the contract, and the check of it.
+template <store_fixture F>
+struct contract_line {
+    std::string sentence;
+    void (*check)(scene<F>&);
+};
+
+/// What `line` finds wrong with the fixture's store; empty if nothing. An error that the store reports is a violation.
+/// \param seed of the random choices; a violation that depends on them names it.
+template <store_fixture F>
+[[nodiscard]] std::vector<std::string> violations(contract_line<F> const& line, F& fixture, std::uint64_t seed) {
+    scene<F> scene(fixture, seed);
+    try {
+        line.check(scene);
+    } catch (std::exception const& failure) {
+        scene.expect(false, std::string("an operation failed: ") + failure.what());
+    }
+    return scene.take_violations();
+}
+
+template <store_fixture F>
+void add_basic_lines(std::vector<contract_line<F>>& lines) {
+    lines.insert(
+        lines.end(),
+        {{"a claim of a new key is granted as attempt 1", claim_of_a_new_key<F>},
+         {"a record in flight under another token answers in_flight", claim_in_flight<F>},
+         {"a claim with the token that holds the record is granted again", claim_retried<F>},
+         {"the fingerprint is looked at before the state", claim_with_another_fingerprint<F>},
+         {"a completed record answers the bytes that Complete was given", claim_of_a_completed_record<F>},
+         {"Complete does nothing unless the record is in flight under that token", complete_by_another_token<F>},
+         {"Complete with the token that completed the record is done again", complete_retried<F>},
+         {"Complete of an absent record stores it", complete_of_an_absent_record<F>},
+         {"Abandon does nothing unless the record is in flight under that token", abandon_by_the_holder_only<F>},
+         {"a record is seen under its own key only", keys_are_apart<F>},
+         {"copies of a store share the records", copies_share_the_records<F>},
+         {"operations of a key run in the order of their submission", operations_run_in_order<F>},
+         {"no operation waits for the end of a lease", operations_do_not_wait_for_the_holder<F>}});
+}
+
+template <store_fixture F>
+void add_lease_lines(std::vector<contract_line<F>>& lines) {
+    lines.insert(
+        lines.end(),
+        {{"a takeover of an ended lease is one more attempt", takeover_of_an_ended_lease<F>},
+         {"a takeover needs the same fingerprint", takeover_needs_the_same_fingerprint<F>},
+         {"a claim that must not take over reports the ended lease and writes nothing", claim_without_takeover<F>},
+         {"a retried claim whose lease has ended is no takeover", claim_retried_after_the_lease<F>},
+         {"Complete needs no live lease, only that nobody took over", complete_needs_no_live_lease<F>},
+         {"a token that lost its record to a takeover changes nothing", a_lost_token_does_nothing<F>},
+         {"a completed record is not taken over", a_completed_record_has_no_lease<F>},
+         {"a record in flight expires at its lease deadline plus the retention", a_record_in_flight_expires<F>},
+         {"Complete restarts the retention", complete_restarts_the_retention<F>},
+         {"an expired record is as good as absent to Complete", complete_of_an_expired_record<F>}});
+}
+
+template <store_fixture F>
+void add_optional_lines(std::vector<contract_line<F>>& lines) {
+    if constexpr (renewable_store<fixture_store<F>>) {
+        lines.push_back({"Renew extends the lease and the life of the record", renew_extends_lease_and_life<F>});
+        lines.push_back({"Renew does not mind that the lease had ended", renew_of_an_ended_lease<F>});
+        lines.push_back({"Renew is false unless the record is in flight under that token", renew_by_another_token<F>});
+    }
+    if constexpr (nonblocking_store<fixture_store<F>>) {
+        lines.push_back({"no_lease does not end", no_lease_does_not_end<F>});
+    }
+    if constexpr (inspectable_store<fixture_store<F>>) {
+        lines.push_back({"peek tells of a record in flight", peek_in_flight<F>});
+        lines.push_back({"peek tells of a completed record", peek_completed<F>});
+        lines.push_back({"forget removes the record whatever its state", forget_whatever_the_state<F>});
+    }
+    if constexpr (bounded_store_fixture<F>) {
+        lines.push_back({"a full store refuses with store_full and writes nothing", a_full_store_refuses<F>});
+        lines.push_back({"a full store evicts no unexpired record", a_full_store_evicts_nothing<F>});
+        lines.push_back({"a full store does not refuse to complete with a small record", a_full_store_completes<F>});
+        lines.push_back({"expired records make room", expired_records_make_room<F>});
+    }
+}
+
+template <store_fixture F>
+void add_concurrent_lines(std::vector<contract_line<F>>& lines) {
+    lines.insert(lines.end(),
+                 {{"of concurrent claims exactly one is granted", one_of_concurrent_claims_is_granted<F>},
+                  {"of concurrent claims exactly one takes over", one_of_concurrent_claims_takes_over<F>},
+                  {"of concurrent Completes exactly one is stored", one_of_concurrent_completes_is_stored<F>},
+                  {"a random concurrent history is linearizable", a_random_history_is_linearizable<F>}});
+}
+
+/// Every line that the fixture's store can be held to: those of Renew, peek, forget and a full store if it has them.
+template <store_fixture F>
+[[nodiscard]] std::vector<contract_line<F>> contract_lines() {
+    std::vector<contract_line<F>> lines;
+    add_basic_lines(lines);
+    add_lease_lines(lines);
+    add_optional_lines(lines);
+    add_concurrent_lines(lines);
+    return lines;
+}
+
+}  // namespace idempo::testing

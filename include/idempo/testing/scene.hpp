@@ -1,0 +1,154 @@
+#pragma once
+
+#include <idempo/store.hpp>
+#include <idempo/testing/store_fixture.hpp>
+
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+/// \file
+/// What a check of the contract works with: claimers of one new key, the passing of time, and a place to report to.
+
+namespace idempo::testing {
+
+/// A key that nobody has used, in no store.
+[[nodiscard]] inline store_key unused_key() {
+    store_key key;
+    for (auto to = key.bytes.begin(); to != key.bytes.end();) to = std::ranges::copy(make_token().bytes, to).out;
+    return key;
+}
+
+inline std::string describe(granted const& answer) { return "granted, attempt " + std::to_string(answer.attempt); }
+inline std::string describe(in_flight const&) { return "in_flight"; }
+inline std::string describe(mismatch const&) { return "mismatch"; }
+inline std::string describe(completed const& answer) {
+    return "completed with " + std::to_string(answer.record.size()) + " bytes";
+}
+inline std::string describe(expired const& answer) { return "expired, attempt " + std::to_string(answer.attempt); }
+inline std::string describe(done const&) { return "done"; }
+
+template <class... Answers>
+std::string describe(std::variant<Answers...> const& answer) {
+    return std::visit([](auto const& alternative) { return describe(alternative); }, answer);
+}
+
+/// One request's execution, with a token of its own.
+/// \throws boost::system::system_error where the store reports an error.
+template <store Store>
+struct claimer {
+    Store store;
+    store_key key;
+    idempo::fingerprint fingerprint;
+    std::chrono::milliseconds lease;
+    std::chrono::milliseconds retention;
+    idempo::token token = make_token();
+
+    claim_result claim(bool take_over = true) {
+        return checked([&](error_code& ec) {
+            return store.claim({key, fingerprint, token, lease, retention, take_over}, ec);
+        });
+    }
+
+    complete_result complete(std::string_view bytes) {
+        return checked([&](error_code& ec) {
+            return store.complete({key, fingerprint, token, shared_bytes(bytes), retention}, ec);
+        });
+    }
+
+    void abandon() {
+        checked([&](error_code& ec) {
+            store.abandon(key, token, ec);
+            return true;
+        });
+    }
+
+    bool renew(std::chrono::milliseconds from_now)
+        requires renewable_store<Store>
+    {
+        return checked([&](error_code& ec) { return store.renew(key, token, from_now, ec); });
+    }
+
+private:
+    template <class Operation>
+    static auto checked(Operation operation) {
+        error_code ec;
+        auto result = operation(ec);
+        if (ec) throw boost::system::system_error(ec);
+        return result;
+    }
+};
+
+/// One check's key, its claimers, and what it found. Durations are counted in the fixture's time unit.
+template <store_fixture Fixture>
+class scene {
+public:
+    using store_type = fixture_store<Fixture>;
+
+    /// Longer than any check lasts.
+    static constexpr int very_long = 1000;
+
+    /// Random choices follow from `seed`.
+    scene(Fixture& fixture, std::uint64_t seed) : fixture_(fixture), seed_(seed) {}
+
+    [[nodiscard]] Fixture& fixture() noexcept { return fixture_; }
+    [[nodiscard]] store_type store() { return fixture_.store(); }
+    [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
+    [[nodiscard]] store_key const& key() const noexcept { return key_; }
+    [[nodiscard]] std::chrono::milliseconds units(int count) const { return count * fixture_.time_unit(); }
+
+    void advance(int count) { fixture_.advance(units(count)); }
+
+    /// From here on the claimers are of another key.
+    void change_key() { key_ = unused_key(); }
+
+    /// A claimer of the key; any two of them are rivals.
+    [[nodiscard]] claimer<store_type> rival(int lease = very_long, int retention = very_long) {
+        return {store(), key_, {{1}}, units(lease), units(retention)};
+    }
+
+    /// A claimer of the same key whose request is another.
+    [[nodiscard]] claimer<store_type> stranger() { return {store(), key_, {{2}}, units(very_long), units(very_long)}; }
+
+    void expect(bool holds, std::string_view what) {
+        if (!holds) violations_.emplace_back(what);
+    }
+
+    /// Returns the alternative that was wanted; a value-initialised one if the answer is another.
+    template <class Wanted, class... Answers>
+    Wanted expect(std::variant<Answers...> answer, std::string_view when) {
+        if (auto* const wanted = std::get_if<Wanted>(&answer)) return std::move(*wanted);
+        violations_.push_back(std::string(when) + ": expected " + describe(Wanted{}) + ", not " + describe(answer));
+        return {};
+    }
+
+    void expect_granted(claim_result const& answer, unsigned attempt, std::string_view when) {
+        auto const* const grant = std::get_if<granted>(&answer);
+        if (grant != nullptr && grant->attempt == attempt) return;
+        violations_.push_back(std::string(when) + ": expected " + describe(granted{attempt}) + ", not " +
+                              describe(answer));
+    }
+
+    template <class... Answers>
+    void expect_completed(std::variant<Answers...> const& answer, std::string_view bytes, std::string_view when) {
+        auto const found = expect<completed>(answer, when);
+        expect(found.record.view() == bytes, std::string(when) + ": the bytes are not those of the first Complete");
+    }
+
+    [[nodiscard]] std::vector<std::string> take_violations() noexcept { return std::move(violations_); }
+
+private:
+    Fixture& fixture_;
+    std::uint64_t seed_;
+    store_key key_ = unused_key();
+    std::vector<std::string> violations_;
+};
+
+}  // namespace idempo::testing

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <idempo/error.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/buffer_traits.hpp>
+#include <boost/beast/http/fields.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/message_generator.hpp>
+#include <boost/none.hpp>
+#include <boost/optional/optional.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+/// \file
+/// A `message_generator` of bytes that are a message already. Beast makes generators of messages only, so this is a
+/// message whose header serialises to nothing and whose body is all the bytes.
+
+namespace idempo::detail {
+
+namespace http = boost::beast::http;
+
+/// An empty header, serialised to nothing.
+class raw_fields : public http::fields {
+public:
+    explicit raw_fields(bool keep_alive) : keep_alive_(keep_alive) {}
+
+    class writer {
+    public:
+        using const_buffers_type = boost::asio::const_buffer;
+
+        writer(raw_fields const&, unsigned /*version*/, unsigned /*status*/) {}
+        [[nodiscard]] const_buffers_type get() const { return {}; }
+    };
+
+protected:
+    [[nodiscard]] bool get_chunked_impl() const { return false; }
+    [[nodiscard]] bool get_keep_alive_impl(unsigned /*version*/) const { return keep_alive_; }
+
+private:
+    bool keep_alive_;
+};
+
+/// The bytes of a whole message: what was drained of a generator, then what the rest of it has, or its error.
+struct raw_body {
+    struct value_type {
+        std::vector<char> drained;
+        std::optional<http::message_generator> rest;
+        error_code failure;
+    };
+
+    class writer {
+    public:
+        using const_buffers_type = http::message_generator::const_buffers_type;
+        using result = boost::optional<std::pair<const_buffers_type, bool>>;
+
+        template <bool is_request, class Fields>
+        writer(http::header<is_request, Fields>&, value_type& body)
+            : body_(body),
+              drained_(boost::asio::buffer(std::as_const(body.drained))) {}
+
+        void init(error_code& ec) { ec.clear(); }
+
+        /// Called when everything that the call before returned has been written.
+        result get(error_code& ec) {
+            ec.clear();
+            if (!std::exchange(drained_is_written_, true))
+                return result({const_buffers_type(&drained_, 1), body_.rest || body_.failure});
+            ec = body_.failure;
+            if (ec) return boost::none;
+            return body_.rest ? next(*body_.rest, ec) : end();
+        }
+
+    private:
+        result next(http::message_generator& rest, error_code& ec) {
+            // Only what was prepared may be consumed, and has to be, even if it was nothing.
+            if (prepared_) rest.consume(*prepared_);
+            prepared_.reset();
+            if (rest.is_done()) return end();
+            auto const pieces = rest.prepare(ec);
+            if (ec) return boost::none;
+            // A body that ends only now is done without new buffers; those before are still there.
+            if (rest.is_done()) return end();
+            prepared_ = boost::beast::buffer_bytes(pieces);
+            return result({pieces, true});
+        }
+
+        /// Not boost::none, after which the outer generator would hand out the buffers before once more.
+        static result end() { return result({const_buffers_type(), false}); }
+
+        value_type& body_;
+        boost::asio::const_buffer drained_;
+        bool drained_is_written_ = false;
+        std::optional<std::size_t> prepared_;
+    };
+};
+
+inline http::message_generator make_raw_response(raw_body::value_type body, bool keep_alive) {
+    return http::response<raw_body, raw_fields>(std::piecewise_construct, std::forward_as_tuple(std::move(body)),
+                                                std::forward_as_tuple(keep_alive));
+}
+
+}  // namespace idempo::detail

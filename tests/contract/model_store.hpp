@@ -1,0 +1,302 @@
+#pragma once
+
+#include <idempo/error.hpp>
+#include <idempo/identifiers.hpp>
+#include <idempo/shared_bytes.hpp>
+#include <idempo/store.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+/// \file
+/// The contract in its simplest form, to compare a real store with; and the ways to break it, one at a time, which
+/// prove that the contract suite can fail.
+
+namespace idempo::tests {
+
+enum class flaw {
+    none,
+    first_attempt_is_two,
+    remaining_lease_is_negative,
+    retry_is_a_rival,
+    state_before_fingerprint,
+    cuts_at_nul,
+    unfenced_complete,
+    overwrites,
+    complete_needs_a_record,
+    complete_needs_a_live_lease,
+    unfenced_abandon,
+    abandon_comes_late,
+    short_keys,
+    copies_are_apart,
+    waits_for_the_holder,
+    attempt_not_counted,
+    takeover_by_anyone,
+    always_takes_over,
+    retry_counts_as_takeover,
+    takes_over_completed,
+    life_without_lease,
+    complete_keeps_the_expiry,
+    renew_keeps_the_expiry,
+    renew_needs_a_live_lease,
+    unfenced_renew,
+    no_lease_overflows,
+    peeks_at_the_expired,
+    forgets_only_completed,
+    evicts,
+    refusal_writes,
+    no_room_to_complete,
+    expired_take_room,
+    not_atomic,
+};
+
+class model_store {
+    using milliseconds = std::chrono::milliseconds;
+
+    struct stored_record {
+        idempo::fingerprint fingerprint;
+        idempo::token token;
+        std::optional<std::string> bytes; // of a completed record
+        milliseconds lease_end{};
+        milliseconds retention{};
+        milliseconds expiry{};
+        unsigned attempt = 1;
+    };
+    using maybe_record = std::optional<stored_record>;
+
+    struct shared {
+        std::mutex mutex;
+        std::map<store_key, stored_record> records;
+        std::pair<store_key, token> late;
+    };
+
+    [[nodiscard]] bool is(flaw other) const { return broken_ == other; }
+
+    /// Lets `operation` see and change the record under `key`, absent where it has expired.
+    template <class Operation>
+    auto transact(store_key key, Operation operation) {
+        if (is(flaw::short_keys))
+            key.bytes.back() = 0;
+        std::unique_lock lock(shared_->mutex);
+        auto& records = shared_->records;
+        maybe_record found;
+        if (auto const at = records.find(key); at != records.end() && is_visible(at->second))
+            found = at->second;
+        if (is(flaw::not_atomic)) {
+            lock.unlock();
+            std::this_thread::yield();
+            lock.lock();
+        }
+        auto answer = operation(found);
+        records.erase(key);
+        if (found)
+            records.emplace(key, *std::move(found));
+        return answer;
+    }
+
+    [[nodiscard]] bool is_visible(stored_record const& record) const {
+        return record.expiry > clock_() || is(flaw::peeks_at_the_expired);
+    }
+
+public:
+    static constexpr bool never_blocks = true;
+
+    /// \param clock milliseconds since the start of the test.
+    explicit model_store(std::function<milliseconds()> clock, flaw broken = flaw::none,
+                         std::size_t max_records = std::numeric_limits<std::size_t>::max())
+        : clock_(std::move(clock)),
+          broken_(broken),
+          max_records_(max_records),
+          shared_(std::make_shared<shared>()) {}
+
+    model_store(model_store const& other)
+        : clock_(other.clock_),
+          broken_(other.broken_),
+          max_records_(other.max_records_),
+          shared_(other.shared_) {
+        if (is(flaw::copies_are_apart))
+            shared_ = std::make_shared<shared>();
+    }
+    model_store& operator=(model_store const&) = default;
+
+    claim_result claim(claim_request const& request, error_code& ec) {
+        ec.clear();
+        return transact(request.key, [&](maybe_record& found) { return claim(found, request, ec); });
+    }
+
+    complete_result complete(complete_request const& request, error_code& ec) {
+        ec.clear();
+        return transact(request.key, [&](maybe_record& found) { return complete(found, request, ec); });
+    }
+
+    void abandon(store_key const& key, token const& by, error_code& ec) {
+        ec.clear();
+        std::pair removal(key, by);
+        if (is(flaw::abandon_comes_late)) {
+            std::lock_guard const lock(shared_->mutex);
+            std::swap(removal, shared_->late);
+        }
+        transact(removal.first, [&](maybe_record& found) {
+            bool const is_fenced_off = found && found->token != removal.second && !is(flaw::unfenced_abandon);
+            if (found && !found->bytes && !is_fenced_off)
+                found.reset();
+            return true;
+        });
+    }
+
+    bool renew(store_key const& key, token const& by, milliseconds lease, error_code& ec) {
+        ec.clear();
+        return transact(key, [&](maybe_record& found) {
+            if (!found || found->bytes || (found->token != by && !is(flaw::unfenced_renew)))
+                return false;
+            if (is(flaw::renew_needs_a_live_lease) && found->lease_end <= clock_())
+                return false;
+            auto const expiry = found->expiry;
+            start_lease(*found, lease, found->retention);
+            if (is(flaw::renew_keeps_the_expiry))
+                found->expiry = expiry;
+            return true;
+        });
+    }
+
+    std::optional<record_info> peek(store_key const& key, error_code& ec) {
+        ec.clear();
+        return transact(key, [&](maybe_record& found) -> std::optional<record_info> {
+            if (!found)
+                return std::nullopt;
+            auto const state = found->bytes ? record_state::completed : record_state::in_flight;
+            return record_info{state, found->attempt, remaining(found->lease_end), remaining(found->expiry),
+                               found->bytes.value_or("").size()};
+        });
+    }
+
+    bool forget(store_key const& key, error_code& ec) {
+        ec.clear();
+        return transact(key, [&](maybe_record& found) {
+            if (!found || (is(flaw::forgets_only_completed) && !found->bytes))
+                return false;
+            found.reset();
+            return true;
+        });
+    }
+
+private:
+    void start_lease(stored_record& record, milliseconds lease, milliseconds retention) const {
+        record.lease_end =
+            later(clock_(), is(flaw::no_lease_overflows) && lease == no_lease ? milliseconds{-1} : lease);
+        record.retention = retention;
+        record.expiry = later(is(flaw::life_without_lease) ? clock_() : record.lease_end, retention);
+    }
+
+    static milliseconds later(milliseconds start, milliseconds span) {
+        span = std::max(span, milliseconds::zero());
+        return span > milliseconds::max() - start ? milliseconds::max() : start + span;
+    }
+
+    [[nodiscard]] milliseconds remaining(milliseconds deadline) const {
+        return deadline == milliseconds::max() ? deadline : deadline - clock_();
+    }
+
+    claim_result claim(maybe_record& found, claim_request const& request, error_code& ec) {
+        if (!found) {
+            bool const is_full = !has_room();
+            if (is_full)
+                ec = error::store_full;
+            if (is_full && !is(flaw::refusal_writes))
+                return {};
+            found = stored_record{request.fingerprint, request.token, {}};
+            found->attempt = is(flaw::first_attempt_is_two) ? 2 : 1;
+            start_lease(*found, request.lease, request.retention);
+            return granted{found->attempt};
+        }
+        bool const is_over = found->lease_end <= clock_();
+        bool const is_other = found->fingerprint != request.fingerprint;
+        if (is_other && !is(flaw::state_before_fingerprint) && !(is(flaw::takeover_by_anyone) && is_over)) {
+            return mismatch{};
+        }
+        if (found->bytes && !(is(flaw::takes_over_completed) && is_over))
+            return replay(*found);
+        bool const is_retry = found->token == request.token && !is(flaw::retry_is_a_rival);
+        if (!is_retry && !is_over)
+            return conflict(*found);
+        if (!is_retry && !request.take_over && !is(flaw::always_takes_over))
+            return expired{found->attempt};
+        if (!is_retry || (is_over && is(flaw::retry_counts_as_takeover)))
+            ++found->attempt;
+        if (is(flaw::attempt_not_counted))
+            found->attempt = 1;
+        found->token = request.token;
+        found->fingerprint = request.fingerprint;
+        found->bytes.reset();
+        start_lease(*found, request.lease, request.retention);
+        return granted{found->attempt};
+    }
+
+    complete_result complete(maybe_record& found, complete_request const& request, error_code& ec) {
+        if (!found && is(flaw::complete_needs_a_record))
+            return in_flight{};
+        if (found) {
+            if (found->fingerprint != request.fingerprint)
+                return mismatch{};
+            bool const is_fenced_off = found->token != request.token && !is(flaw::unfenced_complete);
+            if (found->bytes && is_fenced_off)
+                return replay(*found);
+            if (is_fenced_off)
+                return in_flight{};
+            if (is(flaw::complete_needs_a_live_lease) && found->lease_end <= clock_())
+                return in_flight{};
+            if (found->bytes && !is(flaw::overwrites))
+                return done{};
+        }
+        if ((!found || is(flaw::no_room_to_complete)) && !has_room()) {
+            ec = error::store_full;
+            return {};
+        }
+        auto const expiry = later(clock_(), request.retention);
+        if (!found)
+            found = stored_record{request.fingerprint, request.token, {}};
+        found->bytes = std::string(request.record.view());
+        if (is(flaw::cuts_at_nul))
+            found->bytes->resize(std::min(found->bytes->find('\0'), found->bytes->size()));
+        if (!is(flaw::complete_keeps_the_expiry) || found->expiry == milliseconds::zero())
+            found->expiry = expiry;
+        return done{};
+    }
+
+    static completed replay(stored_record const& record) { return {shared_bytes(std::string_view(*record.bytes))}; }
+
+    [[nodiscard]] in_flight conflict(stored_record const& record) const {
+        auto const lease = remaining(record.lease_end);
+        if (is(flaw::waits_for_the_holder))
+            std::this_thread::sleep_for(std::min(lease, milliseconds(300)));
+        return {is(flaw::remaining_lease_is_negative) ? -lease : lease};
+    }
+
+    [[nodiscard]] bool has_room() {
+        auto& records = shared_->records;
+        if (!is(flaw::expired_take_room)) {
+            std::erase_if(records, [&](auto const& entry) { return entry.second.expiry <= clock_(); });
+        }
+        if (is(flaw::evicts) && records.size() >= max_records_)
+            records.erase(records.begin());
+        return records.size() < max_records_;
+    }
+
+    std::function<milliseconds()> clock_;
+    flaw broken_;
+    std::size_t max_records_;
+    std::shared_ptr<shared> shared_;
+};
+
+} // namespace idempo::tests

@@ -1,0 +1,126 @@
+#include "model_store.hpp"
+#include "support/manual_clock.hpp"
+
+#include <idempo/store.hpp>
+#include <idempo/testing/contract_lines.hpp>
+#include <idempo/testing/store_contract.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The contract suite itself: a store without a flaw passes it, and each of its lines catches some flaw.
+
+using namespace std::chrono_literals;
+using idempo::tests::flaw;
+using idempo::tests::model_store;
+
+namespace {
+
+class model_fixture {
+public:
+    explicit model_fixture(flaw broken) : broken_(broken) {}
+
+    model_store& store() { return store_; }
+    model_store bounded_store(std::size_t records) { return model_store(clock(), broken_, records); }
+    void advance(std::chrono::milliseconds span) { clock_.advance(span); }
+    static std::chrono::milliseconds time_unit() { return 20ms; }
+
+private:
+    [[nodiscard]] std::function<std::chrono::milliseconds()> clock() const {
+        return [clock = clock_] { return clock.since_start(); };
+    }
+
+    flaw broken_;
+    idempo::tests::manual_clock clock_;
+    model_store store_{clock(), broken_};
+};
+
+struct expectation {
+    flaw broken;
+    std::vector<std::string_view> caught_by;
+};
+
+std::vector<expectation> const expectations = {
+    {flaw::first_attempt_is_two, {"a claim of a new key is granted as attempt 1"}},
+    {flaw::remaining_lease_is_negative, {"a record in flight under another token answers in_flight"}},
+    {flaw::retry_is_a_rival, {"a claim with the token that holds the record is granted again"}},
+    {flaw::state_before_fingerprint, {"the fingerprint is looked at before the state"}},
+    {flaw::cuts_at_nul, {"a completed record answers the bytes that Complete was given"}},
+    {flaw::unfenced_complete,
+     {"Complete does nothing unless the record is in flight under that token",
+      "a token that lost its record to a takeover changes nothing", "of concurrent Completes exactly one is stored",
+      "a random concurrent history is linearizable"}},
+    {flaw::overwrites, {"Complete with the token that completed the record is done again"}},
+    {flaw::complete_needs_a_record,
+     {"Complete of an absent record stores it", "an expired record is as good as absent to Complete"}},
+    {flaw::complete_needs_a_live_lease, {"Complete needs no live lease, only that nobody took over"}},
+    {flaw::unfenced_abandon,
+     {"Abandon does nothing unless the record is in flight under that token",
+      "a token that lost its record to a takeover changes nothing", "a random concurrent history is linearizable"}},
+    {flaw::abandon_comes_late,
+     {"operations of a key run in the order of their submission", "a random concurrent history is linearizable"}},
+    {flaw::short_keys, {"a record is seen under its own key only"}},
+    {flaw::copies_are_apart, {"copies of a store share the records"}},
+    {flaw::waits_for_the_holder, {"no operation waits for the end of a lease"}},
+    {flaw::attempt_not_counted,
+     {"a takeover of an ended lease is one more attempt", "of concurrent claims exactly one takes over",
+      "a random concurrent history is linearizable"}},
+    {flaw::takeover_by_anyone, {"a takeover needs the same fingerprint"}},
+    {flaw::always_takes_over, {"a claim that must not take over reports the ended lease and writes nothing"}},
+    {flaw::retry_counts_as_takeover, {"a retried claim whose lease has ended is no takeover"}},
+    {flaw::takes_over_completed, {"a completed record is not taken over"}},
+    {flaw::life_without_lease, {"a record in flight expires at its lease deadline plus the retention"}},
+    {flaw::complete_keeps_the_expiry, {"Complete restarts the retention"}},
+    {flaw::renew_keeps_the_expiry, {"Renew extends the lease and the life of the record"}},
+    {flaw::renew_needs_a_live_lease, {"Renew does not mind that the lease had ended"}},
+    {flaw::unfenced_renew,
+     {"Renew is false unless the record is in flight under that token", "a random concurrent history is linearizable"}},
+    {flaw::no_lease_overflows, {"no_lease does not end"}},
+    {flaw::peeks_at_the_expired, {"peek tells of a record in flight", "peek tells of a completed record"}},
+    {flaw::forgets_only_completed, {"forget removes the record whatever its state"}},
+    {flaw::evicts, {"a full store evicts no unexpired record"}},
+    {flaw::refusal_writes, {"a full store refuses with store_full and writes nothing"}},
+    {flaw::no_room_to_complete, {"a full store does not refuse to complete with a small record"}},
+    {flaw::expired_take_room, {"expired records make room"}},
+    {flaw::not_atomic,
+     {"of concurrent claims exactly one is granted", "of concurrent claims exactly one takes over",
+      "of concurrent Completes exactly one is stored", "a random concurrent history is linearizable"}},
+};
+
+std::vector<std::string> violations_of(std::string_view sentence, flaw broken) {
+    auto const lines = idempo::testing::contract_lines<model_fixture>();
+    auto const line = std::ranges::find(lines, sentence, [](auto const& each) { return each.sentence; });
+    REQUIRE(line != lines.end());
+    model_fixture fixture(broken);
+    return idempo::testing::violations(*line, fixture, 1);
+}
+
+} // namespace
+
+TEST_CASE("a store without a flaw keeps the contract") {
+    model_fixture fixture(flaw::none);
+    idempo::testing::store_contract(fixture);
+}
+
+TEST_CASE("every flaw is caught by the line that forbids it") {
+    for (auto const& [broken, caught_by] : expectations) {
+        for (auto const& sentence : caught_by) {
+            INFO("flaw " << static_cast<int>(broken) << ", line: " << sentence);
+            CHECK_FALSE(violations_of(sentence, broken).empty());
+        }
+    }
+}
+
+TEST_CASE("every line catches a flaw") {
+    for (auto const& line : idempo::testing::contract_lines<model_fixture>()) {
+        INFO("line: " << line.sentence);
+        CHECK(std::ranges::any_of(expectations, [&](expectation const& each) {
+            return std::ranges::find(each.caught_by, line.sentence) != each.caught_by.end();
+        }));
+    }
+}

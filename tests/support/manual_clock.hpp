@@ -1,0 +1,26 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+
+namespace idempo::tests {
+
+/// A clock that stands still until it is told otherwise. A handle, safe from any thread.
+class manual_clock {
+public:
+    void advance(std::chrono::milliseconds span) { *milliseconds_ += span.count(); }
+
+    [[nodiscard]] std::chrono::milliseconds since_start() const { return std::chrono::milliseconds(*milliseconds_); }
+
+    /// As the memory store wants it.
+    std::chrono::steady_clock::time_point operator()() const {
+        return std::chrono::steady_clock::time_point(since_start());
+    }
+
+private:
+    std::shared_ptr<std::atomic<std::chrono::milliseconds::rep>> milliseconds_ =
+        std::make_shared<std::atomic<std::chrono::milliseconds::rep>>(0);
+};
+
+}  // namespace idempo::tests
