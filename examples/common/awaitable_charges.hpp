@@ -1,0 +1,42 @@
+#pragma once
+
+#include "common/charge_service.hpp"
+
+#include <idempo/execution.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <chrono>
+#include <utility>
+#include <variant>
+
+/// The handler of a coroutine server: waiting suspends the coroutine.
+///
+/// The call itself is no coroutine: it reads what it needs while the request is there, and the coroutine owns all that
+/// it works with.
+class awaitable_charges {
+public:
+    explicit awaitable_charges(charge_service& service) : service_(&service) {}
+
+    boost::asio::awaitable<http_response> operator()(http_request const& request,
+                                                     idempo::execution const& execution) const {
+        return answer(service_, service_->route(request), execution.attempt());
+    }
+
+private:
+    static boost::asio::awaitable<http_response>
+    answer(charge_service* service, std::variant<http_response, charge_order> routed, unsigned attempt) {
+        auto const* const order = std::get_if<charge_order>(&routed);
+        if (!order) co_return std::get<http_response>(std::move(routed));
+        if (order->delay > std::chrono::milliseconds::zero()) {
+            boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, order->delay);
+            co_await timer.async_wait(boost::asio::use_awaitable);
+        }
+        co_return service->charge(*order, attempt);
+    }
+
+    charge_service* service_;
+};

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "common/charge_order.hpp"
+#include "common/ledger.hpp"
+#include "common/responses.hpp"
+
+#include <variant>
+
+/// The routes of the example servers, and the one effect that they have:
+///
+///     POST|PUT|PATCH /charge   {"amount":42} makes a charge; for the switches in the query see charge_order.hpp
+///     GET /charges             the charges of this process so far
+///     GET /healthz
+///
+/// It knows nothing of idempotency; sync_charges.hpp, callback_charges.hpp and awaitable_charges.hpp make handlers of
+/// it, which differ in how they wait. Thread-safe.
+class charge_service {
+public:
+    /// The answer at once, or the charge that is to be made after `charge_order::delay`.
+    [[nodiscard]] std::variant<http_response, charge_order> route(http_request const& request);
+
+    /// The effect, and its answer. `attempt` is what `idempo::execution` says.
+    /// \throws std::runtime_error where the order says so.
+    [[nodiscard]] http_response charge(charge_order const& order, unsigned attempt);
+
+private:
+    [[nodiscard]] http_response list_charges(http_request const& request) const;
+
+    ledger ledger_;
+};
