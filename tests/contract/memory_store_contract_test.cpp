@@ -56,7 +56,7 @@ private:
     idempo::memory_store store_;
 };
 
-} // namespace
+}  // namespace
 
 TEST_CASE("memory_store keeps the contract") {
     manual_fixture fixture;

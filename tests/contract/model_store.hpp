@@ -67,7 +67,7 @@ class model_store {
     struct stored_record {
         idempo::fingerprint fingerprint;
         idempo::token token;
-        std::optional<std::string> bytes; // of a completed record
+        std::optional<std::string> bytes;  // of a completed record
         milliseconds lease_end{};
         milliseconds retention{};
         milliseconds expiry{};
@@ -86,13 +86,11 @@ class model_store {
     /// Lets `operation` see and change the record under `key`, absent where it has expired.
     template <class Operation>
     auto transact(store_key key, Operation operation) {
-        if (is(flaw::short_keys))
-            key.bytes.back() = 0;
+        if (is(flaw::short_keys)) key.bytes.back() = 0;
         std::unique_lock lock(shared_->mutex);
         auto& records = shared_->records;
         maybe_record found;
-        if (auto const at = records.find(key); at != records.end() && is_visible(at->second))
-            found = at->second;
+        if (auto const at = records.find(key); at != records.end() && is_visible(at->second)) found = at->second;
         if (is(flaw::not_atomic)) {
             lock.unlock();
             std::this_thread::yield();
@@ -100,8 +98,7 @@ class model_store {
         }
         auto answer = operation(found);
         records.erase(key);
-        if (found)
-            records.emplace(key, *std::move(found));
+        if (found) records.emplace(key, *std::move(found));
         return answer;
     }
 
@@ -125,8 +122,7 @@ public:
           broken_(other.broken_),
           max_records_(other.max_records_),
           shared_(other.shared_) {
-        if (is(flaw::copies_are_apart))
-            shared_ = std::make_shared<shared>();
+        if (is(flaw::copies_are_apart)) shared_ = std::make_shared<shared>();
     }
     model_store& operator=(model_store const&) = default;
 
@@ -149,8 +145,7 @@ public:
         }
         transact(removal.first, [&](maybe_record& found) {
             bool const is_fenced_off = found && found->token != removal.second && !is(flaw::unfenced_abandon);
-            if (found && !found->bytes && !is_fenced_off)
-                found.reset();
+            if (found && !found->bytes && !is_fenced_off) found.reset();
             return true;
         });
     }
@@ -158,14 +153,11 @@ public:
     bool renew(store_key const& key, token const& by, milliseconds lease, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) {
-            if (!found || found->bytes || (found->token != by && !is(flaw::unfenced_renew)))
-                return false;
-            if (is(flaw::renew_needs_a_live_lease) && found->lease_end <= clock_())
-                return false;
+            if (!found || found->bytes || (found->token != by && !is(flaw::unfenced_renew))) return false;
+            if (is(flaw::renew_needs_a_live_lease) && found->lease_end <= clock_()) return false;
             auto const expiry = found->expiry;
             start_lease(*found, lease, found->retention);
-            if (is(flaw::renew_keeps_the_expiry))
-                found->expiry = expiry;
+            if (is(flaw::renew_keeps_the_expiry)) found->expiry = expiry;
             return true;
         });
     }
@@ -173,8 +165,7 @@ public:
     std::optional<record_info> peek(store_key const& key, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) -> std::optional<record_info> {
-            if (!found)
-                return std::nullopt;
+            if (!found) return std::nullopt;
             auto const state = found->bytes ? record_state::completed : record_state::in_flight;
             return record_info{state, found->attempt, remaining(found->lease_end), remaining(found->expiry),
                                found->bytes.value_or("").size()};
@@ -184,8 +175,7 @@ public:
     bool forget(store_key const& key, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) {
-            if (!found || (is(flaw::forgets_only_completed) && !found->bytes))
-                return false;
+            if (!found || (is(flaw::forgets_only_completed) && !found->bytes)) return false;
             found.reset();
             return true;
         });
@@ -211,10 +201,8 @@ private:
     claim_result claim(maybe_record& found, claim_request const& request, error_code& ec) {
         if (!found) {
             bool const is_full = !has_room();
-            if (is_full)
-                ec = error::store_full;
-            if (is_full && !is(flaw::refusal_writes))
-                return {};
+            if (is_full) ec = error::store_full;
+            if (is_full && !is(flaw::refusal_writes)) return {};
             found = stored_record{request.fingerprint, request.token, {}};
             found->attempt = is(flaw::first_attempt_is_two) ? 2 : 1;
             start_lease(*found, request.lease, request.retention);
@@ -225,17 +213,12 @@ private:
         if (is_other && !is(flaw::state_before_fingerprint) && !(is(flaw::takeover_by_anyone) && is_over)) {
             return mismatch{};
         }
-        if (found->bytes && !(is(flaw::takes_over_completed) && is_over))
-            return replay(*found);
+        if (found->bytes && !(is(flaw::takes_over_completed) && is_over)) return replay(*found);
         bool const is_retry = found->token == request.token && !is(flaw::retry_is_a_rival);
-        if (!is_retry && !is_over)
-            return conflict(*found);
-        if (!is_retry && !request.take_over && !is(flaw::always_takes_over))
-            return expired{found->attempt};
-        if (!is_retry || (is_over && is(flaw::retry_counts_as_takeover)))
-            ++found->attempt;
-        if (is(flaw::attempt_not_counted))
-            found->attempt = 1;
+        if (!is_retry && !is_over) return conflict(*found);
+        if (!is_retry && !request.take_over && !is(flaw::always_takes_over)) return expired{found->attempt};
+        if (!is_retry || (is_over && is(flaw::retry_counts_as_takeover))) ++found->attempt;
+        if (is(flaw::attempt_not_counted)) found->attempt = 1;
         found->token = request.token;
         found->fingerprint = request.fingerprint;
         found->bytes.reset();
@@ -244,33 +227,24 @@ private:
     }
 
     complete_result complete(maybe_record& found, complete_request const& request, error_code& ec) {
-        if (!found && is(flaw::complete_needs_a_record))
-            return in_flight{};
+        if (!found && is(flaw::complete_needs_a_record)) return in_flight{};
         if (found) {
-            if (found->fingerprint != request.fingerprint)
-                return mismatch{};
+            if (found->fingerprint != request.fingerprint) return mismatch{};
             bool const is_fenced_off = found->token != request.token && !is(flaw::unfenced_complete);
-            if (found->bytes && is_fenced_off)
-                return replay(*found);
-            if (is_fenced_off)
-                return in_flight{};
-            if (is(flaw::complete_needs_a_live_lease) && found->lease_end <= clock_())
-                return in_flight{};
-            if (found->bytes && !is(flaw::overwrites))
-                return done{};
+            if (found->bytes && is_fenced_off) return replay(*found);
+            if (is_fenced_off) return in_flight{};
+            if (is(flaw::complete_needs_a_live_lease) && found->lease_end <= clock_()) return in_flight{};
+            if (found->bytes && !is(flaw::overwrites)) return done{};
         }
         if ((!found || is(flaw::no_room_to_complete)) && !has_room()) {
             ec = error::store_full;
             return {};
         }
         auto const expiry = later(clock_(), request.retention);
-        if (!found)
-            found = stored_record{request.fingerprint, request.token, {}};
+        if (!found) found = stored_record{request.fingerprint, request.token, {}};
         found->bytes = std::string(request.record.view());
-        if (is(flaw::cuts_at_nul))
-            found->bytes->resize(std::min(found->bytes->find('\0'), found->bytes->size()));
-        if (!is(flaw::complete_keeps_the_expiry) || found->expiry == milliseconds::zero())
-            found->expiry = expiry;
+        if (is(flaw::cuts_at_nul)) found->bytes->resize(std::min(found->bytes->find('\0'), found->bytes->size()));
+        if (!is(flaw::complete_keeps_the_expiry) || found->expiry == milliseconds::zero()) found->expiry = expiry;
         return done{};
     }
 
@@ -278,8 +252,7 @@ private:
 
     [[nodiscard]] in_flight conflict(stored_record const& record) const {
         auto const lease = remaining(record.lease_end);
-        if (is(flaw::waits_for_the_holder))
-            std::this_thread::sleep_for(std::min(lease, milliseconds(300)));
+        if (is(flaw::waits_for_the_holder)) std::this_thread::sleep_for(std::min(lease, milliseconds(300)));
         return {is(flaw::remaining_lease_is_negative) ? -lease : lease};
     }
 
@@ -288,8 +261,7 @@ private:
         if (!is(flaw::expired_take_room)) {
             std::erase_if(records, [&](auto const& entry) { return entry.second.expiry <= clock_(); });
         }
-        if (is(flaw::evicts) && records.size() >= max_records_)
-            records.erase(records.begin());
+        if (is(flaw::evicts) && records.size() >= max_records_) records.erase(records.begin());
         return records.size() < max_records_;
     }
 
@@ -299,4 +271,4 @@ private:
     std::shared_ptr<shared> shared_;
 };
 
-} // namespace idempo::tests
+}  // namespace idempo::tests

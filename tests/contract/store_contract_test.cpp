@@ -100,7 +100,7 @@ std::vector<std::string> violations_of(std::string_view sentence, flaw broken) {
     return idempo::testing::violations(*line, fixture, 1);
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a store without a flaw keeps the contract") {
     model_fixture fixture(flaw::none);

@@ -51,7 +51,7 @@ static_assert(!in_memory_body<http::file_body>);
 static_assert(!in_memory_body<http::buffer_body>);
 static_assert(!in_memory_body<std::string>);
 
-} // namespace
+}  // namespace
 
 TEST_CASE("the bytes of a body are found in every kind of body that is in memory", "[body_bytes]") {
     SECTION("string, of a request") {
@@ -96,8 +96,7 @@ TEST_CASE("the bytes of a body are found in every kind of body that is in memory
         auto const pieces = pieces_of(response);
         CHECK(pieces.size() > 1);
         std::string joined;
-        for (auto const& piece : pieces)
-            joined += piece;
+        for (auto const& piece : pieces) joined += piece;
         CHECK(joined == expected);
         CHECK(body_size(response) == expected.size());
     }

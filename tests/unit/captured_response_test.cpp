@@ -124,8 +124,7 @@ private:
 
 std::string some_bytes(std::size_t size) {
     std::string bytes(size, '\0');
-    for (std::size_t i = 0; i < size; ++i)
-        bytes[i] = static_cast<char>(i * 31 + i / 251);
+    for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i * 31 + i / 251);
     return bytes;
 }
 
@@ -147,15 +146,13 @@ http::response<pieces_body> pieces_response(pieces_body::value_type body) {
 
 std::vector<std::string> many_pieces(std::size_t count, std::size_t size) {
     std::vector<std::string> pieces;
-    for (std::size_t i = 0; i < count; ++i)
-        pieces.push_back(some_bytes(size + i % 7));
+    for (std::size_t i = 0; i < count; ++i) pieces.push_back(some_bytes(size + i % 7));
     return pieces;
 }
 
 std::string joined(std::vector<std::string> const& pieces) {
     std::string all;
-    for (auto const& piece : pieces)
-        all += piece;
+    for (auto const& piece : pieces) all += piece;
     return all;
 }
 
@@ -170,8 +167,7 @@ transmission bytes_of(http::message_generator generator) {
     transmission sent;
     while (!generator.is_done()) {
         auto const buffers = generator.prepare(sent.ec);
-        if (sent.ec || generator.is_done())
-            break;
+        if (sent.ec || generator.is_done()) break;
         sent.bytes += beast::buffers_to_string(buffers);
         generator.consume(beast::buffer_bytes(buffers));
     }
@@ -247,7 +243,7 @@ void check_stored_as(std::function<http::message_generator()> const& make, unsig
     CHECK(stored.field("Transfer-Encoding").empty());
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a response in memory is held without a copy and given back", "[captured_response]") {
     auto response = string_response(some_bytes(1000));
@@ -425,8 +421,7 @@ TEST_CASE("a generator past the limit passes whole and is not stored", "[capture
         check([&] {
             auto response = file.response();
             response.chunked(chunked);
-            if (!chunked)
-                response.prepare_payload();
+            if (!chunked) response.prepare_payload();
             return response;
         });
     }
@@ -455,10 +450,8 @@ TEST_CASE("draining stops at every possible byte without a trace", "[captured_re
     std::size_t storable = 0;
     for (std::size_t limit = 0; limit < expected.size() - allowance + 3; ++limit) {
         captured_generator captured(make(), limit);
-        if (captured.record({}))
-            ++storable;
-        if (bytes_of(std::move(captured).release()).bytes != expected)
-            FAIL("limit " << limit);
+        if (captured.record({})) ++storable;
+        if (bytes_of(std::move(captured).release()).bytes != expected) FAIL("limit " << limit);
     }
     CHECK(storable == 3);
 }

@@ -44,7 +44,7 @@ http::request<Body> request_with() {
     return request;
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("equal requests have equal fingerprints", "[fingerprint]") {
     CHECK(of(make_request()) == of(make_request()));
@@ -132,8 +132,7 @@ TEST_CASE("only the listed credentials count", "[fingerprint]") {
 TEST_CASE("the type of the body does not matter", "[fingerprint]") {
     for (std::size_t const size : {0U, 1U, 100U, 255U, 256U, 257U, 5'000U}) {
         std::string bytes(size, 'x');
-        if (size > 2)
-            bytes[2] = '\0';
+        if (size > 2) bytes[2] = '\0';
         auto const expected = of(make_request(bytes));
         CAPTURE(size);
 
@@ -150,16 +149,14 @@ TEST_CASE("the type of the body does not matter", "[fingerprint]") {
         CHECK(make_fingerprint(span, credentials) == expected);
 
         auto dynamic = request_with<http::dynamic_body>();
-        for (char const c : bytes)
-            beast::ostream(dynamic.body()) << c;
+        for (char const c : bytes) beast::ostream(dynamic.body()) << c;
         CHECK(make_fingerprint(dynamic, credentials) == expected);
 
         auto flat = request_with<http::basic_dynamic_body<beast::flat_buffer>>();
         beast::ostream(flat.body()) << bytes;
         CHECK(make_fingerprint(flat, credentials) == expected);
 
-        if (size == 0)
-            CHECK(make_fingerprint(request_with<http::empty_body>(), credentials) == expected);
+        if (size == 0) CHECK(make_fingerprint(request_with<http::empty_body>(), credentials) == expected);
     }
 }
 

@@ -32,8 +32,7 @@ struct named_value {
 std::string quoted(std::string_view key) {
     std::string text = "\"";
     for (char const c : key) {
-        if (c == '"' || c == '\\')
-            text += '\\';
+        if (c == '"' || c == '\\') text += '\\';
         text += c;
     }
     return text += '"';
@@ -246,7 +245,7 @@ std::vector<named_value> const not_bare_keys{
     {"Latin-1", "caf\xe9"},
 };
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a String is a key in both syntaxes", "[key]") {
     for (auto const& row : strings) {
@@ -327,13 +326,11 @@ TEST_CASE("every accepted value is the same key in its quoted form", "[key]") {
     std::size_t rejected_values = 0;
     for (int round = 0; round < 200'000; ++round) {
         std::string value = random() % 2 == 0 ? "" : random() % 2 == 0 ? "\"k\"" : "\"k\";a=";
-        for (auto length = random() % 12; length != 0; --length)
-            value += alphabet[random() % alphabet.size()];
+        for (auto length = random() % 12; length != 0; --length) value += alphabet[random() % alphabet.size()];
         for (auto const syntax : {key_syntax::strict, key_syntax::lenient}) {
             auto const key = parse_key(value, syntax);
             ++(key ? accepted_values : rejected_values);
-            if (!key)
-                continue;
+            if (!key) continue;
             CAPTURE(value);
             REQUIRE((!key->empty() && key->size() <= idempo::max_key_length));
             REQUIRE(parse_key(quoted(*key), key_syntax::strict) == key);
@@ -361,8 +358,7 @@ TEST_CASE("a store key tells namespace, scope and key apart", "[key]") {
     for (std::size_t i = 0; i < others.size(); ++i) {
         CAPTURE(i);
         CHECK(others[i] != base);
-        for (std::size_t j = 0; j < i; ++j)
-            CHECK(others[i] != others[j]);
+        for (std::size_t j = 0; j < i; ++j) CHECK(others[i] != others[j]);
     }
 }
 

@@ -51,8 +51,7 @@ constexpr auto small_record = memory_store::record_overhead + idempo::small_reco
 store_key key_number(std::uint64_t number) {
     store_key key;
     std::mt19937_64 random(number);
-    for (auto& byte : key.bytes)
-        byte = static_cast<unsigned char>(random());
+    for (auto& byte : key.bytes) byte = static_cast<unsigned char>(random());
     return key;
 }
 
@@ -60,8 +59,7 @@ claim_result claim(memory_store store, store_key const& key, token const& by, mi
                    milliseconds retention) {
     error_code ec;
     auto result = store.claim({key, print, by, lease, retention}, ec);
-    if (ec)
-        throw boost::system::system_error(ec);
+    if (ec) throw boost::system::system_error(ec);
     return result;
 }
 
@@ -69,8 +67,7 @@ complete_result complete(memory_store store, store_key const& key, token const& 
                          milliseconds retention) {
     error_code ec;
     auto result = store.complete({key, print, by, idempo::shared_bytes(std::string(bytes, 'r')), retention}, ec);
-    if (ec)
-        throw boost::system::system_error(ec);
+    if (ec) throw boost::system::system_error(ec);
     return result;
 }
 
@@ -90,7 +87,7 @@ bool is(Result const& result) {
     return std::holds_alternative<Wanted>(result);
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("memory_store refuses options that make no sense") {
     CHECK_THROWS_AS(memory_store({.max_records = 0}), std::invalid_argument);
@@ -127,16 +124,13 @@ TEST_CASE("memory_store is full at exactly max_records, in whichever shards they
     auto const shards = GENERATE(std::size_t{1}, std::size_t{64});
     manual_clock clock;
     memory_store store({.max_records = 100, .clock = clock, .shards = shards});
-    for (std::uint64_t i = 0; i < 100; ++i)
-        CHECK(!claim_error(store, key_number(i), 1s));
-    for (std::uint64_t i = 100; i < 200; ++i)
-        CHECK(claim_error(store, key_number(i), 1s) == idempo::error::store_full);
+    for (std::uint64_t i = 0; i < 100; ++i) CHECK(!claim_error(store, key_number(i), 1s));
+    for (std::uint64_t i = 100; i < 200; ++i) CHECK(claim_error(store, key_number(i), 1s) == idempo::error::store_full);
     CHECK(store.size() == 100);
 
     // They expire all at once, most of them in other shards than the next claim's.
     clock.advance(1s);
-    for (std::uint64_t i = 200; i < 300; ++i)
-        CHECK(!claim_error(store, key_number(i), 1s));
+    for (std::uint64_t i = 200; i < 300; ++i) CHECK(!claim_error(store, key_number(i), 1s));
     CHECK(claim_error(store, key_number(300), 1s) == idempo::error::store_full);
     CHECK(store.size() == 100);
 }
@@ -144,15 +138,13 @@ TEST_CASE("memory_store is full at exactly max_records, in whichever shards they
 TEST_CASE("memory_store finds the one expired record among those of all shards") {
     manual_clock clock;
     memory_store store({.max_records = 100, .clock = clock});
-    for (std::uint64_t i = 0; i < 99; ++i)
-        claim(store, key_number(i), alice, 1h, 1h);
+    for (std::uint64_t i = 0; i < 99; ++i) claim(store, key_number(i), alice, 1h, 1h);
     for (std::uint64_t i = 99; i < 300; ++i) {
         CHECK(!claim_error(store, key_number(i), 1ms));
         CHECK(claim_error(store, key_number(1000), 1ms) == idempo::error::store_full);
         clock.advance(1ms);
     }
-    for (std::uint64_t i = 0; i < 99; ++i)
-        CHECK(is<idempo::in_flight>(claim(store, key_number(i), bob, 1h, 1h)));
+    for (std::uint64_t i = 0; i < 99; ++i) CHECK(is<idempo::in_flight>(claim(store, key_number(i), bob, 1h, 1h)));
 }
 
 TEST_CASE("memory_store refuses a response that does not fit, and the record stays in flight") {
@@ -160,8 +152,7 @@ TEST_CASE("memory_store refuses a response that does not fit, and the record sta
     memory_store store({.max_bytes = 10 * small_record, .clock = clock});
     auto const key = key_number(0);
     claim(store, key, alice, 1h, 1h);
-    for (std::uint64_t i = 1; i < 9; ++i)
-        claim(store, key_number(i), alice, 1s, 0ms);
+    for (std::uint64_t i = 1; i < 9; ++i) claim(store, key_number(i), alice, 1s, 0ms);
     auto const too_large = idempo::small_record_bytes + small_record + 1;
     error_code ec;
     auto const refused = store.complete({key, print, alice, idempo::shared_bytes(std::string(too_large, 'r')), 1h}, ec);
@@ -179,13 +170,11 @@ TEST_CASE("memory_store refuses a response that does not fit, and the record sta
 TEST_CASE("memory_store frees expired records as new ones come") {
     manual_clock clock;
     memory_store store({.clock = clock});
-    for (std::uint64_t i = 0; i < 10'000; ++i)
-        claim(store, key_number(i), alice, 1s, 1s);
+    for (std::uint64_t i = 0; i < 10'000; ++i) claim(store, key_number(i), alice, 1s, 1s);
     CHECK(store.size() == 10'000);
     clock.advance(2s);
     // Each new record takes two old ones with it, in its own shard; the new ones do not expire.
-    for (std::uint64_t i = 10'000; i < 16'000; ++i)
-        claim(store, key_number(i), alice, 1h, 1h);
+    for (std::uint64_t i = 10'000; i < 16'000; ++i) claim(store, key_number(i), alice, 1h, 1h);
     CHECK(store.size() < 6'500);
 }
 
@@ -194,13 +183,12 @@ TEST_CASE("memory_store stays small when records expire as fast as they come") {
     memory_store store({.clock = clock});
     std::size_t largest = 0;
     for (std::uint64_t i = 0; i < 100'000; ++i) {
-        if (i % 10 == 0)
-            clock.advance(1ms);
+        if (i % 10 == 0) clock.advance(1ms);
         claim(store, key_number(i), alice, 1s, 50ms);
         complete(store, key_number(i), alice, 10, 50ms);
         largest = std::max(largest, store.size());
     }
-    CHECK(largest < 700); // 500 are alive; those of a shard wait for its next new record
+    CHECK(largest < 700);  // 500 are alive; those of a shard wait for its next new record
 }
 
 TEST_CASE("memory_store knows no duration that is too long") {
@@ -284,17 +272,14 @@ std::string text(claim_result const& result) {
 }
 
 std::string text(complete_result const& result) {
-    if (is<idempo::done>(result))
-        return "done";
-    if (is<idempo::in_flight>(result))
-        return "in_flight";
+    if (is<idempo::done>(result)) return "done";
+    if (is<idempo::in_flight>(result)) return "in_flight";
     auto const* const found = std::get_if<idempo::completed>(&result);
     return found != nullptr ? "completed " + std::string(found->record.view()) : "mismatch";
 }
 
 std::string text(std::optional<idempo::record_info> const& info) {
-    if (!info)
-        return "absent";
+    if (!info) return "absent";
     if (info->state == idempo::record_state::completed) {
         return "completed " + std::to_string(info->record_bytes) + ' ' + std::to_string(info->expires_in.count());
     }
@@ -308,8 +293,7 @@ std::string random_operation(Store& store, std::mt19937_64& random) {
     auto const what = below(100);
     static std::vector<store_key> const keys = [] {
         std::vector<store_key> made;
-        for (std::uint64_t i = 0; i < 64; ++i)
-            made.push_back(key_number(i));
+        for (std::uint64_t i = 0; i < 64; ++i) made.push_back(key_number(i));
         return made;
     }();
     auto const& key = keys[below(keys.size())];
@@ -337,7 +321,7 @@ std::string random_operation(Store& store, std::mt19937_64& random) {
     return ec ? ec.message() : answer;
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("memory_store answers a million random operations as the model does") {
     auto const max_records = GENERATE(std::size_t{1'000'000}, std::size_t{25});
@@ -354,14 +338,13 @@ TEST_CASE("memory_store answers a million random operations as the model does") 
         auto const expected = random_operation(model, of_model);
         REQUIRE(random_operation(store, of_store) == expected);
         ++seen[expected.substr(0, expected.find(' '))];
-        if (i % 4 == 0)
-            clock.advance(1ms);
+        if (i % 4 == 0) clock.advance(1ms);
     }
     for (auto const* const answer : {"granted", "in_flight", "mismatch", "completed", "expired", "done", "renewed"}) {
         INFO(answer);
         CHECK(seen[answer] > 500);
     }
-    CHECK((max_records > 64 || seen["The"] > 500)); // "The idempotency store has no room …"
+    CHECK((max_records > 64 || seen["The"] > 500));  // "The idempotency store has no room …"
 }
 
 TEST_CASE("memory_store keeps its bounds when several threads fill it") {
@@ -377,10 +360,8 @@ TEST_CASE("memory_store keeps its bounds when several threads fill it") {
             threads.emplace_back([&, thread] {
                 for (std::uint64_t i = 0; i < 3'000; ++i) {
                     ++(claim_error(store, key_number(thread * 1'000'000 + i), 2ms) ? refused : granted);
-                    if (i % 200 == 0)
-                        clock.advance(1ms);
-                    if (store.size() > max_records || store.bytes() > 150 * small_record)
-                        exceeded = true;
+                    if (i % 200 == 0) clock.advance(1ms);
+                    if (store.size() > max_records || store.bytes() > 150 * small_record) exceeded = true;
                 }
             });
         }
@@ -390,8 +371,7 @@ TEST_CASE("memory_store keeps its bounds when several threads fill it") {
     CHECK(refused > 100);
 
     clock.advance(2ms);
-    for (std::uint64_t i = 0; i < 150; ++i)
-        CHECK(!claim_error(store, key_number(9'000'000 + i), 1h));
+    for (std::uint64_t i = 0; i < 150; ++i) CHECK(!claim_error(store, key_number(9'000'000 + i), 1h));
     CHECK(claim_error(store, key_number(9'999'999), 1h) == idempo::error::store_full);
     CHECK(store.size() == 150);
 }
@@ -401,8 +381,7 @@ TEST_CASE("memory_store takes no more memory for a record than it counts") {
     constexpr std::size_t bytes = 200;
     memory_store store;
     auto const before = mallinfo2();
-    for (std::uint64_t i = 0; i < records; ++i)
-        complete(store, key_number(i), alice, bytes, 1h);
+    for (std::uint64_t i = 0; i < records; ++i) complete(store, key_number(i), alice, bytes, 1h);
     auto const after = mallinfo2();
     // A sanitizer's allocator tells mallinfo2 nothing, and then this holds as well.
     CHECK(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd <= store.bytes());

@@ -64,8 +64,7 @@ constexpr bool newer_beast = drops_trailers<parser_type>;
 
 template <class Parser>
 void merge_trailers(Parser& parser) {
-    if constexpr (drops_trailers<Parser>)
-        parser.merge_all_trailers(true);
+    if constexpr (drops_trailers<Parser>) parser.merge_all_trailers(true);
 }
 
 /// What the peer sent, and then closed.
@@ -73,8 +72,7 @@ class connection {
 public:
     /// \param step the most bytes that one read of the stream gives
     explicit connection(std::string_view sent, std::size_t step = whole) : stream_(context_, sent) {
-        if (step != whole)
-            stream_.read_size(step);
+        if (step != whole) stream_.read_size(step);
         stream_.close_remote();
     }
 
@@ -121,8 +119,7 @@ outcome read(style how, std::string_view sent, std::size_t step = whole, names a
 
 field_lines lines_of(http::fields const& fields) {
     field_lines lines;
-    for (auto const& line : fields)
-        lines.emplace_back(std::string(line.name_string()), std::string(line.value()));
+    for (auto const& line : fields) lines.emplace_back(std::string(line.name_string()), std::string(line.value()));
     return lines;
 }
 
@@ -137,7 +134,7 @@ std::string const sized =
 
 #define FOR_EACH_STYLE() auto const how = GENERATE(style::synchronous, style::asynchronous)
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a request with a length is read as it is", "[read_request]") {
     FOR_EACH_STYLE();
@@ -199,13 +196,11 @@ TEST_CASE("a trailer that names a protected field is refused", "[read_request]")
     FOR_EACH_STYLE();
     for (auto const name : idempo::protected_fields()) {
         // Beast itself refuses these two, with errors of its own.
-        if (name == "Content-Length" || name == "Transfer-Encoding")
-            continue;
+        if (name == "Content-Length" || name == "Transfer-Encoding") continue;
         CAPTURE(name);
         auto const line = std::string(name) + ": close\r\n";
         auto const got = read(how, chunked("", line, std::string(name)));
-        if (got.ec || !newer_beast)
-            CHECK(got.ec == idempo::error::trailer_refused);
+        if (got.ec || !newer_beast) CHECK(got.ec == idempo::error::trailer_refused);
         CHECK(lines_of(got.request) == lines_of(read(how, chunked("", "", std::string(name))).request));
     }
 }
@@ -403,8 +398,7 @@ TEST_CASE("Transfer-Encoding that does not frame the body is refused", "[read_re
     REQUIRE(answer);
     CHECK(answer->result_int() == 400);
     // A newer Beast refuses some of these with errors of its own.
-    if (!newer_beast)
-        CHECK(ec == idempo::error::framing_refused);
+    if (!newer_beast) CHECK(ec == idempo::error::framing_refused);
 }
 
 TEST_CASE("chunked as the last of several codings is accepted", "[read_request]") {
@@ -486,7 +480,7 @@ struct waiting_peer {
     parser_type parser;
 };
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a read is cancelled by terminal cancellation", "[read_request]") {
     auto const* const sent = GENERATE("", "POST / HT", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel",

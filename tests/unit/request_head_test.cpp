@@ -37,7 +37,7 @@ void check_view_of(Request& request) {
     CHECK(head.field("Cookie").empty());
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a request_head shows start line and fields of a request", "[request_head]") {
     SECTION("with a string body") {

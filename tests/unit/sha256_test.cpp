@@ -24,15 +24,14 @@ std::string hash_of(std::string_view bytes) { return hex(sha256().raw(bytes).fin
 
 std::string hash_of_parts(std::vector<std::string> const& parts) {
     sha256 hash;
-    for (auto const& part : parts)
-        hash.part(part);
+    for (auto const& part : parts) hash.part(part);
     return hex(hash.finish());
 }
 
 constexpr auto hash_of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 constexpr auto hash_of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-} // namespace
+}  // namespace
 
 TEST_CASE("known digests", "[sha256]") {
     SECTION("nothing") { CHECK(hash_of("") == hash_of_nothing); }
@@ -52,8 +51,7 @@ TEST_CASE("pieces of any size give the digest of the whole", "[sha256]") {
     auto const expected = hash_of(whole);
     for (std::size_t size : {1U, 3U, 64U, 255U, 256U, 257U, 300U, 512U, 999U}) {
         sha256 hash;
-        for (std::size_t at = 0; at < whole.size(); at += size)
-            hash.raw(std::string_view(whole).substr(at, size));
+        for (std::size_t at = 0; at < whole.size(); at += size) hash.raw(std::string_view(whole).substr(at, size));
         CAPTURE(size);
         CHECK(hex(hash.finish()) == expected);
     }

@@ -78,16 +78,14 @@ stored_response stored(Response const& response, capture_policy const& policy = 
 
 field_vector fields_of(stored_response const& stored) {
     field_vector fields;
-    for (auto const& [name, value] : stored.fields())
-        fields.emplace_back(name, value);
+    for (auto const& [name, value] : stored.fields()) fields.emplace_back(name, value);
     return fields;
 }
 
 template <class Response>
 field_vector fields_of_message(Response const& response) {
     field_vector fields;
-    for (auto const& field : response.base())
-        fields.emplace_back(field.name_string(), field.value());
+    for (auto const& field : response.base()) fields.emplace_back(field.name_string(), field.value());
     return fields;
 }
 
@@ -123,7 +121,7 @@ std::string forged(std::string record, std::size_t offset, std::string_view byte
 
 std::string hex(std::string_view bytes) { return idempo::to_hex(bytes); }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a record gives status, reason, fields in order and body", "[stored_response]") {
     auto response = sample_response();
@@ -324,8 +322,7 @@ TEST_CASE("the longest fields that Beast holds are stored and replayed", "[store
 
 TEST_CASE("more fields than are common are stored", "[stored_response]") {
     string_response response;
-    for (int i = 0; i < 300; ++i)
-        response.insert("X-" + std::to_string(i), std::to_string(i));
+    for (int i = 0; i < 300; ++i) response.insert("X-" + std::to_string(i), std::to_string(i));
     CHECK(fields_of(stored(response)) == fields_of_message(response));
     CHECK(fields_of_message(make_replay(stored(response), 11, true, "", "")).size() == 301);
 }
@@ -333,8 +330,7 @@ TEST_CASE("more fields than are common are stored", "[stored_response]") {
 TEST_CASE("more fields than the format counts, or a longer reason, are not storable", "[stored_response]") {
     string_response response;
     SECTION("fields") {
-        for (int i = 0; i < 65536; ++i)
-            response.insert("A", "");
+        for (int i = 0; i < 65536; ++i) response.insert("A", "");
         CHECK_FALSE(make_record(response, {}));
     }
     SECTION("reason") {
@@ -350,8 +346,7 @@ TEST_CASE("a record that was cut, flipped or extended is unreadable", "[stored_r
     std::string const record(made.view());
     REQUIRE_FALSE(is_unreadable(record));
 
-    for (std::size_t size = 0; size < record.size(); ++size)
-        REQUIRE(is_unreadable(record.substr(0, size)));
+    for (std::size_t size = 0; size < record.size(); ++size) REQUIRE(is_unreadable(record.substr(0, size)));
     REQUIRE(is_unreadable(record + '\0'));
     REQUIRE(is_unreadable(record + record));
     for (std::size_t bit = 0; bit < record.size() * 8; ++bit) {
@@ -369,8 +364,7 @@ TEST_CASE("two flipped bits are noticed", "[stored_response]") {
             auto flipped = record;
             for (auto const bit : {first, second})
                 flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-            if (!is_unreadable(flipped))
-                FAIL("bits " << first << " and " << second);
+            if (!is_unreadable(flipped)) FAIL("bits " << first << " and " << second);
         }
 }
 
@@ -385,33 +379,33 @@ TEST_CASE("a record with the right checksum is still checked", "[stored_response
     REQUIRE(record.substr(18, 13) == "Namevaluebody");
     REQUIRE_FALSE(is_unreadable(forged(record, 18, "Mame")));
 
-    CHECK(is_unreadable(forged(record, 0, "\0"s)));       // version
-    CHECK(is_unreadable(forged(record, 0, "\2"s)));       // version
-    CHECK(is_unreadable(forged(record, 1, "\1"s)));       // a tombstone with a body
-    CHECK(is_unreadable(forged(record, 1, "\2"s)));       // kind
-    CHECK(is_unreadable(forged(record, 2, "\x65\0"s)));   // 101
-    CHECK(is_unreadable(forged(record, 2, "\x58\x02"s))); // 600
-    CHECK(is_unreadable(forged(record, 4, "\3"s)));       // reason longer
-    CHECK(is_unreadable(forged(record, 4, "\xFF\xFF"s))); // reason past the end
-    CHECK(is_unreadable(forged(record, 6, "\0"s)));       // fewer fields
-    CHECK(is_unreadable(forged(record, 6, "\2"s)));       // more fields
-    CHECK(is_unreadable(forged(record, 6, "\xFF\xFF"s))); // many more fields
-    CHECK(is_unreadable(forged(record, 8, "\3"s)));       // shorter body
-    CHECK(is_unreadable(forged(record, 8, "\5"s)));       // longer body
+    CHECK(is_unreadable(forged(record, 0, "\0"s)));        // version
+    CHECK(is_unreadable(forged(record, 0, "\2"s)));        // version
+    CHECK(is_unreadable(forged(record, 1, "\1"s)));        // a tombstone with a body
+    CHECK(is_unreadable(forged(record, 1, "\2"s)));        // kind
+    CHECK(is_unreadable(forged(record, 2, "\x65\0"s)));    // 101
+    CHECK(is_unreadable(forged(record, 2, "\x58\x02"s)));  // 600
+    CHECK(is_unreadable(forged(record, 4, "\3"s)));        // reason longer
+    CHECK(is_unreadable(forged(record, 4, "\xFF\xFF"s)));  // reason past the end
+    CHECK(is_unreadable(forged(record, 6, "\0"s)));        // fewer fields
+    CHECK(is_unreadable(forged(record, 6, "\2"s)));        // more fields
+    CHECK(is_unreadable(forged(record, 6, "\xFF\xFF"s)));  // many more fields
+    CHECK(is_unreadable(forged(record, 8, "\3"s)));        // shorter body
+    CHECK(is_unreadable(forged(record, 8, "\5"s)));        // longer body
     CHECK(is_unreadable(forged(record, 8, "\xFF\xFF\xFF\xFF"s)));
-    CHECK(is_unreadable(forged(record, 12, "\n"s)));       // reason
-    CHECK(is_unreadable(forged(record, 14, "\0"s)));       // no name
-    CHECK(is_unreadable(forged(record, 14, "\xFF\xFF"s))); // name past the end
-    CHECK(is_unreadable(forged(record, 16, "\xFF\xFF"s))); // value past the end
-    CHECK(is_unreadable(forged(record, 18, "Na e"s)));     // not a token
+    CHECK(is_unreadable(forged(record, 12, "\n"s)));        // reason
+    CHECK(is_unreadable(forged(record, 14, "\0"s)));        // no name
+    CHECK(is_unreadable(forged(record, 14, "\xFF\xFF"s)));  // name past the end
+    CHECK(is_unreadable(forged(record, 16, "\xFF\xFF"s)));  // value past the end
+    CHECK(is_unreadable(forged(record, 18, "Na e"s)));      // not a token
     CHECK(is_unreadable(forged(record, 22, "va\rue"s)));
     CHECK(is_unreadable(forged(record, 22, "va\nue"s)));
     CHECK(is_unreadable(forged(record, 22, "va\0ue"s)));
     CHECK(is_unreadable(forged(record, 22, "va\x7Fue"s)));
 
     std::string const tombstone(make_tombstone(999).view());
-    CHECK(is_unreadable(forged(tombstone, 2, "\xE8\x03"s))); // 1000
-    CHECK(is_unreadable(forged(tombstone, 1, "\0"s)));       // a response of status 999
+    CHECK(is_unreadable(forged(tombstone, 2, "\xE8\x03"s)));  // 1000
+    CHECK(is_unreadable(forged(tombstone, 1, "\0"s)));        // a response of status 999
 }
 
 TEST_CASE("a record cannot change where its replay ends", "[stored_response]") {
@@ -444,8 +438,7 @@ TEST_CASE("forged records are unreadable or replay as one message", "[stored_res
         }
         ++readable;
         auto const bodiless = read.status() == 204 || read.status() == 304;
-        if (parsed(serialised(replay_of(read))).body() != (bodiless ? "" : read.body()))
-            FAIL(hex(bytes));
+        if (parsed(serialised(replay_of(read))).body() != (bodiless ? "" : read.body())) FAIL(hex(bytes));
     }
     CHECK(readable > 500);
     CHECK(unreadable > 500);
@@ -526,12 +519,10 @@ public:
     string_response make() {
         string_response response;
         response.result(200 + below(400));
-        if (below(3) == 0)
-            response.reason("R" + text(20));
+        if (below(3) == 0) response.reason("R" + text(20));
         for (auto count = below(25); count != 0; --count) {
             auto name = names[below(static_cast<unsigned>(names.size()))];
-            if (below(2) == 0)
-                name = lower(name);
+            if (below(2) == 0) name = lower(name);
             response.insert(name, name == "Connection" ? connection() : text(60));
         }
         response.body() = bytes(below(4) == 0 ? 3000 : 100);
@@ -550,8 +541,7 @@ private:
 
     std::string bytes(unsigned max_size) {
         std::string result(below(max_size + 1), '\0');
-        for (auto& c : result)
-            c = static_cast<char>(below(256));
+        for (auto& c : result) c = static_cast<char>(below(256));
         return result;
     }
 
@@ -559,8 +549,7 @@ private:
     std::string text(unsigned max_size) {
         auto result = bytes(max_size);
         for (auto& c : result)
-            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F)
-                c = '.';
+            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '.';
         return "<" + result + ">";
     }
 
@@ -578,21 +567,19 @@ field_vector kept_fields(string_response const& response) {
             dropped.push_back(lower(value.substr(value.find_first_not_of(' ', value.find(',') + 1))));
     field_vector kept;
     for (auto const& field : all)
-        if (std::find(dropped.begin(), dropped.end(), lower(field.first)) == dropped.end())
-            kept.push_back(field);
+        if (std::find(dropped.begin(), dropped.end(), lower(field.first)) == dropped.end()) kept.push_back(field);
     return kept;
 }
 
 /// What a replay adds.
 void add_replay_fields(field_vector& fields, string_response const& replay, bool keep_alive) {
     fields.emplace_back("Idempotency-Replayed", "true");
-    if (!keep_alive)
-        fields.emplace_back("Connection", "close");
+    if (!keep_alive) fields.emplace_back("Connection", "close");
     if (replay.result_int() != 204 && replay.result_int() != 304)
         fields.emplace_back("Content-Length", std::to_string(replay.body().size()));
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("random responses replay as exactly one message with the same content", "[stored_response]") {
     auto const seed = std::random_device{}();
@@ -622,14 +609,12 @@ TEST_CASE("random responses replay as exactly one message with the same content"
         REQUIRE(replay.body() == (bodiless ? "" : response.body()));
         REQUIRE(replay.keep_alive() == keep_alive);
 
-        if (!bodiless && !response.body().empty())
-            ++with_body;
+        if (!bodiless && !response.body().empty()) ++with_body;
         if (std::adjacent_find(kept.begin(), kept.end(), [](auto const& a, auto const& b) {
                 return lower(a.first) == lower(b.first);
             }) != kept.end())
             ++with_repeats;
-        if (kept.size() < fields_of_message(response).size())
-            ++with_dropped;
+        if (kept.size() < fields_of_message(response).size()) ++with_dropped;
     }
     CHECK(with_body > 1000);
     CHECK(with_repeats > 500);

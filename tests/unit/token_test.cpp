@@ -26,14 +26,12 @@ TEST_CASE("tokens differ, within a thread and between threads") {
         std::vector<std::jthread> running;
         for (auto& tokens : made) {
             running.emplace_back([&tokens] {
-                for (std::size_t i = 0; i < each; ++i)
-                    tokens.push_back(make_token());
+                for (std::size_t i = 0; i < each; ++i) tokens.push_back(make_token());
             });
         }
     }
     std::set<token> distinct;
-    for (auto const& tokens : made)
-        distinct.insert(tokens.begin(), tokens.end());
+    for (auto const& tokens : made) distinct.insert(tokens.begin(), tokens.end());
     CHECK(distinct.size() == threads * each);
     CHECK(distinct.count(token{}) == 0);
 }
@@ -43,16 +41,14 @@ TEST_CASE("every bit of a token is random") {
     constexpr int samples = 4000;
     for (int i = 0; i < samples; ++i) {
         auto const made = make_token();
-        for (std::size_t bit = 0; bit < ones.size(); ++bit)
-            ones[bit] += (made.bytes[bit / 8] >> (bit % 8)) & 1;
+        for (std::size_t bit = 0; bit < ones.size(); ++bit) ones[bit] += (made.bytes[bit / 8] >> (bit % 8)) & 1;
     }
     // 8 standard deviations: a sound generator fails this once in 10^13 runs.
-    for (int const count : ones)
-        CHECK(std::abs(count - samples / 2) < 256);
+    for (int const count : ones) CHECK(std::abs(count - samples / 2) < 256);
 }
 
 TEST_CASE("a forked child makes tokens of its own") {
-    static_cast<void>(make_token()); // what remains of the block is copied to the child
+    static_cast<void>(make_token());  // what remains of the block is copied to the child
     std::array<int, 2> ends{};
     REQUIRE(pipe(ends.data()) == 0);
     auto const child = fork();
@@ -61,8 +57,7 @@ TEST_CASE("a forked child makes tokens of its own") {
     if (child == 0) {
         for (std::size_t i = 0; i < count; ++i) {
             auto const made = make_token();
-            if (write(ends[1], made.bytes.data(), made.bytes.size()) < 0)
-                _exit(1);
+            if (write(ends[1], made.bytes.data(), made.bytes.size()) < 0) _exit(1);
         }
         _exit(0);
     }
