@@ -9,6 +9,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+/// More than any of these needs, and less than a clock can hold.
+constexpr std::chrono::hours a_year{24 * 365};
+
 void require(bool condition, char const* sentence) {
     if (!condition) throw std::invalid_argument(sentence);
 }
@@ -78,12 +81,14 @@ void validate(options const& options) {
         require(!options.methods.contains(method), "options.methods cannot contain HEAD, CONNECT, TRACE or unknown");
     }
     require(options.lease > milliseconds::zero(), "options.lease must be positive");
-    require(options.lease <= std::chrono::hours{24 * 365}, "options.lease must be at most a year");
+    require(options.lease <= a_year, "options.lease must be at most a year");
     require(options.retention > milliseconds::zero(), "options.retention must be positive");
     require(options.retention <= std::chrono::hours{24 * 3660}, "options.retention must be at most ten years");
     require(options.wait >= milliseconds::zero(), "options.wait must not be negative");
+    require(options.wait <= a_year, "options.wait must be at most a year");
     require(options.retry_after >= std::chrono::seconds::zero(), "options.retry_after must not be negative");
     require(options.persist_timeout >= milliseconds::zero(), "options.persist_timeout must not be negative");
+    require(options.persist_timeout <= a_year, "options.persist_timeout must be at most a year");
     require(static_cast<bool>(options.write_problem), "options.write_problem must be a function");
     require(options.on_takeover != on_takeover::reconcile || options.reconcile,
             "on_takeover::reconcile needs options.reconcile");

@@ -96,7 +96,7 @@ public:
     /// Waits until no keyed request is in flight, for shutdown: call it when nothing new is accepted, and not on a
     /// thread that those requests need. Returns whether that came about within the timeout.
     bool drain(std::chrono::milliseconds timeout) const {
-        auto const until = std::chrono::steady_clock::now() + timeout;
+        auto const until = end_of(timeout);
         while (state_->in_flight != 0) {
             if (std::chrono::steady_clock::now() >= until) return false;
             std::this_thread::sleep_for(drain_interval);
@@ -110,7 +110,7 @@ public:
     auto async_drain(asio::any_io_executor executor, std::chrono::milliseconds timeout,
                      Token&& completion_token) const {
         auto timer = std::make_unique<asio::steady_timer>(executor);
-        auto const until = std::chrono::steady_clock::now() + timeout;
+        auto const until = end_of(timeout);
         return asio::async_compose<Token, void(error_code, bool)>(
             [state = state_, timer = std::move(timer), until, started = false](auto& self,
                                                                                error_code error = {}) mutable {
@@ -131,6 +131,12 @@ public:
 
 private:
     static constexpr std::chrono::milliseconds drain_interval{5};
+
+    /// Of a timeout that may be "for ever".
+    static std::chrono::steady_clock::time_point end_of(std::chrono::milliseconds timeout) {
+        constexpr std::chrono::hours a_year{24 * 365};
+        return std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, a_year);
+    }
 
     /// Nobody bound an executor to it: Asio's default is a hidden pool of threads, on which no session expects to be.
     template <class Completion>

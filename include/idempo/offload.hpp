@@ -41,7 +41,7 @@ struct offload_options {
 template <store Store>
 class offloaded_store {
 public:
-    /// \throws std::invalid_argument where a limit is not positive.
+    /// \throws std::invalid_argument where a limit is not positive, or the timeout more than a year.
     offloaded_store(Store store, asio::any_io_executor pool, offload_options options = {})
         : shared_(std::make_shared<shared>(std::move(store), std::move(pool), options)) {}
 
@@ -88,6 +88,9 @@ private:
               options(options_) {
             if (options.timeout <= std::chrono::milliseconds::zero() || options.max_pending == 0) {
                 throw std::invalid_argument("offload_options must be positive");
+            }
+            if (options.timeout > std::chrono::hours{24 * 365}) {
+                throw std::invalid_argument("offload_options.timeout must be at most a year");
             }
             for (std::size_t lane = 0; lane < lane_count; ++lane) lanes.push_back(asio::make_strand(pool));
         }

@@ -1,0 +1,14 @@
+// A coroutine needs somewhere to go on, and neither the callback nor a memory store says where.
+
+#include <idempo/idempo.hpp>
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+int main() {
+    auto const handle = idempo::layer(idempo::memory_store()) |
+                        [](http::request<http::string_body>) -> asio::awaitable<http::response<http::string_body>> {
+        co_return http::response<http::string_body>();
+    };
+    handle(http::request<http::string_body>(), [](http::message_generator) {});
+}

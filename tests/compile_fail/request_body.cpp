@@ -1,0 +1,13 @@
+// The bytes of a file are not in memory: there is no fingerprint of them.
+
+#include <idempo/idempo.hpp>
+
+#include <boost/beast/http/file_body.hpp>
+
+namespace http = boost::beast::http;
+
+int main() {
+    auto const handle = idempo::layer(idempo::memory_store()) |
+                        [](http::request<http::file_body> const&) { return http::response<http::string_body>(); };
+    handle(http::request<http::file_body>());
+}

@@ -1,0 +1,13 @@
+// A buffer_body has to be fed by its sender: it cannot be captured.
+
+#include <idempo/idempo.hpp>
+
+#include <boost/beast/http/buffer_body.hpp>
+
+namespace http = boost::beast::http;
+
+int main() {
+    auto const handle = idempo::layer(idempo::memory_store()) |
+                        [](http::request<http::string_body> const&) { return http::response<http::buffer_body>(); };
+    handle(http::request<http::string_body>());
+}

@@ -1,0 +1,189 @@
+#include <idempo/options.hpp>
+
+#include "support/catch.hpp"
+#include "support/charges.hpp"
+
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using namespace idempo::tests;
+using idempo::options;
+
+std::string sentence_for(std::function<void(options&)> const& change) {
+    options changed;
+    change(changed);
+    try {
+        validate(changed);
+    } catch (std::invalid_argument const& refused) {
+        return refused.what();
+    }
+    return "none";
+}
+
+}  // namespace
+
+TEST_CASE("options: the defaults and the Stripe profile are valid", "[options]") {
+    CHECK_NOTHROW(validate(options()));
+    CHECK_NOTHROW(validate(options::stripe()));
+}
+
+TEST_CASE("options: the defaults are those of the design", "[options]") {
+    options const defaults;
+    CHECK(defaults.header == "Idempotency-Key");
+    CHECK(defaults.lease == 30s);
+    CHECK(defaults.heartbeat);
+    CHECK(defaults.retention == 24h);
+    CHECK(defaults.wait == 0s);
+    CHECK(defaults.retry_after == 1s);
+    CHECK(defaults.persist_timeout == 10s);
+    CHECK(defaults.max_request_body == 1U << 20U);
+    CHECK(defaults.max_response_body == 1U << 20U);
+    CHECK(defaults.replayed_header == "Idempotency-Replayed");
+    CHECK_FALSE(defaults.store_set_cookie);
+    CHECK_FALSE(defaults.require_key);
+}
+
+TEST_CASE("options: what makes no sense is refused with a sentence", "[options]") {
+    using milliseconds = std::chrono::milliseconds;
+    std::vector<std::pair<std::string, std::function<void(options&)>>> const wrong{
+        {"options.header must be a field name", [](auto& changed) { changed.header = ""; }},
+        {"options.header must be a field name", [](auto& changed) { changed.header = "Idempotency Key"; }},
+        {"options.header must be a field name", [](auto& changed) { changed.header = "Key:"; }},
+        {"options.replayed_header must be a field name", [](auto& changed) { changed.replayed_header = "a\r\nb"; }},
+        {"options.original_request_header must be empty or a field name",
+         [](auto& changed) { changed.original_request_header = "a b"; }},
+        {"scope::credential_bound takes field names",
+         [](auto& changed) {
+             changed.scope = idempo::scope::credential_bound({"Authorization", ""});
+         }},
+        {"options.methods must name a method", [](auto& changed) { changed.methods = {}; }},
+        {"options.methods cannot contain HEAD, CONNECT, TRACE or unknown",
+         [](auto& changed) { changed.methods.insert(http::verb::head); }},
+        {"options.methods cannot contain HEAD, CONNECT, TRACE or unknown",
+         [](auto& changed) { changed.methods.insert(http::verb::connect); }},
+        {"options.methods cannot contain HEAD, CONNECT, TRACE or unknown",
+         [](auto& changed) { changed.methods.insert(http::verb::trace); }},
+        {"options.methods cannot contain HEAD, CONNECT, TRACE or unknown",
+         [](auto& changed) { changed.methods.insert(http::verb::unknown); }},
+        {"options.lease must be positive", [](auto& changed) { changed.lease = 0ms; }},
+        {"options.lease must be at most a year", [](auto& changed) { changed.lease = milliseconds::max(); }},
+        {"options.retention must be positive", [](auto& changed) { changed.retention = -1ms; }},
+        {"options.retention must be at most ten years", [](auto& changed) { changed.retention = milliseconds::max(); }},
+        {"options.wait must not be negative", [](auto& changed) { changed.wait = -1ms; }},
+        {"options.wait must be at most a year", [](auto& changed) { changed.wait = milliseconds::max(); }},
+        {"options.retry_after must not be negative", [](auto& changed) { changed.retry_after = -1s; }},
+        {"options.persist_timeout must not be negative", [](auto& changed) { changed.persist_timeout = -1ms; }},
+        {"options.persist_timeout must be at most a year",
+         [](auto& changed) { changed.persist_timeout = milliseconds::max(); }},
+        {"options.write_problem must be a function", [](auto& changed) { changed.write_problem = nullptr; }},
+        {"on_takeover::reconcile needs options.reconcile",
+         [](auto& changed) { changed.on_takeover = idempo::on_takeover::reconcile; }},
+        {"options.problems must have statuses from 400 to 599",
+         [](auto& changed) { changed.problems[idempo::refusal::in_flight].status = 399; }},
+        {"options.problems must have statuses from 400 to 599",
+         [](auto& changed) { changed.problems[idempo::refusal::caller_unknown].status = 600; }},
+    };
+    for (auto const& [sentence, change] : wrong) CHECK(sentence_for(change) == sentence);
+}
+
+TEST_CASE("options: what is at the edge makes sense", "[options]") {
+    CHECK(sentence_for([](auto& changed) { changed.lease = 1ms; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.lease = 24h * 365; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.retention = 24h * 3660; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.wait = 24h * 365; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.persist_timeout = 0ms; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.max_request_body = 0; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.header = "!#$%&'*+-.^_`|~09azAZ"; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.scope = idempo::scope::credential_bound({}); }) == "none");
+}
+
+TEST_CASE("options: principal needs a function", "[options]") {
+    CHECK_THROWS_AS(idempo::scope::principal(nullptr), std::invalid_argument);
+}
+
+TEST_CASE("method_set: holds what it was given", "[options]") {
+    idempo::method_set set{http::verb::post};
+    CHECK(set.contains(http::verb::post));
+    CHECK_FALSE(set.contains(http::verb::put));
+    set.insert(http::verb::unlink);  // the last of Beast's list
+    CHECK(set.contains(http::verb::unlink));
+    CHECK(idempo::method_set({}).empty());
+}
+
+TEST_CASE("stored_by_default: everything but what says that it may be tried again", "[options]") {
+    for (unsigned status = 200; status < 600; ++status) {
+        bool const released =
+            status == 401 || status == 403 || status == 408 || status == 425 || status == 429 || status >= 500;
+        CHECK(idempo::stored_by_default(status) == !released);
+    }
+}
+
+TEST_CASE("stripe: only POST is covered", "[options][stripe]") {
+    auto const how = GENERATE(from_range(every_style()));
+    INFO(how);
+    effect_ledger ledger;
+    service tested(how, options::stripe(), charging(ledger));
+    auto request = keyed_request();
+    request.method(http::verb::put);
+    tested.send(request);
+    CHECK(tested.send(request).body() == "charge 2");
+}
+
+TEST_CASE("stripe: a 500 is stored, also when the handler threw", "[options][stripe]") {
+    auto const how = GENERATE(from_range(every_style()));
+    auto const throws = GENERATE(true, false);
+    INFO(how << ", throws " << throws);
+    int runs = 0;
+    service tested(how, options::stripe(), [&](text_request const&, idempo::execution&) {
+        ++runs;
+        if (throws) throw std::runtime_error("card network");
+        return answer_with(500);
+    });
+    tested.send(keyed_request());
+    auto const again = tested.send(keyed_request());
+    CHECK(again.result_int() == 500);
+    CHECK(again["Idempotent-Replayed"] == "true");
+    CHECK(again.count("Idempotency-Replayed") == 0);
+    CHECK(runs == 1);
+}
+
+TEST_CASE("stripe: a replay names the original request", "[options][stripe]") {
+    auto const how = GENERATE(from_range(every_style()));
+    INFO(how);
+    service tested(how, options::stripe(), [](text_request const&, idempo::execution&) {
+        auto response = answer_with(200);
+        response.set("Request-Id", "req_1");
+        return response;
+    });
+    CHECK(tested.send(keyed_request()).count("Original-Request") == 0);
+    CHECK(tested.send(keyed_request())["Original-Request"] == "req_1");
+}
+
+TEST_CASE("stripe: a key used with another request is 400, one in flight 409, with an error member",
+          "[options][stripe]") {
+    auto const how = GENERATE(from_range(every_style()));
+    INFO(how);
+    gate at;
+    service tested(how, options::stripe(), [&](text_request const&, idempo::execution&) {
+        at.pass();
+        return answer_with(200);
+    });
+    auto first = tested.start(keyed_request());
+    at.wait_for_arrivals();
+    auto const in_flight = tested.send(keyed_request());
+    CHECK(in_flight.result_int() == 409);
+    CHECK(in_flight[http::field::content_type] == "application/json");
+    CHECK(in_flight.body() == R"({"error":{"type":"idempotency_error","code":"idempotency_key_in_use",)"
+                              R"("message":"A request is outstanding for this Idempotency-Key"}})");
+    auto const reused = tested.send(keyed_request("key-1", "other"));
+    CHECK(reused.result_int() == 400);
+    CHECK(reused.body() == R"({"error":{"type":"idempotency_error","message":"Idempotency-Key is already used"}})");
+    at.open();
+    answer_of(std::move(first));
+}
