@@ -42,12 +42,6 @@ namespace idempo {
 
 namespace http = boost::beast::http;
 
-/// A response that came from a record says so by this field. `name` and `value` are sent as they are.
-struct replay_marker {
-    std::string name = "Idempotency-Replayed";
-    std::string value = "true";
-};
-
 /// What of a response is kept.
 struct capture_policy {
     /// Bytes; a response with a larger body is not storable.
