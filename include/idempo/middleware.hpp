@@ -143,15 +143,15 @@ private:
     static constexpr bool is_unbound = std::is_same_v<asio::associated_executor_t<Completion>, asio::system_executor>;
 
     template <class Request, class Completion>
-    static void initiate(std::shared_ptr<state> const& state, Request&& request, Completion&& completion) {
+    static void initiate(std::shared_ptr<state> const& state, Request request, Completion completion) {
         static_assert(async_store<Store> || nonblocking_store<Store>,
                       "idempo: this store may block its caller; a call with a completion token needs offload(store)");
         auto where = executor_of(*state, completion);
-        constexpr bool has_executor = async_store<Store> || !is_unbound<std::decay_t<Completion>>;
+        constexpr bool has_executor = async_store<Store> || !is_unbound<Completion>;
         static_assert(has_executor || detail::runs_at_once<Handler, Request>,
                       "idempo: this handler goes on after the call, and neither the completion token nor the store has "
                       "an executor: use asio::bind_executor(executor, token)");
-        using driver = detail::asynchronous_driver<middleware::state, Request, std::decay_t<Completion>>;
+        using driver = detail::asynchronous_driver<middleware::state, Request, Completion>;
         std::make_shared<driver>(state, std::move(request), std::move(completion), std::move(where))->start();
     }
 

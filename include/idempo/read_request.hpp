@@ -5,7 +5,6 @@
 
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/compose.hpp>
-#include <boost/asio/coroutine.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -70,9 +69,10 @@ void read_request(SyncReadStream& stream, DynamicBuffer& buffer, http::request_p
 
 namespace detail {
 
-/// `read_request` as a composed operation.
+/// `read_request` as a composed operation. Not an `asio::coroutine`: its labels come from `__COUNTER__`, which differs
+/// from one translation unit to the next, and an operation may begin in one and go on in the other.
 template <class AsyncReadStream, class DynamicBuffer, class Body, class Allocator>
-class read_request_operation : asio::coroutine {
+class read_request_operation {
 public:
     read_request_operation(AsyncReadStream& stream, DynamicBuffer& buffer,
                            http::request_parser<Body, Allocator>& parser,
@@ -84,19 +84,22 @@ public:
 
     template <class Self>
     void operator()(Self& self, error_code ec = {}, std::size_t = 0) {
-        BOOST_ASIO_CORO_REENTER(*this) {
-            BOOST_ASIO_CORO_YIELD http::async_read_header(stream_, buffer_, parser_, std::move(self));
+        switch (std::exchange(next_, next_ == step::read_head ? step::read_body : step::finish)) {
+        case step::read_head: http::async_read_header(stream_, buffer_, parser_, std::move(self)); return;
+        case step::read_body:
             if (!ec) ec = check_framing(parser_);
             // A cancellation that arrived while nothing was being waited for would otherwise be forgotten.
             if (!ec && self.cancelled() != asio::cancellation_type::none) ec = asio::error::operation_aborted;
-            if (!ec) {
-                guard_ = trailer_guard(parser_);
-                BOOST_ASIO_CORO_YIELD http::async_read(stream_, buffer_, parser_, std::move(self));
-                if (!ec) ec = guard_.remove_trailer(parser_.get(), also_protected_);
-                guard_ = {};  // memory is given back before the handler runs
-            }
-            self.complete(ec);
+            if (ec) break;
+            guard_ = trailer_guard(parser_);
+            http::async_read(stream_, buffer_, parser_, std::move(self));
+            return;
+        case step::finish:
+            if (!ec) ec = guard_.remove_trailer(parser_.get(), also_protected_);
+            guard_ = {};  // memory is given back before the handler runs
+            break;
         }
+        self.complete(ec);
     }
 
 private:
@@ -105,6 +108,7 @@ private:
     http::request_parser<Body, Allocator>& parser_;
     std::span<std::string_view const> also_protected_;
     trailer_guard guard_;
+    enum class step { read_head, read_body, finish } next_ = step::read_head;
 };
 
 }  // namespace detail
