@@ -4,10 +4,12 @@
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 
 #include <chrono>
+#include <mutex>
 
 namespace idempo::detail {
 
@@ -28,6 +30,15 @@ public:
         boost::asio::dispatch(strand_, [self = shared_from_this()] { self->wait(); });
     }
 
+    /// Gives up what it would renew with, and so the store: its owner may be about to end the threads that serve it,
+    /// and the timer may go on for a while.
+    void end() noexcept {
+        stopped = true;
+        renew_function dropped;  // destroyed after the lock is given back
+        std::lock_guard const lock(mutex_);
+        dropped.swap(renew_);
+    }
+
     void cancel_timer() {
         boost::asio::dispatch(strand_, [self = shared_from_this()] { self->timer_.cancel(); });
     }
@@ -45,10 +56,12 @@ private:
     }
 
     void renew() {
+        // Posted, since nothing may be reported under the lock.
         auto renewed = [self = shared_from_this(), asked = clock::now()](error_code error, bool held) {
-            self->renewed(error, held, asked);
+            boost::asio::post(self->strand_, [self, asked, error, held] { self->renewed(error, held, asked); });
         };
-        renew_(boost::asio::bind_executor(strand_, std::move(renewed)));
+        std::lock_guard const lock(mutex_);
+        if (renew_) renew_(boost::asio::bind_executor(strand_, std::move(renewed)));
     }
 
     void renewed(error_code error, bool held, clock::time_point asked) {
@@ -74,7 +87,8 @@ private:
 
     boost::asio::strand<boost::asio::any_io_executor> strand_;
     boost::asio::steady_timer timer_;
-    renew_function renew_;
+    std::mutex mutex_;
+    renew_function renew_;  // under the mutex, since its end comes from elsewhere
     claim_request claim_;
     idempo::observer observer_;
     clock::time_point held_until_;
@@ -88,12 +102,12 @@ heartbeat heartbeat::start(boost::asio::any_io_executor const& executor, renew_f
 }
 
 heartbeat::~heartbeat() {
-    if (running_) running_->stopped = true;
+    if (running_) running_->end();
 }
 
 void heartbeat::stop() {
     if (!running_) return;
-    running_->stopped = true;
+    running_->end();
     running_->cancel_timer();
     running_.reset();
 }
