@@ -194,7 +194,8 @@ private:
         }
         if constexpr (async_store<store_type>) {
             if (exchange_.abandon_is_best_effort()) {
-                state_->store.async_abandon(claim.key, claim.token, [state = state_](error_code) {});
+                // Nobody waits for it, and so it must not keep the store: an operation owns what it needs.
+                state_->store.async_abandon(claim.key, claim.token, [](error_code) {});
                 return exchange_.abandoned({});
             }
             state_->store.async_abandon(claim.key, claim.token, then([](auto& self, error_code error) {
