@@ -2,12 +2,12 @@
 #include "charge_server/limits.hpp"
 #include "charge_server/refusals.hpp"
 #include "charge_server/sessions.hpp"
+#include "charge_server/stores.hpp"
 #include "common/callback_charges.hpp"
 
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
 #include <idempo/layer.hpp>
-#include <idempo/open_store.hpp>
 #include <idempo/read_request.hpp>
 
 #include <boost/asio/associated_executor.hpp>
@@ -159,6 +159,6 @@ std::unique_ptr<sessions> make_callback_sessions(session_setup& setup, asio::io_
     auto const& options = setup.flags.options;
     callback_charges const charges(setup.service);
     if (!setup.flags.use_middleware) return make(setup, bare{charges, &options});
-    auto store = idempo::open_store(context.get_executor(), setup.flags.store_url);
+    auto store = open_any_store(context.get_executor(), setup.flags.store_url);
     return make(setup, idempo::layer(std::move(store), options) | idempo::async_handler(charges));
 }

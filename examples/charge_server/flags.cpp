@@ -53,7 +53,9 @@ void add_server_flags(CLI::App& app, written_flags& written) {
     app.add_option("--max-connections", written.max_connections, "More are answered 503")
         ->check(CLI::Range(1, 1'000'000))
         ->capture_default_str();
-    app.add_option("--store", written.store, "memory:, or memory:?max_records=N&max_bytes=N")->capture_default_str();
+    app.add_option("--store", written.store,
+                   "memory:[?max_records=N&max_bytes=N], redis://…, rediss://… or redis+unix://…")
+        ->capture_default_str();
     app.add_flag("--migrate", written.migrate, "Prepare the store, and exit");
     app.add_option("--style", written.style, "sync, callback or awaitable; sync has a thread for each connection")
         ->capture_default_str();

@@ -3,6 +3,7 @@
 #include "charge_server/limits.hpp"
 #include "charge_server/listener.hpp"
 #include "charge_server/sessions.hpp"
+#include "charge_server/stores.hpp"
 
 #include <idempo/open_store.hpp>
 
@@ -91,7 +92,7 @@ void allow_many_files() {
 
 void check_store_url(server_flags const& flags) {
     asio::io_context context;
-    (void)idempo::open_store(context.get_executor(), flags.store_url);
+    (void)open_any_store(context.get_executor(), flags.store_url);
 }
 
 }  // namespace

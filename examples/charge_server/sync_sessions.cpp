@@ -2,13 +2,13 @@
 #include "charge_server/limits.hpp"
 #include "charge_server/refusals.hpp"
 #include "charge_server/sessions.hpp"
+#include "charge_server/stores.hpp"
 #include "charge_server/thread_group.hpp"
 #include "common/sync_charges.hpp"
 
 #include <idempo/blocking.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/layer.hpp>
-#include <idempo/open_store.hpp>
 #include <idempo/read_request.hpp>
 
 #include <boost/beast/core/flat_buffer.hpp>
@@ -136,6 +136,6 @@ std::unique_ptr<sessions> make_sync_sessions(session_setup& setup) {
     sync_charges const charges(setup.service);
     if (!setup.flags.use_middleware) return make(setup, bare{charges});
     auto store =
-        idempo::blocking([&](auto executor) { return idempo::open_store(std::move(executor), setup.flags.store_url); });
+        idempo::blocking([&](auto executor) { return open_any_store(std::move(executor), setup.flags.store_url); });
     return make(setup, idempo::layer(std::move(store), setup.flags.options) | charges);
 }

@@ -97,8 +97,9 @@ void a_full_store_completes(scene<F>& scene) {
 
 template <bounded_store_fixture F>
 void expired_records_make_room(scene<F>& scene) {
-    auto full = fill_store(scene, 1, 1, false);
-    scene.advance(3);
+    // Long enough for a slow store to be full before the first of them expires.
+    auto full = fill_store(scene, 10, 10, false);
+    scene.advance(21);
     scene.expect(!claim_error(full.refused), "a claim is not refused when the records in the store have expired");
 }
 

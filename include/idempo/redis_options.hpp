@@ -1,0 +1,114 @@
+#pragma once
+
+#include <idempo/error.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace idempo {
+
+/// What a Redis server says of itself (INFO) when a connection is made.
+struct redis_server_info {
+    /// As in 7.0.15; 0.0.0 where it does not say.
+    unsigned major = 0;
+    unsigned minor = 0;
+    unsigned patch = 0;
+    bool is_primary = false;
+    bool is_loading = false;
+    /// `maxmemory-policy`; empty where it does not say. Anything but `noeviction` may evict live claims.
+    std::string eviction_policy;
+    /// Whether there is an append-only file. Without one a restart loses the latest claims.
+    bool has_append_only_file = false;
+};
+
+/// What may be wrong with a server, or with the way to it.
+enum class redis_problem {
+    none,
+    /// Not resolved, refused, timed out, or cut off before it had introduced itself.
+    unreachable,
+    /// The certificate is not to be trusted, or is for another host.
+    untrusted_certificate,
+    /// AUTH or SELECT was refused, or INFO is needed and not permitted.
+    not_permitted,
+    /// Not an answer of Redis.
+    wrong_protocol,
+    /// Older than 6.2.
+    too_old,
+    /// A replica, or a server that still loads its data.
+    not_ready,
+    /// The eviction policy may remove live claims, and `redis_options::allow_eviction` is false.
+    evicts,
+    /// A connection that worked has ended: closed, out of step, without an answer for too long, or of no more use.
+    lost,
+};
+
+/// A sentence for a log.
+[[nodiscard]] std::string_view to_string(redis_problem problem) noexcept;
+
+/// Told when a connection is ready (`problem` is `none`), when an attempt has failed, and when a connection is lost.
+struct redis_event {
+    redis_problem problem = redis_problem::none;
+    /// Where the operating system or OpenSSL has said something; else clear.
+    error_code error;
+    /// What is known of the server.
+    redis_server_info server;
+};
+
+/// How the server's certificate is checked.
+struct redis_tls {
+    /// PEM file with the certificates to trust; empty: those of the system.
+    std::string ca_file;
+    /// False trusts anybody. For tests only.
+    bool verify = true;
+};
+
+/// Where the server is, and how the store uses it.
+struct redis_options {
+    /// A name or an address. A name is resolved anew for each connection, by a thread of the executor's context.
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 6379;
+    /// Where not empty: a unix socket instead of host and port.
+    std::string unix_path{};
+    std::optional<redis_tls> tls{};
+    /// Sent with AUTH where the password is not empty; a user needs Redis 6.
+    std::string user{};
+    std::string password{};
+    unsigned database = 0;
+
+    /// Each store key always uses the same one of them. One is enough for hundreds of thousands of claims a second.
+    std::size_t connections = 1;
+    /// For resolving, connecting, TLS and the first questions together.
+    std::chrono::milliseconds connect_timeout{1000};
+    /// Of an operation, from the call to its answer. Less than half of the shortest lease, or its answer may be too
+    /// late to be of use. A connection without an answer for twice as long is given up.
+    std::chrono::milliseconds operation_timeout{1000};
+    /// Operations that one connection may have; one more is refused with `error::store_unavailable`.
+    std::size_t max_pending = 10'000;
+    /// Of every key in Redis.
+    std::string prefix = "idempo:";
+    /// Use a server whose `maxmemory-policy` is not `noeviction`: it may evict live claims, and requests run twice.
+    bool allow_eviction = false;
+    /// Called on the executor, for one connection at a time; what it throws is swallowed.
+    std::function<void(redis_event const&)> observer{};
+};
+
+/// The options that a URL stands for, in addition to `others`:
+///
+/// - `redis://[[user]:password@]host[:port][/database]`
+/// - `rediss://…`: the same over TLS
+/// - `redis+unix://[[user]:password@]/path/of/the/socket`
+///
+/// and behind a `?`, separated by `&`: `database=`, `connections=`, `prefix=`, `ca_file=`, `verify=none` and
+/// `allow_eviction=true`. Whatever is not a letter or a digit may be percent-encoded.
+/// \throws std::invalid_argument with a sentence that quotes nothing of the URL, since it may hold a password.
+[[nodiscard]] redis_options parse_redis_url(std::string_view url, redis_options others = {});
+
+/// \throws std::invalid_argument with a sentence where they make no sense.
+void validate(redis_options const& options);
+
+}  // namespace idempo

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "redis/operation.hpp"
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/post.hpp>
+
+#include <string>
+#include <utility>
+
+namespace idempo::redis {
+
+/// The handler of a call that results in nothing but an error code takes that alone.
+struct nothing {};
+
+template <class Result>
+struct signature_of {
+    using type = void(error_code, Result);
+};
+template <>
+struct signature_of<nothing> {
+    using type = void(error_code);
+};
+
+/// The call's other half: a result, and the handler that is told of it, as if by post.
+template <class Result>
+class called_operation : public operation {
+public:
+    using handler = boost::asio::any_completion_handler<typename signature_of<Result>::type>;
+
+    called_operation(store_key const& of, boost::asio::any_io_executor executor, handler done)
+        : operation(of),
+          executor_(std::move(executor)),
+          done_(std::move(done)) {}
+
+    void settle() final { tell(error_); }
+
+    void fail(error_code error) final {
+        result_ = {};
+        tell(error);
+    }
+
+    [[nodiscard]] bool is_settled() const noexcept final { return !done_; }
+
+protected:
+    reading answer(Result result) {
+        result_ = std::move(result);
+        return reading::answered;
+    }
+
+    reading answer(error_code error) {
+        error_ = error;
+        return reading::answered;
+    }
+
+private:
+    // On our executor, from where Asio goes on to the handler's own: with Boost 1.81 an any_completion_executor
+    // cannot be posted to.
+    void tell(error_code error) {
+        auto done = std::exchange(done_, nullptr);
+        if constexpr (std::is_same_v<Result, nothing>) {
+            boost::asio::post(executor_, boost::asio::append(std::move(done), error));
+        } else {
+            boost::asio::post(executor_, boost::asio::append(std::move(done), error, std::move(result_)));
+        }
+    }
+
+    boost::asio::any_io_executor executor_;
+    handler done_;
+    Result result_{};
+    error_code error_;
+};
+
+}  // namespace idempo::redis

@@ -1,0 +1,233 @@
+#include "redis/connection.hpp"
+
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+namespace idempo::redis {
+
+namespace {
+
+/// Written at once when so many commands wait, so that the server works while this side makes more of them; what is
+/// left is written at the end of the loop's turn. Measured: 1.2 to 1.6 times as many claims as one write a turn.
+std::size_t worth_a_write(std::size_t pending) { return std::clamp<std::size_t>(pending / 4, 4, 32); }
+
+}  // namespace
+
+connection::connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup)
+    : setup_(std::move(setup)),
+      strand_(asio::make_strand(executor)),
+      pipeline_(setup_->options.operation_timeout, pending_),
+      backoff_(std::random_device{}()),
+      deadline_timer_(strand_),
+      attempt_timer_(strand_) {}
+
+void connection::start() {
+    asio::post(strand_, [self = shared_from_this()] {
+        if (!self->is_ending_) self->connect();
+    });
+}
+
+void connection::submit(std::unique_ptr<operation> submitted) {
+    auto const pending = pending_.fetch_add(1) + 1;
+    if (pending > setup_->options.max_pending) {
+        --pending_;
+        return submitted->fail(error::store_unavailable);
+    }
+    std::size_t waiting = 0;
+    {
+        std::lock_guard const lock(mutex_);
+        submitted_.push_back(std::move(submitted));
+        waiting = submitted_.size();
+    }
+    auto const take = [self = shared_from_this()] { self->take_submitted(); };
+    if (waiting == 1) asio::post(strand_, take);
+    if (waiting == worth_a_write(pending)) asio::dispatch(strand_, take);
+}
+
+void connection::end() {
+    asio::post(strand_, [self = shared_from_this()] {
+        self->is_ending_ = true;
+        self->take_submitted();
+        self->end_if_idle();
+    });
+}
+
+void connection::connect() {
+    state_ = state::connecting;
+    reader_.emplace();
+    transport_ = make_transport(strand_, setup_->options, setup_->tls.get());
+    set_attempt_timer(setup_->options.connect_timeout,
+                      [this] { lose(redis_problem::unreachable, asio::error::timed_out); });
+    transport_->connect([self = shared_from_this(), used = transport_](error_code error) {
+        if (used != self->transport_) return;
+        if (!error) return self->greet();
+        self->lose(is_certificate_error(error) ? redis_problem::untrusted_certificate : redis_problem::unreachable,
+                   error);
+    });
+}
+
+void connection::greet() {
+    handshake_.emplace(setup_->options);
+    outgoing_ = handshake_->questions();
+    write_rest();
+    read_more();
+}
+
+void connection::read_more() {
+    transport_->read(
+        asio::buffer(incoming_), [self = shared_from_this(), used = transport_](error_code error, std::size_t size) {
+            if (used != self->transport_) return;
+            auto const problem = self->state_ == state::ready ? redis_problem::lost : redis_problem::unreachable;
+            if (error) return self->lose(problem, error);
+            self->on_bytes({self->incoming_.data(), size});
+        });
+}
+
+void connection::on_bytes(std::string_view bytes) {
+    reader_->feed(bytes);
+    if (state_ != state::ready && !read_greeting()) return;
+    if (state_ == state::ready && !read_answers()) return lose(redis_problem::lost, {});
+    if (reader_->is_broken()) return lose(redis_problem::wrong_protocol, {});
+    flush();
+    read_more();
+    end_if_idle();
+}
+
+bool connection::read_greeting() {
+    while (!handshake_->is_over()) {
+        auto const answer = reader_->next();
+        if (!answer) return true;
+        handshake_->receive(reply_view(answer.get()));
+    }
+    auto const over = std::exchange(handshake_, std::nullopt);
+    if (over->problem() != redis_problem::none) {
+        report(over->problem(), {}, over->server());
+        lose(redis_problem::none, {});
+        return false;
+    }
+    abilities_ = abilities_of(over->server());
+    attempt_timer_.cancel();
+    ready_since_ = std::chrono::steady_clock::now();
+    state_ = state::ready;
+    report(redis_problem::none, {}, over->server());
+    return true;
+}
+
+bool connection::read_answers() {
+    while (auto const answer = reader_->next()) {
+        bool const goes_on = pipeline_.receive(reply_view(answer.get()));
+        if (!goes_on) return false;
+    }
+    return true;
+}
+
+void connection::take_submitted() {
+    std::vector<std::unique_ptr<operation>> taken;
+    {
+        std::lock_guard const lock(mutex_);
+        taken.swap(submitted_);
+    }
+    if (taken.empty()) return;
+    auto const now = std::chrono::steady_clock::now();
+    for (auto& each : taken) pipeline_.submit(std::move(each), now);
+    if (state_ == state::ended) {
+        return pipeline_.fail_all(error::store_unavailable);
+    }
+    watch_deadlines();
+    flush();
+}
+
+void connection::flush() {
+    if (state_ != state::ready || is_writing_) return;
+    pipeline_.send(outgoing_, abilities_);
+    write_rest();
+}
+
+void connection::write_rest() {
+    if (outgoing_.empty() || is_writing_) return;
+    auto const written = transport_->write_some_now(outgoing_);
+    if (written == outgoing_.size()) return outgoing_.clear();
+    is_writing_ = true;
+    in_write_.assign(outgoing_, written);
+    outgoing_.clear();
+    transport_->write(in_write_, [self = shared_from_this(), used = transport_](error_code error, std::size_t) {
+        if (used != self->transport_) return;
+        self->is_writing_ = false;
+        if (!error) self->flush();  // otherwise the reader says so, too
+    });
+}
+
+void connection::lose(redis_problem problem, error_code error) {
+    transport_->close();
+    transport_.reset();
+    handshake_.reset();
+    outgoing_.clear();
+    is_writing_ = false;
+    bool const was_ready = state_ == state::ready;
+    // Only a connection that has worked for a while is a reason to be quick again: some servers accept and then refuse.
+    if (was_ready && std::chrono::steady_clock::now() - ready_since_ > backoff::longest) backoff_.reset();
+    state_ = state::pausing;
+
+    was_ready ? pipeline_.disconnect() : pipeline_.fail_all(error::store_unavailable);
+    if (problem != redis_problem::none) report(problem, error, {});
+    pause();
+    end_if_idle();
+}
+
+void connection::pause() {
+    set_attempt_timer(backoff_.next(), [this] { connect(); });
+}
+
+void connection::end_if_idle() {
+    if (!is_ending_ || pending_ != 0 || state_ == state::ended) return;
+    state_ = state::ended;
+    if (transport_) transport_->close();
+    transport_.reset();
+    attempt_timer_.cancel();
+    deadline_timer_.cancel();
+}
+
+void connection::report(redis_problem problem, error_code error, redis_server_info const& server) const {
+    if (!setup_->options.observer) return;
+    try {
+        setup_->options.observer({problem, error, server});
+    } catch (...) {
+        // An observer has no say in what happens.
+    }
+}
+
+void connection::watch_deadlines() {
+    auto const next = pipeline_.next_deadline();
+    if (!next || (watches_deadlines_ && deadline_timer_.expiry() <= *next)) return;
+    watches_deadlines_ = true;
+    deadline_timer_.expires_at(*next);
+    deadline_timer_.async_wait([self = shared_from_this()](error_code is_cancelled) {
+        if (is_cancelled || self->state_ == state::ended) return;
+        self->watches_deadlines_ = false;
+        self->on_deadline();
+    });
+}
+
+void connection::on_deadline() {
+    auto const now = std::chrono::steady_clock::now();
+    pipeline_.expire(now);
+    if (state_ == state::ready && pipeline_.is_overdue(now)) lose(redis_problem::lost, asio::error::timed_out);
+    flush();  // what was held back by those that have timed out
+    watch_deadlines();
+    end_if_idle();
+}
+
+template <class Then>
+void connection::set_attempt_timer(std::chrono::milliseconds span, Then then) {
+    attempt_timer_.expires_after(span);
+    attempt_timer_.async_wait([self = shared_from_this(), then, used = transport_, now = state_](error_code error) {
+        if (!error && used == self->transport_ && now == self->state_) then();
+    });
+}
+
+}  // namespace idempo::redis

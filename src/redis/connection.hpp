@@ -1,0 +1,105 @@
+#pragma once
+
+#include "redis/backoff.hpp"
+#include "redis/handshake.hpp"
+#include "redis/operation.hpp"
+#include "redis/pipeline.hpp"
+#include "redis/resp_codec.hpp"
+#include "redis/transport.hpp"
+
+#include <idempo/redis_options.hpp>
+
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace idempo::redis {
+
+/// What the connections of a store have in common, and read only.
+struct connection_setup {
+    redis_options options;
+    /// Null where the options want no TLS.
+    std::unique_ptr<asio::ssl::context> tls;
+};
+
+/// A way to the server that is made again whenever it is lost, and the operations that go over it.
+///
+/// Everything happens on a strand, but `submit` and `end`, which any thread may call. An operation waits for the end
+/// of one attempt to connect at most: if that fails, so does the operation.
+class connection : public std::enable_shared_from_this<connection> {
+public:
+    connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup);
+
+    /// Begins to connect, as if by post.
+    void start();
+
+    /// Settles the operation sooner or later, and never before it returns.
+    void submit(std::unique_ptr<operation> submitted);
+
+    /// Nothing is submitted from now on: what is pending is still answered, and then the connection is closed.
+    void end();
+
+private:
+    using link = std::shared_ptr<transport>;
+    /// `ready`: the server has introduced itself, and operations are sent.
+    enum class state { pausing, connecting, ready, ended };
+
+    void connect();
+    void greet();
+    void read_more();
+    void on_bytes(std::string_view bytes);
+    [[nodiscard]] bool read_greeting();
+    [[nodiscard]] bool read_answers();
+
+    void take_submitted();
+    void flush();
+    void write_rest();
+
+    void lose(redis_problem problem, error_code error);
+    void pause();
+    void end_if_idle();
+    void report(redis_problem problem, error_code error, redis_server_info const& server) const;
+
+    void watch_deadlines();
+    void on_deadline();
+    /// `then` runs when the time is over, unless the state of things has changed by then.
+    template <class Then>
+    void set_attempt_timer(std::chrono::milliseconds span, Then then);
+
+    std::shared_ptr<connection_setup const> setup_;
+    strand strand_;
+
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<operation>> submitted_;  // guarded by mutex_
+    std::atomic<std::size_t> pending_{0};                // places in the pipeline, and operations on their way there
+
+    // The rest is for the strand.
+    state state_ = state::pausing;
+    bool is_ending_ = false;
+    link transport_;
+    std::optional<reply_reader> reader_;  // of the connection that there is
+    std::optional<handshake> handshake_;
+    server_abilities abilities_;
+    pipeline pipeline_;
+    backoff backoff_;
+    time_point ready_since_;
+
+    std::array<char, 64 * 1024> incoming_{};
+    std::string outgoing_;
+    std::string in_write_;
+    bool is_writing_ = false;
+
+    asio::steady_timer deadline_timer_;
+    asio::steady_timer attempt_timer_;
+    bool watches_deadlines_ = false;
+};
+
+}  // namespace idempo::redis

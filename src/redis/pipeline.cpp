@@ -1,0 +1,114 @@
+#include "redis/pipeline.hpp"
+
+#include <utility>
+
+namespace idempo::redis {
+
+void pipeline::submit(std::unique_ptr<operation> submitted, time_point now) {
+    submitted->deadline = now + timeout_;
+    unsettled_.push_back(*submitted);
+    auto const [line, is_free] = busy_keys_.try_emplace(submitted->key());
+    if (is_free) {
+        ready_.push_back(std::move(submitted));
+        return;
+    }
+    if (!line->second) line->second = std::make_unique<queue>();
+    line->second->push_back(std::move(submitted));
+}
+
+void pipeline::send(std::string& to, server_abilities abilities) {
+    while (!ready_.empty()) {
+        auto next = std::move(ready_.front());
+        ready_.pop_front();
+        if (next->is_settled()) {
+            drop(std::move(next));
+            continue;
+        }
+        next->append_command(to, abilities);
+        sent_.push_back(std::move(next));
+    }
+}
+
+bool pipeline::receive(reply_view answer) {
+    if (sent_.empty()) return false;  // an answer to nothing
+    auto asked = std::move(sent_.front());
+    sent_.pop_front();
+    // Also where nobody waits: a reply out of step is one for all that follow.
+    auto const outcome = asked->read(answer);
+    if (asked->is_settled()) {
+        drop(std::move(asked));
+        return outcome != reading::wrong_connection;
+    }
+    if (outcome == reading::ask_again) {
+        ready_.push_front(std::move(asked));
+        return true;
+    }
+    asked->unlink();
+    if (outcome == reading::answered) {
+        asked->settle();
+    } else {
+        asked->fail(error::store_unavailable);
+    }
+    release(asked->key());
+    drop(std::move(asked));
+    return outcome == reading::answered;
+}
+
+void pipeline::expire(time_point now) {
+    while (!unsettled_.empty() && unsettled_.front().deadline <= now) {
+        settle_with(unsettled_.front(), error::store_timed_out);
+    }
+}
+
+bool pipeline::is_overdue(time_point now) const { return !sent_.empty() && sent_.front()->deadline + timeout_ <= now; }
+
+std::optional<time_point> pipeline::next_deadline() const {
+    std::optional<time_point> next;
+    if (!unsettled_.empty()) next = unsettled_.front().deadline;
+    if (!sent_.empty() && (!next || sent_.front()->deadline + timeout_ < *next)) {
+        next = sent_.front()->deadline + timeout_;
+    }
+    return next;
+}
+
+void pipeline::disconnect() {
+    for (auto lost = std::exchange(sent_, {}); auto& each : lost) {
+        if (!each->is_settled()) settle_with(*each, error::store_unavailable);
+        drop(std::move(each));
+    }
+}
+
+void pipeline::fail_all(error_code error) {
+    disconnect();
+    while (!unsettled_.empty()) settle_with(unsettled_.front(), error);
+    while (!ready_.empty()) {
+        drop(std::move(ready_.front()));
+        ready_.pop_front();
+    }
+}
+
+void pipeline::settle_with(operation& failed, error_code error) {
+    failed.unlink();
+    failed.fail(error);
+    release(failed.key());
+}
+
+// Only the operation that holds its key is ever settled: those behind it are younger, and the oldest is settled first.
+void pipeline::release(store_key const& key) {
+    auto const line = busy_keys_.find(key);
+    if (line == busy_keys_.end()) return;
+    auto* const waiting = line->second.get();
+    if (waiting == nullptr || waiting->empty()) {
+        busy_keys_.erase(line);
+        return;
+    }
+    ready_.push_back(std::move(waiting->front()));
+    waiting->pop_front();
+}
+
+void pipeline::drop(std::unique_ptr<operation> dropped) {
+    dropped.reset();
+    --places_;
+}
+
+}  // namespace idempo::redis

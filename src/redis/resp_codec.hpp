@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstddef>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+struct redisReader;
+struct redisReplyObjectFunctions;
+
+/// \file
+/// The protocol of Redis (RESP2), of which hiredis knows the details. No input or output happens here.
+
+namespace idempo::redis {
+
+/// Appends one command. hiredis wants an array of pointers, so its words are few.
+void append_command(std::string& to, std::initializer_list<std::string_view> words);
+
+/// A reply, or an element of one: a view. Asking it for what it is not gives an empty text, -1, or no element.
+class reply_view {
+public:
+    /// \param reply a redisReply, or null for one that is not there.
+    explicit reply_view(void const* reply) noexcept : reply_(reply) {}
+
+    [[nodiscard]] bool is_nil() const noexcept;
+    [[nodiscard]] bool is_error() const noexcept;
+    [[nodiscard]] bool is_array() const noexcept;
+    [[nodiscard]] bool is_integer() const noexcept;
+    /// A bulk string, not a status.
+    [[nodiscard]] bool is_string() const noexcept;
+    /// Of a string, a status or an error.
+    [[nodiscard]] std::string_view text() const noexcept;
+    [[nodiscard]] long long integer() const noexcept;
+    /// Of an array.
+    [[nodiscard]] std::size_t size() const noexcept;
+    [[nodiscard]] reply_view operator[](std::size_t index) const noexcept;
+
+private:
+    void const* reply_;
+};
+
+/// Owns a redisReply.
+struct reply_deleter {
+    void operator()(void* reply) const noexcept;
+};
+using reply = std::unique_ptr<void, reply_deleter>;
+
+/// Makes replies of the bytes of one connection, however they are cut.
+class reply_reader {
+public:
+    /// An incomplete reply with more bytes than this is an error: it is twice what Redis lets a value be.
+    static constexpr std::size_t max_reply_bytes = std::size_t{1} << 30;
+    /// An array with more elements is an error. None of our commands is answered by half as many.
+    static constexpr std::size_t max_array_elements = 64;
+
+    reply_reader();
+    // The members refer to each other: an assignment would free them in the wrong order.
+    reply_reader(reply_reader const&) = delete;
+    reply_reader& operator=(reply_reader const&) = delete;
+
+    void feed(std::string_view bytes);
+
+    /// The next complete reply; null where there is none, for good if `is_broken()`.
+    [[nodiscard]] reply next();
+
+    /// The bytes were not RESP2. Nothing that came after the last reply can be trusted, and nothing will come.
+    [[nodiscard]] bool is_broken() const noexcept { return is_broken_; }
+
+private:
+    struct reader_deleter {
+        void operator()(redisReader* reader) const noexcept;
+    };
+
+    /// hiredis' own functions for making replies, and ours, which call them. The reader holds their addresses.
+    struct functions;
+    struct functions_deleter {
+        void operator()(functions* owned) const noexcept;
+    };
+
+    std::unique_ptr<functions, functions_deleter> functions_;
+    std::unique_ptr<redisReader, reader_deleter> reader_;
+    std::size_t unread_bytes_ = 0;
+    bool is_broken_ = false;
+};
+
+}  // namespace idempo::redis

@@ -1,0 +1,263 @@
+#include "support/catch.hpp"
+#include "support/fault_proxy.hpp"
+#include "support/inspectable_redis.hpp"
+#include "support/pending_answer.hpp"
+#include "support/redis_scene.hpp"
+#include "support/redis_server.hpp"
+
+#include <idempo/redis_store.hpp>
+#include <idempo/store.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+using namespace idempo::tests;
+using namespace idempo;
+
+// A server that is killed, stopped, gone or full of other clients.
+
+namespace {
+
+/// How long it takes until an operation succeeds again.
+template <class Store>
+std::chrono::milliseconds time_to_work(Store& store) {
+    auto const start = std::chrono::steady_clock::now();
+    poll_until([&] { return works(store); });
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+}
+
+/// Claims and Completes that are under way while the server dies; those that were acknowledged must still be there.
+class burst {
+public:
+    burst(redis_store& store, std::size_t first_key) {
+        for (std::size_t i = 0; i < size; ++i) {
+            claims_.push_back(claim_of(numbered_key(first_key + i)));
+            pending_claims_.push_back(begin_claim(store, claims_.back()));
+            // Half are completed, some of them before their claim is answered: all on one connection, in order.
+            if (i % 2 == 0) completes_.push_back(begin_complete(store, complete_of(claims_.back(), std::to_string(i))));
+        }
+    }
+
+    void await() {
+        for (std::size_t i = 0; i < size; ++i) {
+            auto const [error, answer] = pending_claims_[i].get();
+            acknowledged_.push_back(!error && std::holds_alternative<granted>(answer));
+        }
+        for (auto& each : completes_) {
+            auto const [error, answer] = each.get();
+            completed_.push_back(!error && std::holds_alternative<done>(answer));
+        }
+    }
+
+    /// Returns how many acknowledged records there were.
+    std::size_t check(inspectable_redis& store) {
+        std::size_t acknowledged = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+            auto rival = claims_[i];
+            rival.token = make_token();
+            error_code error;
+            if (i % 2 == 0 && completed_[i / 2]) {
+                auto const answer = store.claim(rival, error);
+                auto const* const found = std::get_if<completed>(&answer);
+                CHECK((found != nullptr && found->record.view() == std::to_string(i)));
+                ++acknowledged;
+            } else if (acknowledged_[i]) {
+                auto const answer = store.claim(rival, error);
+                CHECK((std::holds_alternative<in_flight>(answer) || std::holds_alternative<completed>(answer)));
+                CHECK_FALSE(error);
+                ++acknowledged;
+            }
+        }
+        return acknowledged;
+    }
+
+private:
+    static constexpr std::size_t size = 40;
+
+    std::vector<claim_request> claims_;
+    std::vector<pending_answer<claim_result>> pending_claims_;
+    std::vector<pending_answer<complete_result>> completes_;
+    std::vector<bool> acknowledged_;
+    std::vector<bool> completed_;
+};
+
+}  // namespace
+
+// With `everysec` and with `no` a cycle has been seen that lost all of its burst; docs/redis.md has the numbers.
+TEST_CASE("redis: killed and restarted with its append-only file, no acknowledged record is lost") {
+    redis_server server({"--appendonly", "yes", "--appendfsync", "always"});
+    constexpr int cycles = 200;
+    std::size_t acknowledged = 0;
+    for (int cycle = 0; cycle < cycles; ++cycle) {
+        CAPTURE(cycle);
+        inspectable_redis store(local_redis(server.port()));
+        poll_until([&] { return works(store); });
+        burst many(store.async(), static_cast<std::size_t>(cycle) * 1000);
+        std::this_thread::sleep_for(std::chrono::microseconds(cycle * 20));
+        server.kill();
+        many.await();
+        server.start();
+        inspectable_redis after(local_redis(server.port()));
+        poll_until([&] { return works(after); });
+        acknowledged += many.check(after);
+    }
+    CHECK(acknowledged > cycles * 5);
+}
+
+TEST_CASE("redis: while it is gone requests fail closed, and soon after its return they succeed") {
+    redis_server server({"--appendonly", "yes"});
+    fault_proxy proxy(server.port());
+    inspectable_redis store(local_redis(proxy.port()));
+    REQUIRE(works(store));
+    effect_ledger ledger;
+    for (int round = 0; round < 3; ++round) {
+        server.kill();
+        auto const connections = proxy.connections();
+        auto const start = std::chrono::steady_clock::now();
+        while (std::chrono::steady_clock::now() - start < 2s) {
+            auto const began = std::chrono::steady_clock::now();
+            auto const error = execute(store, numbered_key(1), ledger).first;
+            CHECK((error == error::store_unavailable || error == error::store_timed_out));
+            CHECK(std::chrono::steady_clock::now() - began < 2s);
+            std::this_thread::sleep_for(5ms);
+        }
+        CHECK(ledger.size() == static_cast<std::size_t>(round));
+        CHECK(proxy.connections() - connections < 20);  // no storm
+        server.start();
+        CHECK(time_to_work(store) < 2s);
+        CHECK_FALSE(execute(store, numbered_key(100 + static_cast<std::size_t>(round)), ledger).first);
+    }
+}
+
+TEST_CASE("redis: the claim that a stopped server carries out after its deadline is gone with its Abandon") {
+    redis_server server;
+    inspectable_redis store(local_redis(server.port()));
+    REQUIRE(works(store));
+    // Continued before the connection is given up, and after.
+    auto const pause = GENERATE(as<std::chrono::milliseconds>{}, 0ms, 1500ms);
+    server.send_signal(SIGSTOP);
+    auto const claim = claim_of(numbered_key(1));
+    error_code error;
+    static_cast<void>(store.claim(claim, error));
+    CHECK(error == error::store_timed_out);
+    store.async().async_abandon(claim.key, claim.token, [](error_code) {});  // as the middleware does
+    std::this_thread::sleep_for(pause);
+    server.send_signal(SIGCONT);
+    poll_until([&] { return works(store); });
+    auto const next = store.claim(claim_of(claim.key), error);
+    CHECK_FALSE(error);
+    CHECK(std::holds_alternative<granted>(next));
+}
+
+TEST_CASE("redis: the claim that a stopped server carries out after its deadline ends with its lease at the latest") {
+    redis_server server;
+    inspectable_redis store(local_redis(server.port()));
+    REQUIRE(works(store));
+    server.send_signal(SIGSTOP);
+    auto const orphan = claim_of(numbered_key(1), 1s);
+    error_code error;
+    static_cast<void>(store.claim(orphan, error));
+    CHECK(error == error::store_timed_out);
+    server.send_signal(SIGCONT);
+    poll_until([&] { return works(store); });
+    CHECK(std::holds_alternative<in_flight>(store.claim(claim_of(orphan.key), error)));
+    std::this_thread::sleep_for(1s);
+    auto const next = store.claim(claim_of(orphan.key), error);
+    REQUIRE(std::holds_alternative<granted>(next));
+    CHECK(std::get<granted>(next).attempt == 2);
+}
+
+TEST_CASE("redis: scripts that are forgotten all the time are sent again") {
+    redis_server server;
+    inspectable_redis store(local_redis(server.port()));
+    std::atomic<bool> stop{false};
+    std::jthread const forgetter([&] {
+        while (!stop) server.ask({"SCRIPT", "FLUSH"});
+    });
+    effect_ledger ledger;
+    for (std::size_t number = 0; number < 500; ++number) {
+        CHECK_FALSE(execute(store, numbered_key(number), ledger).first);
+        auto const [error, answer] = execute(store, numbered_key(number), ledger);
+        CHECK_FALSE(error);
+        CHECK(std::holds_alternative<completed>(answer));
+    }
+    stop = true;
+    CHECK(ledger.size() == 500);
+    CHECK(info_field(server.ask({"INFO", "errorstats"}), "errorstat_NOSCRIPT") != "");
+}
+
+TEST_CASE("redis: more operations than allowed are refused at once") {
+    redis_server server;
+    auto options = local_redis(server.port());
+    options.max_pending = 10;
+    inspectable_redis store(options);
+    REQUIRE(works(store));
+    server.send_signal(SIGSTOP);
+    std::vector<pending_answer<claim_result>> pending;
+    for (std::size_t number = 0; number < 30; ++number) {
+        pending.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
+    }
+    std::size_t refused = 0;
+    std::size_t timed_out = 0;
+    for (auto& each : pending) {
+        auto const error = each.get().first;
+        refused += error == error::store_unavailable;
+        timed_out += error == error::store_timed_out;
+    }
+    CHECK(refused == 20);
+    CHECK(timed_out == 10);
+    server.send_signal(SIGCONT);
+    CHECK(time_to_work(store) < 2s);
+}
+
+TEST_CASE("redis: a store that is given up answers what is pending, and its end waits for nothing") {
+    redis_server server;
+    detail::background_thread thread;
+    std::vector<pending_answer<claim_result>> pending;
+    {
+        redis_store store(thread.get_executor(), local_redis(server.port()));
+        for (std::size_t number = 0; number < 100; ++number) {
+            pending.push_back(begin_claim(store, claim_of(numbered_key(number))));
+        }
+    }
+    for (auto& each : pending) CHECK(std::holds_alternative<granted>(each.get().second));
+    poll_until([&] { return info_field(server.ask({"INFO", "clients"}), "connected_clients") == "1"; });
+
+    server.send_signal(SIGSTOP);
+    auto const start = std::chrono::steady_clock::now();
+    {
+        redis_store store(thread.get_executor(), local_redis(server.port()));
+        pending.clear();
+        pending.push_back(begin_claim(store, claim_of(numbered_key(1))));
+    }
+    CHECK(std::chrono::steady_clock::now() - start < 100ms);
+    CHECK(pending.front().get().first);
+    server.send_signal(SIGCONT);
+}
+
+TEST_CASE("redis: claims of one key that are submitted together are carried out in their order") {
+    redis_server server;
+    inspectable_redis store(local_redis(server.port()));
+    for (std::size_t round = 0; round < 200; ++round) {
+        auto const first = claim_of(numbered_key(round));
+        auto const second = claim_of(numbered_key(round));
+        if (round % 10 == 0) server.ask({"SCRIPT", "FLUSH"});
+        auto granted_first = begin_claim(store.async(), first);
+        auto rival = begin_claim(store.async(), second);
+        store.async().async_abandon(first.key, first.token, [](error_code) {});
+        auto granted_second = begin_claim(store.async(), second);
+        auto stored = begin_complete(store.async(), complete_of(second, "second"));
+        auto replay = begin_claim(store.async(), first);
+        CHECK(std::holds_alternative<granted>(granted_first.get().second));
+        CHECK(std::holds_alternative<in_flight>(rival.get().second));
+        CHECK(std::holds_alternative<granted>(granted_second.get().second));
+        CHECK(std::holds_alternative<done>(stored.get().second));
+        CHECK(std::holds_alternative<completed>(replay.get().second));
+    }
+}

@@ -1,0 +1,175 @@
+#include "support/fault_proxy.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <future>
+#include <limits>
+#include <utility>
+
+namespace idempo::tests {
+
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr auto everything = std::numeric_limits<std::size_t>::max();
+
+}  // namespace
+
+/// All of it runs on one thread.
+class fault_proxy::relay : public std::enable_shared_from_this<relay> {
+public:
+    relay(asio::io_context::executor_type executor, std::uint16_t server_port)
+        : executor_(executor),
+          server_(asio::ip::address_v4::loopback(), server_port),
+          acceptor_(executor, {asio::ip::address_v4::loopback(), 0}),
+          port_(acceptor_.local_endpoint().port()),
+          released_(executor) {}
+
+    void start() { asio::co_spawn(executor_, accept(shared_from_this()), asio::detached); }
+
+    [[nodiscard]] std::uint16_t port() const { return port_; }
+    [[nodiscard]] std::size_t connections() const { return connections_; }
+
+    /// Runs `order` on the proxy's thread, and returns when it has.
+    template <class Order>
+    void obey(Order order) {
+        std::promise<void> obeyed;
+        asio::post(executor_, [&] {
+            order();
+            obeyed.set_value();
+        });
+        obeyed.get_future().wait();
+    }
+
+    std::size_t allowance = everything;
+    bool holds = false;
+    bool trickles = false;
+    std::function<void(std::string&)> change;
+
+    void wake() { released_.cancel(); }
+
+private:
+    struct pair {
+        explicit pair(asio::io_context::executor_type executor) : client(executor), server(executor) {}
+        void close() {
+            boost::system::error_code ignored;
+            client.close(ignored);
+            server.close(ignored);
+        }
+        tcp::socket client;
+        tcp::socket server;
+    };
+
+    static asio::awaitable<void> accept(std::shared_ptr<relay> self) {
+        while (true) {
+            auto both = std::make_shared<pair>(self->executor_);
+            co_await self->acceptor_.async_accept(both->client, asio::use_awaitable);
+            ++self->connections_;
+            asio::co_spawn(self->executor_, serve(self, both), asio::detached);
+        }
+    }
+
+    static asio::awaitable<void> serve(std::shared_ptr<relay> self, std::shared_ptr<pair> both) {
+        try {
+            co_await both->server.async_connect(self->server_, asio::use_awaitable);
+            asio::co_spawn(self->executor_, carry_replies(self, both), asio::detached);
+            std::array<char, 16384> bytes{};
+            while (true) {
+                auto const size = co_await both->client.async_read_some(asio::buffer(bytes), asio::use_awaitable);
+                co_await asio::async_write(both->server, asio::buffer(bytes.data(), size), asio::use_awaitable);
+            }
+        } catch (boost::system::system_error const&) {
+            both->close();
+        }
+    }
+
+    static asio::awaitable<void> carry_replies(std::shared_ptr<relay> self, std::shared_ptr<pair> both) {
+        try {
+            both->client.set_option(tcp::no_delay(true));
+            std::array<char, 16384> bytes{};
+            while (true) {
+                auto const size = co_await both->server.async_read_some(asio::buffer(bytes), asio::use_awaitable);
+                std::string piece(bytes.data(), size);
+                if (self->change) self->change(piece);
+                co_await self->carry(*both, std::move(piece));
+            }
+        } catch (boost::system::system_error const&) {
+            both->close();
+        }
+    }
+
+    asio::awaitable<void> carry(pair& both, std::string piece) {
+        while (holds) {
+            boost::system::error_code woken;
+            released_.expires_after(std::chrono::hours{1});
+            co_await released_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
+        }
+        bool const is_last = piece.size() >= allowance;
+        if (is_last) piece.resize(allowance);
+        if (allowance != everything) allowance -= piece.size();
+        std::size_t const step = trickles ? 1 : std::max<std::size_t>(piece.size(), 1);
+        for (std::size_t at = 0; at < piece.size(); at += step) {
+            co_await asio::async_write(both.client, asio::buffer(piece.data() + at, std::min(step, piece.size() - at)),
+                                       asio::use_awaitable);
+        }
+        if (is_last) throw boost::system::system_error(asio::error::connection_reset);
+    }
+
+    asio::io_context::executor_type executor_;
+    tcp::endpoint server_;
+    tcp::acceptor acceptor_;
+    std::uint16_t port_;
+    asio::steady_timer released_;
+    std::atomic<std::size_t> connections_{0};
+};
+
+fault_proxy::fault_proxy(std::uint16_t server_port)
+    : thread_(std::make_unique<detail::background_thread>()),
+      relay_(std::make_shared<relay>(thread_->get_executor(), server_port)) {
+    relay_->start();
+}
+
+fault_proxy::~fault_proxy() = default;
+
+std::uint16_t fault_proxy::port() const { return relay_->port(); }
+std::size_t fault_proxy::connections() const { return relay_->connections(); }
+
+void fault_proxy::cut_after(std::size_t bytes) {
+    relay_->obey([&] { relay_->allowance = bytes; });
+}
+
+void fault_proxy::hold() {
+    relay_->obey([&] { relay_->holds = true; });
+}
+
+void fault_proxy::release() {
+    relay_->obey([&] {
+        relay_->holds = false;
+        relay_->wake();
+    });
+}
+
+void fault_proxy::trickle() {
+    relay_->obey([&] { relay_->trickles = true; });
+}
+
+void fault_proxy::rewrite(std::function<void(std::string&)> change) {
+    relay_->obey([&] { relay_->change = std::move(change); });
+}
+
+}  // namespace idempo::tests

@@ -1,0 +1,231 @@
+#include "redis/pipeline.hpp"
+#include "support/catch.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace idempo::redis;
+
+namespace {
+
+/// Asks for its name until the reply is not "again", and remembers what became of it.
+class fake_operation final : public operation {
+public:
+    using journal = std::map<std::string, std::string>;
+
+    fake_operation(std::string name, unsigned char key, journal& told)
+        : operation({{key}}),
+          name_(std::move(name)),
+          told_(told) {}
+
+    void append_command(std::string& to, server_abilities) override { to += name_ + ' '; }
+    reading read(reply_view answer) override {
+        text_ = answer.text();
+        if (text_ == "again") return reading::ask_again;
+        return text_ == "wrong" ? reading::wrong_connection : reading::answered;
+    }
+    void settle() override { tell(text_); }
+    void fail(idempo::error_code error) override { tell(error.message()); }
+    [[nodiscard]] bool is_settled() const noexcept override { return is_settled_; }
+
+private:
+    void tell(std::string const& what) {
+        REQUIRE_FALSE(is_settled_);
+        is_settled_ = true;
+        told_[name_] = what;
+    }
+
+    std::string name_;
+    journal& told_;
+    std::string text_;
+    bool is_settled_ = false;
+};
+
+class scene {
+public:
+    void submit(std::string const& name, unsigned char key) {
+        ++places;
+        line.submit(std::make_unique<fake_operation>(name, key, told), now);
+    }
+
+    std::string send() {
+        std::string commands;
+        line.send(commands, {});
+        return commands;
+    }
+
+    bool receive(std::string const& text) {
+        reply_reader reader;
+        reader.feed('+' + text + "\r\n");
+        auto const found = reader.next();
+        return line.receive(reply_view(found.get()));
+    }
+
+    void pass(std::chrono::milliseconds span) {
+        now += span;
+        line.expire(now);
+    }
+
+    std::atomic<std::size_t> places{0};
+    fake_operation::journal told;
+    time_point now{};
+    pipeline line{1s, places};
+};
+
+std::string const timed_out = make_error_code(idempo::error::store_timed_out).message();
+std::string const unavailable = make_error_code(idempo::error::store_unavailable).message();
+
+}  // namespace
+
+TEST_CASE("pipeline: replies go to the commands in the order of sending") {
+    scene all;
+    all.submit("a", 1);
+    all.submit("b", 2);
+    CHECK(all.send() == "a b ");
+    CHECK(all.send().empty());
+    CHECK(all.receive("first"));
+    CHECK(all.receive("second"));
+    CHECK(all.told == fake_operation::journal{{"a", "first"}, {"b", "second"}});
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: an answer to nothing condemns the connection") {
+    scene all;
+    CHECK_FALSE(all.receive("OK"));
+    all.submit("a", 1);
+    CHECK_FALSE(all.receive("OK"));  // not sent yet
+    CHECK(all.told.empty());
+}
+
+TEST_CASE("pipeline: an operation of the same key waits until the one before it is settled") {
+    scene all;
+    all.submit("a", 1);
+    all.submit("b", 1);
+    all.submit("c", 2);
+    all.submit("d", 1);
+    CHECK(all.send() == "a c ");
+    CHECK(all.receive("again"));
+    CHECK(all.send() == "a ");
+    CHECK(all.receive("of c"));
+    CHECK(all.receive("of a"));
+    CHECK(all.send() == "b ");
+    CHECK(all.receive("of b"));
+    CHECK(all.send() == "d ");
+    CHECK(all.receive("of d"));
+    CHECK(all.told == fake_operation::journal{{"a", "of a"}, {"b", "of b"}, {"c", "of c"}, {"d", "of d"}});
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: one that has timed out keeps its place, and its late reply is dropped") {
+    scene all;
+    all.submit("a", 1);
+    all.send();
+    all.pass(500ms);
+    all.submit("b", 2);
+    all.send();
+    all.pass(500ms);
+    CHECK(all.told == fake_operation::journal{{"a", timed_out}});
+    CHECK(all.places == 2);
+    CHECK(all.receive("late"));
+    CHECK(all.receive("of b"));
+    CHECK(all.told == fake_operation::journal{{"a", timed_out}, {"b", "of b"}});
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: one that has timed out holds back nobody and asks nothing more") {
+    scene all;
+    all.submit("claim", 1);
+    all.send();
+    all.pass(1s);
+    all.submit("abandon", 1);
+    CHECK(all.send() == "abandon ");
+    CHECK(all.receive("again"));
+    CHECK(all.send().empty());
+    CHECK(all.receive("done"));
+    CHECK(all.told.at("abandon") == "done");
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: those that wait behind another time out with it, and are not sent") {
+    scene all;
+    all.submit("a", 1);
+    all.submit("b", 1);
+    all.send();
+    all.pass(1s);
+    CHECK(all.told == fake_operation::journal{{"a", timed_out}, {"b", timed_out}});
+    CHECK(all.send().empty());
+    CHECK(all.receive("late"));
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: the head is overdue after twice the timeout") {
+    scene all;
+    CHECK_FALSE(all.line.next_deadline());
+    all.submit("a", 1);
+    CHECK(all.line.next_deadline() == all.now + 1s);
+    all.send();
+    all.pass(1s);
+    CHECK_FALSE(all.line.is_overdue(all.now));
+    CHECK(all.line.next_deadline() == all.now + 1s);
+    all.pass(1s);
+    CHECK(all.line.is_overdue(all.now));
+}
+
+TEST_CASE("pipeline: with the connection goes what was sent, and the rest stays") {
+    scene all;
+    all.submit("sent", 1);
+    all.submit("behind", 1);
+    all.send();
+    all.submit("new", 2);
+    all.line.disconnect();
+    CHECK(all.told == fake_operation::journal{{"sent", unavailable}});
+    CHECK(all.places == 2);
+    CHECK(all.send() == "new behind ");
+    CHECK(all.receive("1"));
+    CHECK(all.receive("2"));
+    CHECK(all.told == fake_operation::journal{{"sent", unavailable}, {"new", "1"}, {"behind", "2"}});
+}
+
+TEST_CASE("pipeline: an asked-again command is not sent on another connection") {
+    scene all;
+    all.submit("a", 1);
+    all.send();
+    CHECK(all.receive("again"));
+    all.line.fail_all(idempo::error::store_unavailable);
+    CHECK(all.told == fake_operation::journal{{"a", unavailable}});
+    CHECK(all.send().empty());
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: when all fail, each is told once") {
+    scene all;
+    all.submit("sent", 1);
+    all.send();
+    all.submit("behind", 1);
+    all.submit("further behind", 1);
+    all.submit("ready", 2);
+    all.line.fail_all(idempo::error::store_unavailable);
+    CHECK(all.told.size() == 4);
+    CHECK(all.places == 0);
+    all.submit("next", 1);
+    CHECK(all.send() == "next ");
+}
+
+TEST_CASE("pipeline: a reply that makes no sense condemns the connection, also where nobody waits for it") {
+    scene all;
+    all.submit("a", 1);
+    all.send();
+    CHECK_FALSE(all.receive("wrong"));
+    CHECK(all.told.at("a") == unavailable);
+    all.submit("b", 1);
+    all.send();
+    all.pass(1s);
+    CHECK_FALSE(all.receive("wrong"));
+    CHECK(all.places == 0);
+}
