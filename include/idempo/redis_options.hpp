@@ -67,6 +67,18 @@ struct redis_tls {
     bool verify = true;
 };
 
+/// How many replicas must have a claim or a completed record before it counts, by `WAIT`: one for each write, after all
+/// that it holds. With fewer within `timeout`, Claim and Complete fail with `error::store_unavailable`; the middleware
+/// then abandons the claim, or tries to complete again. It narrows what a failover can lose, and does not close it: the
+/// replica that is promoted must be one of those that had answered.
+/// https://redis.io/docs/latest/commands/wait/
+struct redis_replica_wait {
+    /// 0: nothing is waited for.
+    unsigned count = 0;
+    /// While it lasts, nothing else is answered on that connection. Less than half of `operation_timeout`.
+    std::chrono::milliseconds timeout{100};
+};
+
 /// Where the server is, and how the store uses it.
 struct redis_options {
     /// A name or an address. A name is resolved anew for each connection, by a thread of the executor's context.
@@ -89,6 +101,10 @@ struct redis_options {
     std::chrono::milliseconds operation_timeout{1000};
     /// Operations that one connection may have; one more is refused with `error::store_unavailable`.
     std::size_t max_pending = 10'000;
+    redis_replica_wait wait_replicas{};
+    /// How often a server that works is asked again whether it still may be used: its role and its eviction policy can
+    /// be changed while it runs. It is a question to a connection without traffic, too.
+    std::chrono::milliseconds health_interval{60'000};
     /// Of every key in Redis.
     std::string prefix = "idempo:";
     /// Use a server whose `maxmemory-policy` is not `noeviction`: it may evict live claims, and requests run twice.
@@ -103,8 +119,8 @@ struct redis_options {
 /// - `rediss://…`: the same over TLS
 /// - `redis+unix://[[user]:password@]/path/of/the/socket`
 ///
-/// and behind a `?`, separated by `&`: `database=`, `connections=`, `prefix=`, `ca_file=`, `verify=none` and
-/// `allow_eviction=true`. Whatever is not a letter or a digit may be percent-encoded.
+/// and behind a `?`, separated by `&`: `database=`, `connections=`, `prefix=`, `wait_replicas=`, `ca_file=`,
+/// `verify=none` and `allow_eviction=true`. Whatever is not a letter or a digit may be percent-encoded.
 /// \throws std::invalid_argument with a sentence that quotes nothing of the URL, since it may hold a password.
 [[nodiscard]] redis_options parse_redis_url(std::string_view url, redis_options others = {});
 

@@ -2,13 +2,16 @@
 
 #include "redis/operation.hpp"
 
+#include <idempo/store.hpp>
+
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/append.hpp>
 #include <boost/asio/post.hpp>
 
-#include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace idempo::redis {
 
@@ -22,6 +25,20 @@ struct signature_of {
 template <>
 struct signature_of<nothing> {
     using type = void(error_code);
+};
+
+/// What a result says that stands for a record of the caller's: replicas may be waited for. Nothing, in other calls.
+template <class Result>
+struct written_of {
+    using type = void;
+};
+template <>
+struct written_of<claim_result> {
+    using type = granted;
+};
+template <>
+struct written_of<complete_result> {
+    using type = done;
 };
 
 /// The call's other half: a result, and the handler that is told of it, as if by post.
@@ -47,6 +64,9 @@ public:
 protected:
     reading answer(Result result) {
         result_ = std::move(result);
+        if constexpr (!std::is_void_v<written>) {
+            if (std::holds_alternative<written>(result_)) return reading::written;
+        }
         return reading::answered;
     }
 
@@ -56,6 +76,8 @@ protected:
     }
 
 private:
+    using written = typename written_of<Result>::type;
+
     // On our executor, from where Asio goes on to the handler's own: with Boost 1.81 an any_completion_executor
     // cannot be posted to.
     void tell(error_code error) {

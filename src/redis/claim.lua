@@ -11,11 +11,14 @@ local found = read(value)
 if not found then return {token, 'unreadable'} end
 if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch'} end
 if found.state == 'done' then return {token, 'completed', string.sub(value, 85)} end
-if found.token == token then return {token, 'granted', found.attempt} end
 
 -- The life counts down while the lease does, so the time that has passed is what is missing from the life.
 local left = redis.call('pttl', KEYS[1])
 if left < 0 then return {token, 'unreadable'} end
+if found.token == token then
+    redis.call('pexpire', KEYS[1], left) -- a write, so that WAIT has something to wait for on another connection, too
+    return {token, 'granted', found.attempt}
+end
 local lease_left = found.lease - (found.life - left)
 if lease_left > 0 then return {token, 'in_flight', lease_left} end
 if ARGV[3] ~= '1' then return {token, 'expired', found.attempt} end

@@ -20,5 +20,7 @@ if found.state == 'open' then
     local completed = ARGV[1]
     if found.attempt ~= 1 then completed = with_attempt(completed, found.attempt) end
     redis.call('set', KEYS[1], completed, 'px', ARGV[2])
+else
+    redis.call('pexpire', KEYS[1], redis.call('pttl', KEYS[1])) -- a write, so that WAIT has something to wait for
 end
 return {token, 'done'}

@@ -1,5 +1,7 @@
 #include "redis/connection.hpp"
 
+#include "redis/health_check.hpp"
+
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -21,10 +23,11 @@ std::size_t worth_a_write(std::size_t pending) { return std::clamp<std::size_t>(
 connection::connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup)
     : setup_(std::move(setup)),
       strand_(asio::make_strand(executor)),
-      pipeline_(setup_->options.operation_timeout, pending_),
+      pipeline_(setup_->options.operation_timeout, pending_, setup_->options.wait_replicas),
       backoff_(std::random_device{}()),
       deadline_timer_(strand_),
-      attempt_timer_(strand_) {}
+      attempt_timer_(strand_),
+      health_timer_(strand_) {}
 
 void connection::start() {
     asio::post(strand_, [self = shared_from_this()] {
@@ -115,6 +118,7 @@ bool connection::read_greeting() {
     ready_since_ = std::chrono::steady_clock::now();
     state_ = state::ready;
     report(redis_problem::none, {}, over->server());
+    watch_health();
     return true;
 }
 
@@ -144,7 +148,7 @@ void connection::take_submitted() {
 
 void connection::flush() {
     if (state_ != state::ready || is_writing_) return;
-    pipeline_.send(outgoing_, abilities_);
+    pipeline_.send(outgoing_, abilities_, std::chrono::steady_clock::now());
     write_rest();
 }
 
@@ -190,6 +194,7 @@ void connection::end_if_idle() {
     transport_.reset();
     attempt_timer_.cancel();
     deadline_timer_.cancel();
+    health_timer_.cancel();
 }
 
 void connection::report(redis_problem problem, error_code error, redis_server_info const& server) const {
@@ -199,6 +204,22 @@ void connection::report(redis_problem problem, error_code error, redis_server_in
     } catch (...) {
         // An observer has no say in what happens.
     }
+}
+
+void connection::watch_health() {
+    health_timer_.expires_after(setup_->options.health_interval);
+    health_timer_.async_wait([self = shared_from_this(), used = transport_](error_code is_cancelled) {
+        if (is_cancelled || used != self->transport_) return;
+        auto const tell = [&owner = *self](redis_problem problem, redis_server_info const& server) {
+            owner.report(problem, {}, server);
+        };
+        ++self->pending_;
+        self->pipeline_.submit(std::make_unique<health_check>(self->setup_->options, tell),
+                               std::chrono::steady_clock::now());
+        self->watch_deadlines();
+        self->flush();
+        self->watch_health();
+    });
 }
 
 void connection::watch_deadlines() {

@@ -68,6 +68,8 @@ private:
     void end_if_idle();
     void report(redis_problem problem, error_code error, redis_server_info const& server) const;
 
+    void watch_health();
+
     void watch_deadlines();
     void on_deadline();
     /// `then` runs when the time is over, unless the state of things has changed by then.
@@ -99,6 +101,7 @@ private:
 
     asio::steady_timer deadline_timer_;
     asio::steady_timer attempt_timer_;
+    asio::steady_timer health_timer_;
     bool watches_deadlines_ = false;
 };
 

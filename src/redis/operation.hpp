@@ -25,6 +25,11 @@ struct server_abilities {
 enum class reading {
     /// The operation has its result.
     answered,
+    /// It has its result, a record that was written: it counts when enough replicas have it.
+    written,
+    /// Enough replicas have all that was written before this command, or have it not.
+    replicated,
+    not_replicated,
     /// It has something else to ask before it has one: `append_command` again.
     ask_again,
     /// The reply is not one to this command, or this server can answer none: the connection must not be used again.
@@ -48,7 +53,7 @@ public:
     /// Understands the reply to what it asked last.
     [[nodiscard]] virtual reading read(reply_view answer) = 0;
 
-    /// Tells the caller what was read. \pre `read` said `answered`, and nothing has settled it
+    /// Tells the caller what was read. \pre `read` said `answered` or `written`, and nothing has settled it
     virtual void settle() = 0;
 
     /// Tells the caller that it failed. \pre nothing has settled it

@@ -1,5 +1,7 @@
 #include "redis/pipeline.hpp"
 
+#include "redis/replica_wait.hpp"
+
 #include <utility>
 
 namespace idempo::redis {
@@ -16,7 +18,7 @@ void pipeline::submit(std::unique_ptr<operation> submitted, time_point now) {
     line->second->push_back(std::move(submitted));
 }
 
-void pipeline::send(std::string& to, server_abilities abilities) {
+void pipeline::send(std::string& to, server_abilities abilities, time_point now) {
     while (!ready_.empty()) {
         auto next = std::move(ready_.front());
         ready_.pop_front();
@@ -27,6 +29,15 @@ void pipeline::send(std::string& to, server_abilities abilities) {
         next->append_command(to, abilities);
         sent_.push_back(std::move(next));
     }
+    if (uncovered_ > 0) wait_for_replicas(to, abilities, now);
+}
+
+void pipeline::wait_for_replicas(std::string& to, server_abilities abilities, time_point now) {
+    auto wait = std::make_unique<replica_wait>(replicas_, std::exchange(uncovered_, 0));
+    ++places_;
+    wait->deadline = now + timeout_;
+    wait->append_command(to, abilities);
+    sent_.push_back(std::move(wait));
 }
 
 bool pipeline::receive(reply_view answer) {
@@ -35,23 +46,34 @@ bool pipeline::receive(reply_view answer) {
     sent_.pop_front();
     // Also where nobody waits: a reply out of step is one for all that follow.
     auto const outcome = asked->read(answer);
-    if (asked->is_settled()) {
-        drop(std::move(asked));
-        return outcome != reading::wrong_connection;
-    }
-    if (outcome == reading::ask_again) {
+    bool const goes_on = outcome != reading::wrong_connection;
+    if (outcome == reading::replicated || outcome == reading::not_replicated) {
+        settle_written(static_cast<replica_wait const&>(*asked).covered(), outcome == reading::replicated);
+    } else if (asked->is_settled()) {
+        // Nobody waits for it.
+    } else if (outcome == reading::ask_again) {
         ready_.push_front(std::move(asked));
         return true;
-    }
-    asked->unlink();
-    if (outcome == reading::answered) {
-        asked->settle();
+    } else if (outcome == reading::written && replicas_.count > 0) {
+        written_.push_back(std::move(asked));
+        ++uncovered_;
+        return true;
+    } else if (goes_on) {
+        settle(*asked);
     } else {
-        asked->fail(error::store_unavailable);
+        settle_with(*asked, error::store_unavailable);
     }
-    release(asked->key());
     drop(std::move(asked));
-    return outcome == reading::answered;
+    return goes_on;
+}
+
+void pipeline::settle_written(std::size_t count, bool is_replicated) {
+    for (; count > 0; --count) {
+        auto known = std::move(written_.front());
+        written_.pop_front();
+        if (!known->is_settled()) is_replicated ? settle(*known) : settle_with(*known, error::store_unavailable);
+        drop(std::move(known));
+    }
 }
 
 void pipeline::expire(time_point now) {
@@ -72,6 +94,8 @@ std::optional<time_point> pipeline::next_deadline() const {
 }
 
 void pipeline::disconnect() {
+    uncovered_ = 0;
+    settle_written(written_.size(), false);
     for (auto lost = std::exchange(sent_, {}); auto& each : lost) {
         if (!each->is_settled()) settle_with(*each, error::store_unavailable);
         drop(std::move(each));
@@ -85,6 +109,12 @@ void pipeline::fail_all(error_code error) {
         drop(std::move(ready_.front()));
         ready_.pop_front();
     }
+}
+
+void pipeline::settle(operation& answered) {
+    answered.unlink();
+    answered.settle();
+    release(answered.key());
 }
 
 void pipeline::settle_with(operation& failed, error_code error) {

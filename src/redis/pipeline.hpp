@@ -4,6 +4,7 @@
 
 #include <idempo/error.hpp>
 #include <idempo/identifiers.hpp>
+#include <idempo/redis_options.hpp>
 
 #include <boost/intrusive/list.hpp>
 
@@ -26,18 +27,23 @@ namespace idempo::redis {
 /// the first step, the source after NOSCRIPT), and another of the same key must not run between the two: it is held
 /// back for as long as the first may ask again. One that has timed out asks nothing more, and holds back nobody, so
 /// that its Abandon can follow right behind it.
+///
+/// Where replicas are waited for, a WAIT follows when records have been written, and their operations are told only
+/// when it has been answered. It is not sent along with them: while it waits nothing else is answered, and most claims
+/// of retries write nothing.
 class pipeline {
 public:
     /// \param places that are taken, by an operation or by a command whose reply nobody waits for. The caller counts an
     /// operation in, the pipeline counts it out. Must outlive the pipeline.
-    pipeline(std::chrono::milliseconds timeout, std::atomic<std::size_t>& places)
+    pipeline(std::chrono::milliseconds timeout, std::atomic<std::size_t>& places, redis_replica_wait replicas = {})
         : timeout_(timeout),
-          places_(places) {}
+          places_(places),
+          replicas_(replicas) {}
 
     void submit(std::unique_ptr<operation> submitted, time_point now);
 
     /// Appends the commands that can be sent. From then on they wait for their replies.
-    void send(std::string& to, server_abilities abilities);
+    void send(std::string& to, server_abilities abilities, time_point now);
 
     /// The next reply. False: the connection must not be used again.
     [[nodiscard]] bool receive(reply_view answer);
@@ -61,15 +67,22 @@ private:
     using queue = std::deque<std::unique_ptr<operation>>;
     using by_age = boost::intrusive::list<operation, boost::intrusive::constant_time_size<false>>;
 
+    void wait_for_replicas(std::string& to, server_abilities abilities, time_point now);
+    void settle_written(std::size_t count, bool is_replicated);
+    void settle(operation& answered);
     void settle_with(operation& failed, error_code error);
     void release(store_key const& key);
     void drop(std::unique_ptr<operation> dropped);
 
     std::chrono::milliseconds timeout_;
     std::atomic<std::size_t>& places_;
+    redis_replica_wait replicas_;
     /// Sent, without a reply yet, in the order of sending.
     queue sent_;
     queue ready_;
+    /// Answered, and not yet known to be with the replicas; the last few no WAIT has been sent for.
+    queue written_;
+    std::size_t uncovered_ = 0;
     /// The keys of operations that have not been settled, sent or ready; and who waits behind them, if anybody does.
     std::unordered_map<store_key, std::unique_ptr<queue>, identifier_hash> busy_keys_;
     /// Not settled, wherever they are; the first was submitted first.

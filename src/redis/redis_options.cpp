@@ -86,6 +86,8 @@ void read_parameter(std::string_view text, redis_options& options) {
         options.database = parse_number<unsigned>("database", text);
     } else if (name == "connections") {
         options.connections = parse_number<std::size_t>("number of connections", text);
+    } else if (name == "wait_replicas") {
+        options.wait_replicas.count = parse_number<unsigned>("number of replicas", text);
     } else if (name == "prefix") {
         options.prefix = decode(text);
     } else if (name == "ca_file" && options.tls) {
@@ -95,8 +97,8 @@ void read_parameter(std::string_view text, redis_options& options) {
     } else if (name == "allow_eviction" && (text == "true" || text == "false")) {
         options.allow_eviction = text == "true";
     } else {
-        refuse("the URL has a parameter that is not database, connections, prefix, allow_eviction or, for rediss:, "
-               "ca_file or verify=none");
+        refuse("the URL has a parameter that is not database, connections, prefix, wait_replicas, allow_eviction or, "
+               "for rediss:, ca_file or verify=none");
     }
 }
 
@@ -167,10 +169,17 @@ void validate(redis_options const& options) {
     if (options.connections == 0 || options.connections > most_connections) refuse("connections must be 1 to 64");
     if (options.max_pending == 0) refuse("max_pending must be positive");
     using std::chrono::milliseconds;
-    for (auto const span : {options.connect_timeout, options.operation_timeout}) {
+    for (auto const span : {options.connect_timeout, options.operation_timeout, options.health_interval}) {
         if (span <= milliseconds::zero() || span > std::chrono::hours{1}) {
-            refuse("connect_timeout and operation_timeout must be positive, and an hour at most");
+            refuse("connect_timeout, operation_timeout and health_interval must be positive, and an hour at most");
         }
+    }
+    auto const& replicas = options.wait_replicas;
+    if (replicas.count == 0) return;
+    constexpr unsigned most_replicas = 100;
+    if (replicas.count > most_replicas) refuse("wait_replicas must be 100 at most");
+    if (replicas.timeout <= milliseconds::zero() || 2 * replicas.timeout >= options.operation_timeout) {
+        refuse("the timeout of wait_replicas must be positive, and less than half of operation_timeout");
     }
 }
 

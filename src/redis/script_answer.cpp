@@ -107,7 +107,6 @@ reservation read_reservation(reply_view answer, claim_request const& request) {
     if (!found) return {std::nullopt, true};
     if (found->fingerprint != request.fingerprint) return {mismatch{}, false};
     if (found->is_completed) return {completed{shared_bytes(completed_bytes(value))}, false};
-    if (found->token == request.token) return {granted{found->attempt}, false};
     return {};
 }
 

@@ -30,9 +30,9 @@ struct script_answer {
 
 /// What is known from the reply to `SET key record NX GET PX life`.
 struct reservation {
-    /// Known at once: granted, mismatch, completed, or our own token's claim again.
+    /// Known at once: granted, mismatch, completed.
     std::optional<claim_result> result;
-    /// The value under the key is none of ours, or damaged. With neither, the script must look at the lease.
+    /// The value under the key is none of ours, or damaged. With neither it is in flight, and the script decides.
     bool unreadable = false;
 };
 

@@ -186,6 +186,37 @@ TEST_CASE("redis: an eviction policy is refused unless it is allowed") {
     CHECK(works(allowed));
 }
 
+TEST_CASE("redis: a policy that is changed under a connection that works is noticed") {
+    redis_server server;
+    auto options = local_redis(server.port());
+    options.health_interval = 20ms;
+    std::atomic<int> reports{0};
+    options.observer = [&](redis_event const& event) {
+        reports += event.problem == redis_problem::evicts && event.server.eviction_policy == "allkeys-lru";
+    };
+    inspectable_redis store(options);
+    REQUIRE(works(store));
+    server.ask({"CONFIG", "SET", "maxmemory-policy", "allkeys-lru"});
+    poll_until([&] { return reports > 0; });
+    effect_ledger ledger;
+    CHECK(execute(store, numbered_key(1), ledger).first);
+    CHECK(ledger.size() == 0);
+    server.ask({"CONFIG", "SET", "maxmemory-policy", "noeviction"});
+    poll_until([&] { return works(store); });
+}
+
+TEST_CASE("redis: a server that has become a replica is noticed without traffic") {
+    redis_server server;
+    auto options = local_redis(server.port());
+    options.health_interval = 20ms;
+    std::atomic<int> reports{0};
+    options.observer = [&](redis_event const& event) { reports += event.problem == redis_problem::not_ready; };
+    inspectable_redis store(options);
+    REQUIRE(works(store));
+    server.ask({"REPLICAOF", "127.0.0.1", "1"});
+    poll_until([&] { return reports > 0; });
+}
+
 TEST_CASE("redis: a full server refuses new claims, and tells of, completes and renews those it has") {
     redis_server server;
     inspectable_redis store(local_redis(server.port()));

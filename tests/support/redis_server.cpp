@@ -15,6 +15,8 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 
@@ -72,6 +74,15 @@ redis_server::~redis_server() {
     kill();
     std::error_code ignored;
     std::filesystem::remove_all(directory_, ignored);
+}
+
+std::string redis_server::log() const {
+    std::ifstream file(directory_ + "/log");
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void redis_server::add_flags(std::vector<std::string> const& more) {
+    flags_.insert(flags_.end(), more.begin(), more.end());
 }
 
 void redis_server::send_signal(int signal) const { ::kill(process_, signal); }

@@ -26,10 +26,16 @@ public:
     [[nodiscard]] std::string const& directory() const noexcept { return directory_; }
     [[nodiscard]] std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
 
+    /// What it has logged so far.
+    [[nodiscard]] std::string log() const;
+
     void send_signal(int signal) const;
 
     /// kill -9, and wait for the end.
     void kill();
+
+    /// More words for its command line, from the next `start` on.
+    void add_flags(std::vector<std::string> const& more);
 
     /// After `kill`: on the same port, with the data that is on disk. Waits until it answers, unless told not to.
     void start(bool waits = true);

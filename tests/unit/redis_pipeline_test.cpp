@@ -28,6 +28,7 @@ public:
     reading read(reply_view answer) override {
         text_ = answer.text();
         if (text_ == "again") return reading::ask_again;
+        if (text_ == "written") return reading::written;
         return text_ == "wrong" ? reading::wrong_connection : reading::answered;
     }
     void settle() override { tell(text_); }
@@ -49,6 +50,8 @@ private:
 
 class scene {
 public:
+    explicit scene(unsigned replicas = 0) : line(1s, places, {replicas, 100ms}) {}
+
     void submit(std::string const& name, unsigned char key) {
         ++places;
         line.submit(std::make_unique<fake_operation>(name, key, told), now);
@@ -56,13 +59,15 @@ public:
 
     std::string send() {
         std::string commands;
-        line.send(commands, {});
+        line.send(commands, {}, now);
         return commands;
     }
 
-    bool receive(std::string const& text) {
+    bool receive(std::string const& text) { return receive_raw('+' + text + "\r\n"); }
+
+    bool receive_raw(std::string const& bytes) {
         reply_reader reader;
-        reader.feed('+' + text + "\r\n");
+        reader.feed(bytes);
         auto const found = reader.next();
         return line.receive(reply_view(found.get()));
     }
@@ -75,7 +80,7 @@ public:
     std::atomic<std::size_t> places{0};
     fake_operation::journal told;
     time_point now{};
-    pipeline line{1s, places};
+    pipeline line;
 };
 
 std::string const timed_out = make_error_code(idempo::error::store_timed_out).message();
@@ -228,4 +233,96 @@ TEST_CASE("pipeline: a reply that makes no sense condemns the connection, also w
     all.pass(1s);
     CHECK_FALSE(all.receive("wrong"));
     CHECK(all.places == 0);
+}
+
+// WAIT 2 100, as hiredis writes it.
+std::string const wait_for_two = "*3\r\n$4\r\nWAIT\r\n$1\r\n2\r\n$3\r\n100\r\n";
+
+TEST_CASE("pipeline: what was written is told when enough replicas have it") {
+    scene all(2);
+    all.submit("a", 1);
+    all.submit("b", 2);
+    CHECK(all.send() == "a b ");
+    CHECK(all.receive("written"));
+    CHECK(all.receive("of b"));
+    CHECK(all.told == fake_operation::journal{{"b", "of b"}});
+    CHECK(all.send() == wait_for_two);
+    CHECK(all.send().empty());
+    CHECK(all.receive_raw(":2\r\n"));
+    CHECK(all.told.at("a") == "written");
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: what too few replicas have fails") {
+    scene all(2);
+    auto const answer = GENERATE(as<std::string>{}, ":1\r\n", "-ERR WAIT cannot be used with replica instances\r\n");
+    all.submit("a", 1);
+    all.send();
+    CHECK(all.receive("written"));
+    all.send();
+    CHECK(all.receive_raw(answer));
+    CHECK(all.told.at("a") == unavailable);
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: a WAIT is for what had been written when it was sent") {
+    scene all(2);
+    all.submit("a", 1);
+    all.submit("b", 2);
+    all.submit("c", 3);
+    all.send();
+    CHECK(all.receive("written"));
+    CHECK(all.receive("written"));
+    CHECK(all.send() == wait_for_two);
+    CHECK(all.receive("written"));
+    CHECK(all.send() == wait_for_two);
+    CHECK(all.receive_raw(":2\r\n"));
+    CHECK(all.told == fake_operation::journal{{"a", "written"}, {"b", "written"}});
+    CHECK(all.receive_raw(":0\r\n"));
+    CHECK(all.told.at("c") == unavailable);
+}
+
+TEST_CASE("pipeline: nothing waits for replicas where nothing was written, or none are wanted") {
+    scene all(2);
+    all.submit("a", 1);
+    all.send();
+    CHECK(all.receive("found"));
+    CHECK(all.send().empty());
+    scene none;
+    none.submit("a", 1);
+    none.send();
+    CHECK(none.receive("written"));
+    CHECK(none.send().empty());
+    CHECK(none.told.at("a") == "written");
+}
+
+TEST_CASE("pipeline: a key is held until the replicas have answered, or the operation has timed out") {
+    scene all(2);
+    all.submit("a", 1);
+    all.send();
+    CHECK(all.receive("written"));
+    all.submit("b", 1);
+    CHECK(all.send() == wait_for_two);
+    all.pass(1s);
+    CHECK(all.told == fake_operation::journal{{"a", timed_out}, {"b", timed_out}});
+    all.submit("abandon", 1);
+    CHECK(all.send() == "abandon ");
+    CHECK(all.receive_raw(":2\r\n"));
+    CHECK(all.receive("done"));
+    CHECK(all.told.at("abandon") == "done");
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: with the connection goes what the replicas had not answered for") {
+    scene all(2);
+    all.submit("a", 1);
+    all.submit("b", 2);
+    all.send();
+    CHECK(all.receive("written"));
+    all.send();
+    CHECK(all.receive("written"));
+    all.line.disconnect();
+    CHECK(all.told == fake_operation::journal{{"a", unavailable}, {"b", unavailable}});
+    CHECK(all.places == 0);
+    CHECK(all.send().empty());
 }

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace idempo::tests {
+
+/// How often a test that kills its servers does so: `short_run` times, or IDEMPO_CYCLES, as scripts/campaign sets it.
+inline int campaign_cycles(int short_run) {
+    auto const* const wanted = std::getenv("IDEMPO_CYCLES");
+    if (wanted == nullptr) return short_run;
+    int const cycles = std::stoi(wanted);
+    if (cycles < 1) throw std::runtime_error("IDEMPO_CYCLES must be positive");
+    return cycles;
+}
+
+}  // namespace idempo::tests
