@@ -7,9 +7,18 @@ set(idempo_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/idempo)
 install(TARGETS idempo EXPORT idempo-targets FILE_SET HEADERS)
 install(EXPORT idempo-targets NAMESPACE idempo:: DESTINATION ${idempo_config_dir})
 
-if(TARGET idempo_testing)
-    install(TARGETS idempo_testing EXPORT idempo-testing-targets FILE_SET HEADERS)
-    install(EXPORT idempo-testing-targets NAMESPACE idempo:: DESTINATION ${idempo_config_dir})
+# install_component(<name>): the target idempo_<name>, where it is built.
+function(install_component name)
+    if(TARGET idempo_${name})
+        install(TARGETS idempo_${name} EXPORT idempo-${name}-targets FILE_SET HEADERS)
+        install(EXPORT idempo-${name}-targets NAMESPACE idempo:: DESTINATION ${idempo_config_dir})
+    endif()
+endfunction()
+
+install_component(testing)
+install_component(redis)
+if(TARGET idempo_redis)
+    install(FILES ${CMAKE_CURRENT_LIST_DIR}/FindHiredis.cmake DESTINATION ${idempo_config_dir})
 endif()
 
 configure_package_config_file(
