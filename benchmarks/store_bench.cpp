@@ -1,7 +1,7 @@
-// Claims and replays a second of the Redis store, beside redis-benchmark with the claim script, interleaved in one run.
-// docs/redis.md has results and the command.
+// Claims and replays a second of the Redis store, beside redis-benchmark with the claim script, in turns within one
+// run. docs/benchmarks.md has the results and the command.
 //
-//     store_bench <port of a redis-server> [repetitions]
+//     store_bench <port of a redis-server that holds nothing else> [repetitions]
 
 #include "redis/redis_record.hpp"
 #include "redis/script.hpp"
@@ -28,31 +28,39 @@ namespace {
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
 
-constexpr std::size_t operations = 100'000;
-
 double per_second(std::size_t count, clock_type::duration time) {
     return static_cast<double>(count) / std::chrono::duration<double>(time).count();
 }
 
 idempo::claim_request new_claim() {
     idempo::claim_request claim{{}, {{1}}, idempo::make_token(), 30s, 1h, true};
-    auto const random = idempo::make_token();
-    std::copy(random.bytes.begin(), random.bytes.end(), claim.key.bytes.begin());
+    for (std::size_t half : {0U, 16U}) {
+        auto const random = idempo::make_token();
+        std::copy(random.bytes.begin(), random.bytes.end(), claim.key.bytes.begin() + half);
+    }
     return claim;
 }
 
-/// Keeps so many claims in flight until `operations` are answered: each answer starts the next claim.
+/// What is compared: so many claims in flight, and redis-benchmark with these arguments.
+struct comparison {
+    std::size_t in_flight;
+    std::size_t operations;
+    std::string reference;
+};
+
+/// Keeps so many claims in flight until all are answered: each answer starts the next claim.
 class claim_load {
 public:
     claim_load(idempo::redis_store& store, std::vector<idempo::claim_request> const& claims)
         : store_(store),
           claims_(claims) {}
 
-    double run(boost::asio::io_context& context, std::size_t in_flight) {
+    double run(boost::asio::io_context& context, comparison const& what) {
+        operations_ = what.operations;
         auto const start = clock_type::now();
-        while (started_ < in_flight) begin_next();
-        while (answered_ < operations) context.run_one();
-        return per_second(operations, clock_type::now() - start);
+        while (started_ < what.in_flight) begin_next();
+        while (answered_ < operations_) context.run_one();
+        return per_second(operations_, clock_type::now() - start);
     }
 
 private:
@@ -61,56 +69,47 @@ private:
                            [this](idempo::error_code error, idempo::claim_result const&) {
                                if (error) throw std::runtime_error(error.message());
                                ++answered_;
-                               if (started_ < operations) begin_next();
+                               if (started_ < operations_) begin_next();
                            });
     }
 
     idempo::redis_store& store_;
     std::vector<idempo::claim_request> const& claims_;
+    std::size_t operations_ = 0;
     std::size_t started_ = 0;
     std::size_t answered_ = 0;
 };
 
-double store_claims(std::string const& port, std::size_t in_flight, bool replays) {
-    boost::asio::io_context context(1);
-    idempo::redis_options options;
-    options.port = static_cast<std::uint16_t>(std::stoi(port));
-    options.max_pending = 2 * operations;
-    idempo::redis_store store(context.get_executor(), options);
+enum class kind { claim, claim_by_script, replay };
 
-    std::vector<idempo::claim_request> claims(replays ? 1000 : operations);
-    for (auto& claim : claims) claim = new_claim();
-    std::size_t prepared = 0;
-    auto const count = [&](idempo::error_code error) {
-        if (error) throw std::runtime_error(error.message());
-        ++prepared;
-    };
-    for (std::size_t i = 0; i < (replays ? claims.size() : 1); ++i) {
-        auto const& claim = replays ? claims[i] : new_claim();
+/// Waits for as many answers as there are records.
+void store_records(boost::asio::io_context& context, idempo::redis_store& store,
+                   std::vector<idempo::claim_request> const& claims) {
+    std::size_t stored = 0;
+    for (auto const& claim : claims) {
         store.async_complete(
             {claim.key, claim.fingerprint, claim.token, idempo::shared_bytes(std::string(200, 'r')), 1h},
-            [&](idempo::error_code error, idempo::complete_result const&) { count(error); });
+            [&](idempo::error_code error, idempo::complete_result const&) {
+                if (error) throw std::runtime_error(error.message());
+                ++stored;
+            });
     }
-    while (prepared < (replays ? claims.size() : 1)) context.run_one();
-    if (replays) {
-        for (auto& claim : claims) claim.token = idempo::make_token();
-    }
-    return claim_load(store, claims).run(context, in_flight);
+    while (stored < claims.size()) context.run_one();
 }
 
-/// The second claim finds the first one in flight, which takes the script.
-void load_script(std::string const& port) {
+double store_rate(std::string const& port, comparison const& load, kind what) {
     boost::asio::io_context context(1);
     idempo::redis_options options;
     options.port = static_cast<std::uint16_t>(std::stoi(port));
+    options.claim_by_script = what == kind::claim_by_script;
     idempo::redis_store store(context.get_executor(), options);
-    auto claim = new_claim();
-    int answered = 0;
-    for (int i = 0; i < 2; ++i) {
-        claim.token = idempo::make_token();
-        store.async_claim(claim, [&](idempo::error_code, idempo::claim_result const&) { ++answered; });
-    }
-    while (answered < 2) context.run_one();
+
+    std::vector<idempo::claim_request> claims(what == kind::replay ? 1000 : load.operations);
+    for (auto& claim : claims) claim = new_claim();
+    // One record in any case, so that the connection is there when the time begins.
+    store_records(context, store, what == kind::replay ? claims : std::vector<idempo::claim_request>{new_claim()});
+    for (auto& claim : claims) claim.token = idempo::make_token();
+    return claim_load(store, claims).run(context, load);
 }
 
 std::string output_of(std::string const& command) {
@@ -121,16 +120,20 @@ std::string output_of(std::string const& command) {
     return output;
 }
 
-/// The same script with keys of their own, as redis-benchmark sends it.
-double benchmark_claims(std::string const& port, std::string const& arguments) {
+/// What redis-benchmark makes of a command, with keys of their own as long as ours, and values of the size of ours.
+double benchmark_rate(std::string const& port, comparison const& what, kind command) {
     auto const run = std::to_string(clock_type::now().time_since_epoch().count());
+    auto const key = " idempo:" + run + ":00000000000000000000000000000000__rand_int__ ";
     // A command line cannot hold a record's bytes; the script reads none of them where there is no record yet.
-    auto const filler = std::string(idempo::redis::header_size, 'x');
-    auto const command = "redis-benchmark -p " + port + " -n " + std::to_string(operations) + " " + arguments +
-                         " -r 100000000 --csv EVALSHA " + std::string(idempo::redis::scripts::claim.sha1) +
-                         " 1 idempo:" + run + ":00000000000000000000000000000000__rand_int__ " + filler +
-                         " 3630000 1 2>/dev/null | tail -1 | cut -d'\"' -f4";
-    return std::strtod(output_of(command).c_str(), nullptr);
+    auto const value = std::string(idempo::redis::header_size, 'x');
+    auto const words = command == kind::claim ? "SET" + key + value + " NX GET PX 3630000"
+                                              : "EVALSHA " + std::string(idempo::redis::scripts::claim.sha1) + " 1" +
+                                                    key + value + " 3630000 1";
+    auto const line = "redis-benchmark -p " + port + " -n " + std::to_string(what.operations) + " " + what.reference +
+                      " -r 100000000 --csv " + words + " 2>/dev/null | tail -1 | cut -d'\"' -f4";
+    auto const rate = std::strtod(output_of(line).c_str(), nullptr);
+    if (rate <= 0) throw std::runtime_error("redis-benchmark says nothing; is it installed?");
+    return rate;
 }
 
 double median(std::vector<double> values) {
@@ -138,25 +141,35 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-struct comparison {
-    std::size_t in_flight;
-    std::string reference;
-};
-
-void compare(std::string const& port, comparison const& what, int repetitions) {
-    std::vector<double> ours;
-    std::vector<double> replays;
-    std::vector<double> theirs;
+double median_ratio(std::vector<double> const& of, std::vector<double> const& to) {
     std::vector<double> ratios;
+    for (std::size_t i = 0; i < of.size(); ++i) ratios.push_back(of[i] / to[i]);
+    return median(std::move(ratios));
+}
+
+/// One line of the table: each repetition measures all, one after the other, on an empty server.
+void compare(std::string const& port, comparison const& what, int repetitions) {
+    std::vector<double> script;
+    std::vector<double> set;
+    std::vector<double> claims;
+    std::vector<double> script_claims;
+    std::vector<double> replays;
+    auto const empty = [&] { output_of("redis-cli -p " + port + " flushall"); };
     for (int repetition = 0; repetition < repetitions; ++repetition) {
-        ours.push_back(store_claims(port, what.in_flight, false));
-        theirs.push_back(benchmark_claims(port, what.reference));
-        replays.push_back(store_claims(port, what.in_flight, true));
-        ratios.push_back(ours.back() / theirs.back());
-        output_of("redis-cli -p " + port + " flushall");
+        empty();
+        claims.push_back(store_rate(port, what, kind::claim));
+        empty();
+        script.push_back(benchmark_rate(port, what, kind::claim_by_script));
+        empty();
+        script_claims.push_back(store_rate(port, what, kind::claim_by_script));
+        empty();
+        set.push_back(benchmark_rate(port, what, kind::claim));
+        empty();
+        replays.push_back(store_rate(port, what, kind::replay));
     }
-    std::printf("%9zu  %10.0f  %10.0f  %-16s %10.0f  %5.2f\n", what.in_flight, median(ours), median(replays),
-                what.reference.c_str(), median(theirs), median(ratios));
+    std::printf("%9zu  %-12s %9.0f %9.0f %10.0f %7.2f %7.2f %10.0f %7.2f %10.0f\n", what.in_flight,
+                what.reference.c_str(), median(script), median(set), median(claims), median_ratio(claims, script),
+                median_ratio(claims, set), median(script_claims), median_ratio(script_claims, script), median(replays));
     std::fflush(stdout);
 }
 
@@ -164,15 +177,24 @@ void compare(std::string const& port, comparison const& what, int repetitions) {
 
 int main(int count, char** arguments) {
     if (count < 2) {
-        std::fputs("usage: store_bench <port of a redis-server> [repetitions]\n", stderr);
+        std::fputs("usage: store_bench <port of a redis-server that holds nothing else> [repetitions]\n", stderr);
         return 2;
     }
-    std::string const port = arguments[1];
-    int const repetitions = count > 2 ? std::atoi(arguments[2]) : 7;
-    load_script(port);
-    std::puts("in flight    claims/s   replays/s  redis-benchmark   claims/s  ratio");
-    for (auto const& each : std::vector<comparison>{
-             {1, "-c 1 -P 1"}, {16, "-c 1 -P 16"}, {64, "-c 1 -P 64"}, {64, "-c 50 -P 1"}, {256, "-c 1 -P 256"}}) {
-        compare(port, each, repetitions);
+    try {
+        std::string const port = arguments[1];
+        int const repetitions = count > 2 ? std::atoi(arguments[2]) : 7;
+        store_rate(port, {1, 1, ""}, kind::claim_by_script);  // the server knows the script from now on
+        std::puts("            redis-benchmark:                 the store:");
+        std::puts("in flight   with       script/s     SET/s   claims/s /script    /SET  by script /script  replays/s");
+        for (auto const& each : std::vector<comparison>{{1, 20'000, "-c 1 -P 1"},
+                                                        {16, 200'000, "-c 1 -P 16"},
+                                                        {64, 200'000, "-c 1 -P 64"},
+                                                        {64, 100'000, "-c 50 -P 1"},
+                                                        {256, 200'000, "-c 1 -P 256"}}) {
+            compare(port, each, repetitions);
+        }
+    } catch (std::exception const& error) {
+        std::fprintf(stderr, "store_bench: %s\n", error.what());
+        return 1;
     }
 }

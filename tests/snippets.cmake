@@ -1,6 +1,11 @@
-# Compares each code block after `<!-- snippet: NAME -->` in the documentation with the region NAME of the source that
-# is compiled and run as a test: cmake -D ROOT=... -P snippets.cmake
-file(READ ${ROOT}/tests/unit/snippets_test.cpp source)
+# Compares each code block after `<!-- snippet: NAME -->` in the documentation with the region NAME of a source that is
+# compiled and run as a test, tests/unit/*snippets_test.cpp: cmake -D ROOT=... -P snippets.cmake
+file(GLOB sources ${ROOT}/tests/unit/*snippets_test.cpp)
+set(source "")
+foreach(file IN LISTS sources)
+    file(READ ${file} text)
+    string(APPEND source "${text}")
+endforeach()
 string(REPLACE ";" "<semicolon>" source "${source}")
 string(REPLACE "[" "<open>" source "${source}")
 string(REPLACE "]" "<close>" source "${source}")

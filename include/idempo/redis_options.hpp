@@ -109,6 +109,9 @@ struct redis_options {
     std::string prefix = "idempo:";
     /// Use a server whose `maxmemory-policy` is not `noeviction`: it may evict live claims, and requests run twice.
     bool allow_eviction = false;
+    /// Claim by the script alone, as on servers older than 7.0: for one that says it is newer and has no `SET … NX
+    /// GET`.
+    bool claim_by_script = false;
     /// Called on the executor, for one connection at a time; what it throws is swallowed.
     std::function<void(redis_event const&)> observer{};
 };

@@ -114,6 +114,7 @@ bool connection::read_greeting() {
         return false;
     }
     abilities_ = abilities_of(over->server());
+    if (setup_->options.claim_by_script) abilities_.set_nx_get = false;
     attempt_timer_.cancel();
     ready_since_ = std::chrono::steady_clock::now();
     state_ = state::ready;

@@ -67,7 +67,42 @@ TEST_CASE("redis: of a thousand identical requests to two processes, one is exec
     CHECK(answered > 0);
 }
 
-TEST_CASE("redis: a request whose process is killed in mid-handler is taken over when its lease has ended") {
+TEST_CASE("redis: a process killed before its claim leaves nothing behind") {
+    redis_server redis;
+    charge_scene one("awaitable", {"--store", redis.url()});
+    charge_scene other("awaitable", {"--store", redis.url()});
+    one.client.send_raw("POST /charge HTTP/1.1\r\nHost: a\r\nIdempotency-Key: a\r\nContent-Length: 13\r\n\r\n{");
+    one.server.send_signal(SIGKILL);
+    one.server.wait();
+    auto const answer = other.client.exchange(make_post("/charge", "a", charge_42));
+    CHECK(answer.result_int() == 201);
+    CHECK(answer.body().find("\"attempt\":1") != std::string::npos);
+    CHECK(other.charged() == 1);
+}
+
+TEST_CASE("redis: a process killed after its effect and before its record: the retry runs again, and is told") {
+    redis_server redis;
+    charge_scene one("awaitable", {"--store", redis.url(), "--lease", "2s"});
+    charge_scene other("awaitable", {"--store", redis.url(), "--lease", "2s"});
+    auto const request = make_post("/charge?delay_ms=300", "a", charge_42);
+    one.client.send(request);
+    one.wait_until_started(1);
+    redis.ask({"ACL", "SETUSER", "default", "-evalsha", "-eval"});  // Complete is tried again and again
+    poll_until([&] { return one.charged() == 1; });
+    one.server.send_signal(SIGKILL);
+    one.server.wait();
+    redis.ask({"ACL", "SETUSER", "default", "+evalsha", "+eval"});
+    text_response answer;
+    poll_until([&] {
+        answer = other.client.exchange(request);
+        return answer.result_int() == 201;
+    });
+    CHECK(answer.body().find("\"attempt\":2") != std::string::npos);
+    CHECK_FALSE(is_replay(answer));
+    CHECK(other.charged() == 1);  // the second one
+}
+
+TEST_CASE("redis: a process killed before its effect is taken over when its lease has ended") {
     redis_server redis;
     charge_scene one("awaitable", {"--store", redis.url(), "--lease", "2s"});
     charge_scene other("awaitable", {"--store", redis.url(), "--lease", "2s"});

@@ -17,9 +17,8 @@ int main() {
         ++executions;
         return http::response<http::string_body>{http::status::created, req.version()};
     };
-    auto store = idempo::blocking([](auto executor) {
-        return idempo::open_store(executor, "redis://127.0.0.1:1", idempo::redis_scheme());
-    });
+    auto store = idempo::blocking(
+        [](auto executor) { return idempo::open_store(executor, "redis://127.0.0.1:1", idempo::redis_scheme()); });
     auto handle = idempo::layer(store) | charge;
 
     http::request<http::string_body> req{http::verb::post, "/charge", 11};

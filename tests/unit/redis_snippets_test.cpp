@@ -1,0 +1,68 @@
+// The code blocks of docs/redis.md, each between //[name and //]. tests/snippets.cmake compares them.
+
+#include "support/catch.hpp"
+
+#include <idempo/blocking.hpp>
+#include <idempo/layer.hpp>
+#include <idempo/open_store.hpp>
+#include <idempo/redis_store.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/beast/http.hpp>
+
+#include <iostream>
+#include <string>
+
+namespace {
+
+namespace http = boost::beast::http;
+
+http::response<http::string_body> my_handler(http::request<http::string_body> const& request) {
+    return {http::status::created, request.version()};
+}
+
+}  // namespace
+
+TEST_CASE("snippets: the Redis store, in each style", "[snippets]") {
+    boost::asio::io_context context;
+    std::string const secret = "secret";
+    //[redis-open
+    idempo::redis_options options;
+    options.host = "redis.internal";
+    options.password = secret;
+
+    idempo::redis_store store(context.get_executor(), options);
+    auto handle = idempo::layer(store) | my_handler;                        // callbacks and coroutines
+    auto handle_now = idempo::layer(idempo::blocking(store)) | my_handler;  // synchronous servers
+
+    auto any = idempo::open_store(context.get_executor(), "rediss://:secret@redis.internal", idempo::redis_scheme());
+    //]
+    http::request<http::string_body> const unkeyed{http::verb::post, "/", 11};
+    CHECK(handle_now(unkeyed).result() == http::status::created);  // nobody asks Redis
+    (void)handle;
+    (void)any;
+}
+
+TEST_CASE("snippets: what is wrong with Redis is told", "[snippets]") {
+    boost::asio::io_context context;
+    idempo::redis_options options;
+    //[redis-observer
+    options.observer = [](idempo::redis_event const& event) {
+        std::cerr << idempo::to_string(event.problem) << ' ' << event.error.message() << '\n';
+        if (event.problem == idempo::redis_problem::none && !event.server.has_append_only_file) {
+            std::cerr << "a restart of Redis forgets claims\n";
+        }
+    };
+    //]
+    idempo::redis_store const store(context.get_executor(), options);
+    CHECK(options.observer);
+}
+
+TEST_CASE("snippets: a claim counts when a replica has it", "[snippets]") {
+    idempo::redis_options options;
+    using namespace std::chrono_literals;
+    //[redis-replicas
+    options.wait_replicas = {.count = 1, .timeout = 100ms};
+    //]
+    CHECK_NOTHROW(idempo::validate(options));
+}
