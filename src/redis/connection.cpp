@@ -62,7 +62,7 @@ void connection::end() {
 
 void connection::connect() {
     state_ = state::connecting;
-    reader_.emplace();
+    reader_ = std::make_unique<reply_reader>();
     transport_ = make_transport(strand_, setup_->options, setup_->tls.get());
     set_attempt_timer(setup_->options.connect_timeout,
                       [this] { lose(redis_problem::unreachable, asio::error::timed_out); });

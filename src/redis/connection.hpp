@@ -87,14 +87,14 @@ private:
     state state_ = state::pausing;
     bool is_ending_ = false;
     link transport_;
-    std::optional<reply_reader> reader_;  // of the connection that there is
+    std::unique_ptr<reply_reader> reader_;  // of the connection that there is
     std::optional<handshake> handshake_;
     server_abilities abilities_;
     pipeline pipeline_;
     backoff backoff_;
     time_point ready_since_;
 
-    std::array<char, 64 * 1024> incoming_{};
+    std::array<char, std::size_t{64} * 1024> incoming_{};
     std::string outgoing_;
     std::string in_write_;
     bool is_writing_ = false;

@@ -26,7 +26,7 @@ reading read_script(script_call& called, reply_view answer, std::string_view tok
     if (!script_call::is_echo(answer, token)) return reading::wrong_connection;
     auto found = read_answer(answer);
     if (!found) return reading::wrong_connection;
-    if (found->unreadable) return keep(error_code(error::record_unreadable));
+    if (!found->result) return keep(error_code(error::record_unreadable));
     return keep(std::move(*found->result));
 }
 

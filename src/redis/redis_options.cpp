@@ -103,8 +103,12 @@ void read_parameter(std::string_view text, redis_options& options) {
 }
 
 void read_parameters(std::string_view text, redis_options& options) {
-    while (auto const parameter = take_before(text, '&')) read_parameter(*parameter, options);
-    read_parameter(text, options);
+    while (true) {
+        auto const end = text.find('&');
+        read_parameter(text.substr(0, end), options);
+        if (end == std::string_view::npos) return;
+        text.remove_prefix(end + 1);
+    }
 }
 
 }  // namespace

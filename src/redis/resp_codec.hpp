@@ -43,7 +43,7 @@ private:
 
 /// Owns a redisReply.
 struct reply_deleter {
-    void operator()(void* reply) const noexcept;
+    void operator()(void* owned) const noexcept;
 };
 using reply = std::unique_ptr<void, reply_deleter>;
 

@@ -16,12 +16,12 @@ using answer_of = std::optional<script_answer<Result>>;
 
 template <class Result>
 answer_of<Result> unreadable() {
-    return script_answer<Result>{std::nullopt, true};
+    return script_answer<Result>{};
 }
 
 template <class Result, class Value>
 answer_of<Result> known(Value value) {
-    return script_answer<Result>{Result(std::move(value)), false};
+    return script_answer<Result>{Result(std::move(value))};
 }
 
 std::optional<long long> number_at(reply_view answer, std::size_t index) {

@@ -13,11 +13,10 @@
 
 namespace idempo::redis {
 
-/// `unreadable`: the value under the key is none of ours, or damaged.
+/// Without a result: the value under the key is none of ours, or damaged.
 template <class Result>
 struct script_answer {
     std::optional<Result> result;
-    bool unreadable = false;
 };
 
 [[nodiscard]] std::optional<script_answer<claim_result>> read_claim(reply_view answer);

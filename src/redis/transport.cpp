@@ -146,6 +146,7 @@ public:
     tls_transport(strand const& executor, redis_options const& options, asio::ssl::context& context)
         : stream_transport(executor, context),
           options_(options),
+          verify_(!options.tls || options.tls->verify),
           connector_(executor, options) {}
 
     void connect(on_connected done) override {
@@ -166,11 +167,12 @@ private:
         error_code is_name;
         (void)asio::ip::make_address(options_.host, is_name);
         if (is_name) SSL_set_tlsext_host_name(stream_.native_handle(), options_.host.c_str());
-        if (options_.tls->verify) stream_.set_verify_callback(asio::ssl::host_name_verification(options_.host));
+        if (verify_) stream_.set_verify_callback(asio::ssl::host_name_verification(options_.host));
         stream_.async_handshake(asio::ssl::stream_base::client, std::move(done));
     }
 
     redis_options const& options_;
+    bool verify_;
     tcp_connector connector_;
 };
 
