@@ -27,9 +27,9 @@ as_root() {
 build_packages() {
     local boost=libboost1.81-dev # Debian 12, whose libboost-dev is older than the library allows
     if grep -qs '^VERSION_ID="24.04"' /etc/os-release; then boost=libboost1.83-dev; fi
-    echo g++ cmake ninja-build "$boost" libssl-dev nlohmann-json3-dev libcli11-dev libhiredis-dev
+    echo g++ cmake ninja-build "$boost" libssl-dev nlohmann-json3-dev libcli11-dev libhiredis-dev libpqxx-dev
 }
-test_packages() { echo catch2 libbenchmark-dev redis-server redis-tools; }
+test_packages() { echo catch2 libbenchmark-dev redis-server redis-tools postgresql pgbouncer; }
 
 # Installs those of the named packages that are missing.
 need() {

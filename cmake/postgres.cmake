@@ -1,0 +1,21 @@
+# idempo::postgres, the store in PostgreSQL.
+list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
+find_package(LibPQXX REQUIRED)
+
+add_library(idempo_postgres)
+add_library(idempo::postgres ALIAS idempo_postgres)
+target_sources(
+    idempo_postgres
+    PRIVATE ${idempo_postgres_sources}
+    PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${idempo_postgres_headers}
+)
+target_include_directories(idempo_postgres PRIVATE ${PROJECT_SOURCE_DIR}/src)
+target_link_libraries(
+    idempo_postgres
+    PUBLIC idempo
+    PRIVATE libpqxx::pqxx $<BUILD_INTERFACE:idempo_project_options>
+)
+set_target_properties(
+    idempo_postgres
+    PROPERTIES EXPORT_NAME postgres VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+)

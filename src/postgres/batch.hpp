@@ -1,0 +1,17 @@
+#pragma once
+
+#include "postgres/connection.hpp"
+#include "postgres/operation.hpp"
+#include "postgres/statements.hpp"
+
+#include <vector>
+
+namespace idempo::postgres {
+
+/// Carries out operations of one kind, of different keys and in their order; one `peek` or `forget`.
+/// Returns an outcome for each of them.
+/// \throws statement_failure: some or all may have been carried out, and all may be carried out again
+[[nodiscard]] std::vector<outcome> carry_out(connection& with, statements const& sql,
+                                             std::vector<request const*> const& requests);
+
+}  // namespace idempo::postgres

@@ -1,0 +1,34 @@
+#include "postgres/client.hpp"
+
+#include "postgres/context_threads.hpp"
+#include "postgres/worker.hpp"
+
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/query.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <utility>
+
+namespace idempo::postgres {
+
+client::client(asio::any_io_executor const& executor, postgres_options options) {
+    validate(options);
+    auto const setup = std::make_shared<worker_setup const>(std::move(options));
+    auto const& chosen = setup->options;
+    dispatcher_ = std::make_shared<dispatcher>(
+        executor, dispatcher::limits{chosen.workers, chosen.max_pending, chosen.operation_timeout});
+
+    auto& threads = asio::use_service<context_threads>(asio::query(executor, asio::execution::context));
+    auto const start = [&](std::function<void()> run) {
+        threads.start(std::move(run), [shared = dispatcher_] { shared->stop(); });
+    };
+    start([shared = dispatcher_] { shared->watch_deadlines(); });
+    for (std::size_t number = 0; number < chosen.workers; ++number) {
+        start([shared = dispatcher_, number, setup] { worker(shared, number, setup).run(); });
+    }
+}
+
+client::~client() { dispatcher_->finish(); }
+
+}  // namespace idempo::postgres

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <idempo/error.hpp>
+#include <idempo/identifiers.hpp>
+#include <idempo/shared_bytes.hpp>
+#include <idempo/store.hpp>
+
+#include <boost/intrusive/link_mode.hpp>
+#include <boost/intrusive/list_hook.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <variant>
+
+namespace idempo::postgres {
+
+using time_point = std::chrono::steady_clock::time_point;
+
+/// Operations of one kind can share a statement.
+enum class operation_kind { claim, claim_without_takeover, complete, renew, abandon, peek, forget };
+inline constexpr std::size_t operation_kinds = 7;
+
+/// What any operation asks for; what a kind does not need is left empty.
+struct request {
+    operation_kind kind{};
+    store_key key;
+    token by{};
+    fingerprint of{};
+    std::chrono::milliseconds lease{};
+    std::chrono::milliseconds retention{};
+    shared_bytes record{};
+};
+
+/// Abandon has none.
+using answer = std::variant<std::monostate, claim_result, complete_result, bool, std::optional<record_info>>;
+
+struct outcome {
+    error_code error;
+    postgres::answer answer;
+};
+
+/// One call of the store, from its submission to its answer. What changes in it is guarded by the dispatcher's lock.
+class operation : public std::enable_shared_from_this<operation>,
+                  public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    explicit operation(postgres::request asked) : request_(std::move(asked)) {}
+    operation(operation const&) = delete;
+    operation& operator=(operation const&) = delete;
+    virtual ~operation() = default;
+
+    [[nodiscard]] postgres::request const& request() const noexcept { return request_; }
+    [[nodiscard]] operation_kind kind() const noexcept { return request_.kind; }
+    [[nodiscard]] store_key const& key() const noexcept { return request_.key; }
+
+    /// Tells the caller, as if by post. Called once, on the store's executor.
+    virtual void deliver(outcome result) = 0;
+
+    /// When the caller is told that it timed out.
+    time_point deadline{};
+    /// Whether it is decided what the caller is told; such an operation only keeps its place.
+    std::atomic<bool> is_settled{false};
+    /// The worker that carries it out, where one does.
+    std::optional<std::size_t> worker{};
+
+private:
+    postgres::request request_;
+};
+
+}  // namespace idempo::postgres

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "postgres/operation.hpp"
+
+#include <idempo/identifiers.hpp>
+
+#include <array>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+namespace idempo::postgres {
+
+using operation_ptr = std::shared_ptr<operation>;
+
+/// Operations that share a statement: of one kind, of different keys, in the order of their keys.
+using batch = std::vector<operation_ptr>;
+
+/// Which operations go into the next batch.
+///
+/// - Operations of one key run in the order of their submission, one at a time: only the first of them is ready, the
+///   others wait until it has ended.
+/// - A batch is in the order of its keys, so that no two batches, of whatever process, lock rows in opposite orders.
+/// - A worker takes its share of what is ready and leaves the rest to the workers that are idle.
+class operation_queue {
+public:
+    /// Beyond that the server gains little, and the first in the batch waits for the last.
+    static constexpr std::size_t largest_batch = 128;
+
+    void push(operation_ptr submitted);
+
+    /// The next batch: a share of the kind whose turn it is. Empty where nothing is ready.
+    /// \param idle_workers others that could carry out the rest
+    [[nodiscard]] batch take(std::size_t idle_workers);
+
+    /// The operation has ended: the next one of its key is ready.
+    void finish(operation const& ended);
+
+    /// Removes all that has not been taken.
+    [[nodiscard]] std::vector<operation_ptr> clear();
+
+    /// Whether a worker would find something to take.
+    [[nodiscard]] bool is_ready() const noexcept { return ready_count_ > 0; }
+
+    [[nodiscard]] std::size_t ready_count() const noexcept { return ready_count_; }
+
+private:
+    std::deque<operation_ptr>& ready(operation_kind kind) { return ready_[static_cast<std::size_t>(kind)]; }
+    void make_ready(operation_ptr first);
+    [[nodiscard]] std::deque<operation_ptr>* next_turn();
+
+    std::array<std::deque<operation_ptr>, operation_kinds> ready_;
+    std::size_t ready_count_ = 0;
+    std::size_t turn_ = 0;
+    /// For each key with an operation that is ready or taken: those behind it.
+    std::unordered_map<store_key, std::deque<operation_ptr>, identifier_hash> behind_;
+};
+
+}  // namespace idempo::postgres

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+/// \file
+/// What PostgreSQL's error codes mean to us. https://www.postgresql.org/docs/current/errcodes-appendix.html
+
+namespace idempo::postgres::sqlstate {
+
+inline constexpr std::string_view serialization_failure = "40001";
+inline constexpr std::string_view deadlock_detected = "40P01";
+inline constexpr std::string_view read_only_transaction = "25006";
+inline constexpr std::string_view disk_full = "53100";
+
+/// Whether the connection is gone, or of no more use: its server shuts down, cannot be reached, or cannot write.
+[[nodiscard]] inline bool ends_connection(std::string_view code) {
+    constexpr std::array<std::string_view, 4> codes{"57P01", "57P02", "57P03", read_only_transaction};
+    return code.starts_with("08") || std::ranges::find(codes, code) != codes.end();
+}
+
+/// Whether the same statement may succeed when it is carried out again.
+[[nodiscard]] inline bool is_transient(std::string_view code) {
+    return code == serialization_failure || code == deadlock_detected;
+}
+
+}  // namespace idempo::postgres::sqlstate

@@ -1,0 +1,70 @@
+#include "support/catch.hpp"
+#include "support/inspectable_postgres.hpp"
+#include "support/postgres_server.hpp"
+
+#include <idempo/postgres_store.hpp>
+#include <idempo/store.hpp>
+#include <idempo/testing/store_contract.hpp>
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace idempo::tests;
+
+namespace {
+
+static_assert(idempo::async_renewable_store<idempo::postgres_store>);
+static_assert(idempo::renewable_store<inspectable_postgres>);
+static_assert(idempo::inspectable_store<inspectable_postgres>);
+
+/// The contract, with all records in one server.
+class postgres_fixture {
+public:
+    explicit postgres_fixture(std::string connection, std::size_t workers = 2)
+        : store_(options(std::move(connection), workers)) {}
+
+    inspectable_postgres store() { return store_; }
+
+    static void advance(std::chrono::milliseconds span) { std::this_thread::sleep_for(span); }
+    static std::chrono::milliseconds time_unit() { return 100ms; }
+
+private:
+    static idempo::postgres_options options(std::string connection, std::size_t workers) {
+        idempo::postgres_options options;
+        options.connection = std::move(connection);
+        options.workers = workers;
+        options.operation_timeout = 10s;  // a slow machine is no violation of the contract
+        return options;
+    }
+
+    inspectable_postgres store_;
+};
+
+// Each line of the contract makes the fixture anew, but the server is the same: keys are never used again.
+postgres_server& shared_server() {
+    static postgres_server server;
+    return server;
+}
+
+}  // namespace
+
+TEST_CASE("postgres_store keeps the contract") {
+    auto const workers = GENERATE(as<std::size_t>{}, 1, 4);
+    postgres_fixture fixture(shared_server().connection(), workers);
+    idempo::testing::store_contract(fixture);
+}
+
+TEST_CASE("postgres_store keeps the contract where the server's default is repeatable read") {
+    static postgres_server server({"default_transaction_isolation='repeatable read'"});
+    postgres_fixture fixture(server.connection());
+    idempo::testing::store_contract(fixture);
+}
+
+TEST_CASE("postgres_store keeps the contract where the server's default is serializable") {
+    static postgres_server server({"default_transaction_isolation='serializable'"});
+    postgres_fixture fixture(server.connection());
+    idempo::testing::store_contract(fixture);
+}

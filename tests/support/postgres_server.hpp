@@ -1,0 +1,57 @@
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+namespace idempo::tests {
+
+/// A PostgreSQL server of its own, on a unix socket in a temporary directory, with the table of the store. Data and
+/// process are gone when this object is. The system's server is never used. Works for root, too, as another user.
+class postgres_server {
+public:
+    /// \param settings as in postgresql.conf: `name=value`
+    explicit postgres_server(std::vector<std::string> const& settings = {});
+    postgres_server(postgres_server const&) = delete;
+    postgres_server& operator=(postgres_server const&) = delete;
+    ~postgres_server();
+
+    /// A libpq connection string.
+    [[nodiscard]] std::string connection() const;
+    [[nodiscard]] std::string const& directory() const noexcept { return directory_; }
+    /// What it has logged so far.
+    [[nodiscard]] std::string log() const;
+
+    /// To the server and all its processes.
+    void send_signal(int signal) const;
+
+    /// kill -9 of all its processes, and wait for the end.
+    void kill();
+
+    /// After `kill`, with the data that is on disk. Waits until it answers.
+    void start();
+
+    /// `name=value`, from the next `start` on.
+    void set(std::string_view setting);
+
+    /// Carries out a statement over a connection of its own, and returns the first field of the result.
+    std::string ask(std::string const& sql) const;
+
+private:
+    void launch();
+    [[nodiscard]] std::vector<::pid_t> processes() const;
+
+    std::string directory_;
+    ::pid_t process_ = -1;
+};
+
+/// As root, programs that refuse to run as root run as this user. \pre called between fork and exec
+void become_another_user() noexcept;
+
+/// To hand a file or directory to that user.
+void give_to_another_user(std::string const& path);
+
+}  // namespace idempo::tests
