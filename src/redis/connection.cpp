@@ -175,7 +175,7 @@ void connection::lose(redis_problem problem, error_code error) {
     is_writing_ = false;
     bool const was_ready = state_ == state::ready;
     // Only a connection that has worked for a while is a reason to be quick again: some servers accept and then refuse.
-    if (was_ready && std::chrono::steady_clock::now() - ready_since_ > backoff::longest) backoff_.reset();
+    if (was_ready && std::chrono::steady_clock::now() - ready_since_ > detail::backoff::longest) backoff_.reset();
     state_ = state::pausing;
 
     was_ready ? pipeline_.disconnect() : pipeline_.fail_all(error::store_unavailable);

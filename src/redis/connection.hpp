@@ -1,6 +1,6 @@
 #pragma once
 
-#include "redis/backoff.hpp"
+#include "backoff.hpp"
 #include "redis/handshake.hpp"
 #include "redis/operation.hpp"
 #include "redis/pipeline.hpp"
@@ -91,7 +91,7 @@ private:
     std::optional<handshake> handshake_;
     server_abilities abilities_;
     pipeline pipeline_;
-    backoff backoff_;
+    detail::backoff backoff_;
     time_point ready_since_;
 
     std::array<char, std::size_t{64} * 1024> incoming_{};

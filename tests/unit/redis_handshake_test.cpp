@@ -1,4 +1,4 @@
-#include "redis/backoff.hpp"
+#include "backoff.hpp"
 #include "redis/handshake.hpp"
 #include "redis/reply_error.hpp"
 #include "support/catch.hpp"
@@ -10,6 +10,7 @@
 
 using namespace idempo::redis;
 using idempo::redis_problem;
+using idempo::detail::backoff;
 
 namespace {
 
