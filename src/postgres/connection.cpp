@@ -41,18 +41,24 @@ connection::connection(libpq_connection made, socket_guard& guard)
 connection::~connection() { guard_.release(); }
 
 pqxx::result connection::execute(std::string const& text, binary_parameters const& parameters) {
+    auto const failed = [this](std::string code) {
+        bool const is_lost = code.empty() || sqlstate::ends_connection(code) || !connection_->is_open();
+        return statement_failure(std::move(code), is_lost);
+    };
     try {
         if (states_isolation_) return execute_in_transaction(text, parameters);
         pqxx::nontransaction autocommit(*connection_);
         return postgres::execute(autocommit, text, parameters);
-    } catch (pqxx::sql_error const& error) {
-        auto code = error.sqlstate();
+    } catch (pqxx::serialization_failure const&) {  // in libpqxx 6 neither this nor the next is an sql_error
         // Read committed knows no such failure: the server's default is stricter, and has to be overruled.
-        if (code == sqlstate::serialization_failure) states_isolation_ = true;
-        bool const is_lost = code.empty() || sqlstate::ends_connection(code) || !connection_->is_open();
-        throw statement_failure(std::move(code), is_lost);
+        states_isolation_ = true;
+        throw failed(std::string(sqlstate::serialization_failure));
+    } catch (pqxx::deadlock_detected const&) {
+        throw failed(std::string(sqlstate::deadlock_detected));
+    } catch (pqxx::sql_error const& error) {
+        throw failed(error.sqlstate());
     } catch (pqxx::failure const&) {
-        throw statement_failure({}, true);
+        throw failed({});
     }
 }
 

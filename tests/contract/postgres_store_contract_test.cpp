@@ -1,5 +1,6 @@
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
+#include "support/pgbouncer.hpp"
 #include "support/postgres_server.hpp"
 
 #include <idempo/postgres_store.hpp>
@@ -54,6 +55,12 @@ postgres_server& shared_server() {
 TEST_CASE("postgres_store keeps the contract") {
     auto const workers = GENERATE(as<std::size_t>{}, 1, 4);
     postgres_fixture fixture(shared_server().connection(), workers);
+    idempo::testing::store_contract(fixture);
+}
+
+TEST_CASE("postgres_store keeps the contract through pgbouncer, which pools transactions") {
+    static pgbouncer pooler(shared_server(), 2);
+    postgres_fixture fixture(pooler.connection(), 4);
     idempo::testing::store_contract(fixture);
 }
 

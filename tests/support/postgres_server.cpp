@@ -1,30 +1,21 @@
 #include "support/postgres_server.hpp"
 
 #include "support/poll_until.hpp"
+#include "support/temporary_server.hpp"
 
 #include <pqxx/connection>
 #include <pqxx/except>
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 
-#include <array>
-#include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <memory>
-#include <sstream>
 #include <stdexcept>
 #include <system_error>
 
-#include <fcntl.h>
-#include <pwd.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 namespace idempo::tests {
 
@@ -32,63 +23,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Whom root becomes: the user of Debian's package, or nobody.
-::passwd const* another_user() {
-    static ::passwd const* const found = [] {
-        auto const* const postgres = ::getpwnam("postgres");
-        return postgres != nullptr ? postgres : ::getpwnam("nobody");
-    }();
-    return ::geteuid() == 0 ? found : nullptr;
-}
-
-std::string make_directory() {
-    auto name = (fs::temp_directory_path() / "idempo-postgres-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), "mkdtemp");
-    give_to_another_user(name);
-    return name;
-}
-
-std::string output_of(std::string const& command) {
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> const pipe(::popen(command.c_str(), "r"), ::pclose);
-    std::string output;
-    std::array<char, 4096> part{};
-    while (std::fgets(part.data(), part.size(), pipe.get()) != nullptr) output += part.data();
-    while (output.ends_with('\n')) output.pop_back();
-    return output;
-}
-
 std::string program(std::string const& name) {
     static std::string const directory = output_of("pg_config --bindir");
     return directory + "/" + name;
-}
-
-::pid_t launch_program(std::vector<std::string> words, std::string const& log_path, bool dies_with_parent) {
-    std::vector<char*> arguments;
-    for (auto& word : words) arguments.push_back(word.data());
-    arguments.push_back(nullptr);
-    auto const log = ::open(log_path.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600);
-    static_cast<void>(another_user());  // looked up before the fork
-    auto const process = ::fork();
-    if (process < 0) throw std::system_error(errno, std::generic_category(), "fork");
-    if (process == 0) {
-        become_another_user();
-        if (dies_with_parent) ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        ::dup2(log, STDOUT_FILENO);
-        ::dup2(log, STDERR_FILENO);
-        ::execv(arguments[0], arguments.data());
-        ::_exit(127);
-    }
-    ::close(log);
-    return process;
 }
 
 /// Made once in a process, and copied for each server: initdb takes a second.
 std::string const& template_directory() {
     static struct template_cluster {
         template_cluster() {
-            auto const process = launch_program({program("initdb"), "--pgdata=" + directory + "/data", "--auth=trust",
-                                                 "--username=idempo", "--encoding=UTF8", "--no-sync"},
-                                                directory + "/log", true);
+            auto const process = launch({program("initdb"), "--pgdata=" + directory + "/data", "--auth=trust",
+                                         "--username=idempo", "--encoding=UTF8", "--no-sync"},
+                                        directory + "/log");
             int status = 0;
             ::waitpid(process, &status, 0);
             if (status != 0) throw std::runtime_error("initdb failed");
@@ -99,14 +45,9 @@ std::string const& template_directory() {
             std::error_code ignored;
             fs::remove_all(directory, ignored);
         }
-        std::string directory = make_directory();
+        std::string directory = make_server_directory("template");
     } const made;
     return made.directory;
-}
-
-std::string content_of(std::string const& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::string records_migration() {
@@ -119,21 +60,8 @@ std::string records_migration() {
 
 }  // namespace
 
-void become_another_user() noexcept {
-    if (auto const* const user = another_user()) {
-        if (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0) ::_exit(126);
-    }
-}
-
-void give_to_another_user(std::string const& path) {
-    if (auto const* const user = another_user()) {
-        if (::chown(path.c_str(), user->pw_uid, user->pw_gid) != 0) {
-            throw std::system_error(errno, std::generic_category(), "chown");
-        }
-    }
-}
-
-postgres_server::postgres_server(std::vector<std::string> const& settings) : directory_(make_directory()) {
+postgres_server::postgres_server(std::vector<std::string> const& settings)
+    : directory_(make_server_directory("postgres")) {
     auto const data = directory_ + "/data";
     if (std::system(("cp -a " + template_directory() + "/data " + data).c_str()) != 0) {
         throw std::runtime_error("cannot copy the template");
@@ -178,15 +106,14 @@ void postgres_server::kill() {
     process_ = -1;
 }
 
-void postgres_server::launch() {
-    process_ = launch_program({program("postgres"), "-D", directory_ + "/data"}, directory_ + "/log", true);
-}
-
 void postgres_server::start() {
-    launch();
+    auto const start_process = [this] {
+        process_ = launch({program("postgres"), "-D", directory_ + "/data"}, directory_ + "/log");
+    };
+    start_process();
     // It refuses to start as long as a process of its predecessor is about to end.
-    poll_until([this] {
-        if (::waitpid(process_, nullptr, WNOHANG) == process_) launch();
+    poll_until([&] {
+        if (::waitpid(process_, nullptr, WNOHANG) == process_) start_process();
         try {
             return ask("SELECT 1") == "1";
         } catch (pqxx::failure const&) {

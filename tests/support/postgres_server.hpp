@@ -1,6 +1,5 @@
 #pragma once
 
-#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,17 +40,10 @@ public:
     std::string ask(std::string const& sql) const;
 
 private:
-    void launch();
     [[nodiscard]] std::vector<::pid_t> processes() const;
 
     std::string directory_;
     ::pid_t process_ = -1;
 };
-
-/// As root, programs that refuse to run as root run as this user. \pre called between fork and exec
-void become_another_user() noexcept;
-
-/// To hand a file or directory to that user.
-void give_to_another_user(std::string const& path);
 
 }  // namespace idempo::tests
