@@ -1,57 +1,11 @@
 #pragma once
 
-#include <idempo/blocking.hpp>
-#include <idempo/detail/background_thread.hpp>
-#include <idempo/postgres_store.hpp>
+#include "support/inspectable.hpp"
 
-#include <chrono>
-#include <future>
-#include <memory>
-#include <optional>
-#include <utility>
+#include <idempo/postgres_store.hpp>
 
 namespace idempo::tests {
 
-/// `blocking(postgres_store)` on a thread of its own, with `peek` and `forget`, so that the whole contract applies.
-class inspectable_postgres {
-public:
-    explicit inspectable_postgres(postgres_options const& options)
-        : thread_(std::make_shared<detail::background_thread>()),
-          inner_(thread_->get_executor(), options),
-          blocking_(inner_) {}
-
-    claim_result claim(claim_request const& request, error_code& ec) { return blocking_.claim(request, ec); }
-    complete_result complete(complete_request const& request, error_code& ec) {
-        return blocking_.complete(request, ec);
-    }
-    void abandon(store_key const& key, token const& by, error_code& ec) { blocking_.abandon(key, by, ec); }
-    bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec) {
-        return blocking_.renew(key, by, lease, ec);
-    }
-
-    std::optional<record_info> peek(store_key const& key, error_code& ec) {
-        return wait<std::optional<record_info>>(ec, [&](auto done) { inner_.async_peek(key, std::move(done)); });
-    }
-    bool forget(store_key const& key, error_code& ec) {
-        return wait<bool>(ec, [&](auto done) { inner_.async_forget(key, std::move(done)); });
-    }
-
-    /// The store itself, for several operations at once.
-    [[nodiscard]] postgres_store& async() noexcept { return inner_; }
-
-private:
-    template <class Result, class Initiate>
-    Result wait(error_code& ec, Initiate initiate) {
-        std::promise<std::pair<error_code, Result>> promise;
-        initiate([&promise](error_code error, Result result) { promise.set_value({error, std::move(result)}); });
-        auto [error, result] = promise.get_future().get();
-        ec = error;
-        return result;
-    }
-
-    std::shared_ptr<detail::background_thread> thread_;
-    postgres_store inner_;
-    blocking_store<postgres_store> blocking_;
-};
+using inspectable_postgres = inspectable<postgres_store>;
 
 }  // namespace idempo::tests

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <idempo/error.hpp>
-#include <idempo/redis_store.hpp>
+#include <idempo/store.hpp>
 
 #include <future>
 #include <memory>
@@ -22,15 +22,18 @@ pending_answer<Result> begin(Start start) {
     return future;
 }
 
-inline pending_answer<claim_result> begin_claim(redis_store& store, claim_request const& request) {
+template <class Store>
+pending_answer<claim_result> begin_claim(Store& store, claim_request const& request) {
     return begin<claim_result>([&](auto done) { store.async_claim(request, std::move(done)); });
 }
 
-inline pending_answer<complete_result> begin_complete(redis_store& store, complete_request const& request) {
+template <class Store>
+pending_answer<complete_result> begin_complete(Store& store, complete_request const& request) {
     return begin<complete_result>([&](auto done) { store.async_complete(request, std::move(done)); });
 }
 
-inline pending_answer<bool> begin_renew(redis_store& store, claim_request const& claim) {
+template <class Store>
+pending_answer<bool> begin_renew(Store& store, claim_request const& claim) {
     return begin<bool>([&](auto done) { store.async_renew(claim.key, claim.token, claim.lease, std::move(done)); });
 }
 

@@ -1,19 +1,11 @@
 #pragma once
 
-#include "support/effect_ledger.hpp"
-#include "support/inspectable_redis.hpp"
-#include "support/poll_until.hpp"
+#include "support/store_scene.hpp"
 
 #include <idempo/redis_store.hpp>
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <variant>
 
 namespace idempo::tests {
 
@@ -25,51 +17,6 @@ inline redis_options local_redis(std::uint16_t port) {
     options.port = port;
     options.operation_timeout = 500ms;
     return options;
-}
-
-/// The store key of a number.
-inline store_key numbered_key(std::size_t number) {
-    store_key key;
-    for (std::size_t byte = 0; byte < sizeof number; ++byte) {
-        key.bytes[byte] = static_cast<unsigned char>(number >> (8 * byte));
-    }
-    return key;
-}
-
-inline claim_request claim_of(store_key const& key, std::chrono::milliseconds lease = 30s) {
-    return {key, {{1}}, make_token(), lease, 1h, true};
-}
-
-inline complete_request complete_of(claim_request const& claim, std::string_view bytes) {
-    return {claim.key, claim.fingerprint, claim.token, shared_bytes(bytes), claim.retention};
-}
-
-/// What a request does: it claims, has its effect if it is granted, and completes with the number of the effect.
-/// What its caller is told: the claim's answer, or an error, with which the effect did not happen.
-template <class Store>
-std::pair<error_code, claim_result> execute(Store& store, store_key const& key, effect_ledger const& ledger) {
-    auto const claim = claim_of(key);
-    error_code error;
-    auto answer = store.claim(claim, error);
-    if (error || !std::holds_alternative<granted>(answer)) return {error, std::move(answer)};
-    auto const effect = std::to_string(ledger.append(to_hex(key.view())));
-    static_cast<void>(store.complete(complete_of(claim, effect), error));
-    return {error, std::move(answer)};
-}
-
-/// Whether a claim is granted; it is abandoned. The key is a new one: an orphan of a claim that failed is in nobody's
-/// way.
-template <class Store>
-bool works(Store& store) {
-    store_key key;
-    auto const random = make_token();
-    std::copy(random.bytes.begin(), random.bytes.end(), key.bytes.begin());
-    auto const claim = claim_of(key);
-    error_code error;
-    auto const answer = store.claim(claim, error);
-    if (error || !std::holds_alternative<granted>(answer)) return false;
-    store.abandon(claim.key, claim.token, error);
-    return !error;
 }
 
 }  // namespace idempo::tests

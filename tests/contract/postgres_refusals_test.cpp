@@ -1,0 +1,282 @@
+#include "support/catch.hpp"
+#include "support/inspectable_postgres.hpp"
+#include "support/pending_answer.hpp"
+#include "support/postgres_scene.hpp"
+#include "support/postgres_server.hpp"
+
+#include <idempo/postgres_store.hpp>
+#include <idempo/store.hpp>
+
+#include <pqxx/connection>
+#include <pqxx/except>
+#include <pqxx/nontransaction>
+#include <pqxx/transaction>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <random>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+using namespace idempo::tests;
+using namespace idempo;
+
+// A server that answers, but not as wished: locked rows, deadlocks, stricter isolation, no writes, no table.
+
+namespace {
+
+std::string sql_key(std::size_t number) { return "'\\x" + to_hex(numbered_key(number).view()) + "'::bytea"; }
+
+/// Claims, Completes and Abandons of the same keys in any order by several stores at once, as several processes would.
+/// Every claim must have an answer, and each key one holder at a time.
+struct overlap {
+    int granted_claims = 0;
+    int rivals = 0;
+    int failures = 0;
+};
+
+overlap overlapping_batches(std::string const& connection, std::uint64_t seed, int rounds) {
+    constexpr std::size_t stores = 3;
+    constexpr std::size_t hot_keys = 100;
+    std::atomic<int> granted_claims{0};
+    std::atomic<int> rivals{0};
+    std::atomic<int> failures{0};
+    std::vector<std::jthread> processes;
+    for (std::size_t process = 0; process < stores; ++process) {
+        processes.emplace_back([&, process] {
+            std::mt19937_64 random(seed + process);
+            auto options = local_postgres(connection);
+            options.operation_timeout = 10s;
+            options.workers = 4;
+            inspectable_postgres store(options);
+            for (int round = 0; round < rounds; ++round) {
+                std::vector<std::size_t> numbers(hot_keys);
+                for (std::size_t number = 0; number < hot_keys; ++number) numbers[number] = number;
+                std::ranges::shuffle(numbers, random);
+                std::vector<claim_request> claims;
+                std::vector<pending_answer<claim_result>> answers;
+                for (auto const number : numbers) {
+                    claims.push_back(claim_of(numbered_key(number)));
+                    answers.push_back(begin_claim(store.async(), claims.back()));
+                }
+                for (std::size_t place = 0; place < answers.size(); ++place) {
+                    auto const [error, answer] = answers[place].get();
+                    failures += bool(error);
+                    if (!std::holds_alternative<granted>(answer)) {
+                        ++rivals;
+                        continue;
+                    }
+                    ++granted_claims;
+                    store.async().async_abandon(claims[place].key, claims[place].token,
+                                                [&failures](error_code abandoned) { failures += bool(abandoned); });
+                }
+            }
+        });
+    }
+    processes.clear();
+    return {granted_claims, rivals, failures};
+}
+
+}  // namespace
+
+TEST_CASE("postgres: batches over the same keys in any order deadlock nowhere, and no claim fails") {
+    auto const isolation = GENERATE(as<std::string>{}, "read committed", "repeatable read", "serializable");
+    postgres_server server({"default_transaction_isolation='" + isolation + "'"});
+    auto const seed = std::random_device{}();
+    CAPTURE(isolation, seed);
+    auto const seen = overlapping_batches(server.connection(), seed, 20);
+    CHECK(seen.failures == 0);
+    CHECK(seen.granted_claims > 100);
+    CHECK(seen.rivals > 100);
+    CHECK(server.ask("SELECT pg_stat_force_next_flush(); SELECT deadlocks FROM pg_stat_database "
+                     "WHERE datname = 'postgres'") == "0");
+}
+
+TEST_CASE("postgres: a serialization failure is overcome by read committed") {
+    postgres_server server({"default_transaction_isolation='repeatable read'"});
+    postgres_events events;
+    auto options = local_postgres(server.connection());
+    options.observer = events.observer();
+    options.operation_timeout = 10s;
+    options.workers = 1;
+    inspectable_postgres store(options);
+    REQUIRE(works(store));
+    effect_ledger ledger;
+    for (std::size_t number = 0; number < 20 && events.count("40001") == 0; ++number) {
+        // Another transaction claims the key; ours waits for it, and then sees a row that its snapshot has not.
+        pqxx::connection other(server.connection());
+        pqxx::work rival(other);
+        rival.exec("INSERT INTO idempo_records VALUES (" + sql_key(number) +
+                   ", 'rival', 'other', 1, clock_timestamp() + '1 h', clock_timestamp() + '1 h')");
+        auto claim = begin_claim(store.async(), claim_of(numbered_key(number)));
+        poll_until(
+            [&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
+        rival.commit();
+        auto const [error, answer] = claim.get();
+        CHECK_FALSE(error);
+        CHECK(std::holds_alternative<mismatch>(answer));
+    }
+    CHECK(events.count("40001") > 0);
+    CHECK_FALSE(execute(store, numbered_key(1000), ledger).first);
+}
+
+TEST_CASE("postgres: a deadlock with another session ends, and costs no other claim") {
+    postgres_server server({"deadlock_timeout='10ms'"});
+    postgres_events events;
+    auto options = local_postgres(server.connection());
+    options.observer = events.observer();
+    options.workers = 1;
+    inspectable_postgres store(options);
+    effect_ledger ledger;
+    for (std::size_t number : {1, 2}) execute(store, numbered_key(number), ledger);
+
+    pqxx::connection other(server.connection());
+    pqxx::work transaction(other);
+    auto const lock = [&](std::size_t number) {
+        transaction.exec("SELECT 1 FROM idempo_records WHERE key = " + sql_key(number) + " FOR UPDATE");
+    };
+    lock(2);
+    std::vector<pending_answer<claim_result>> claims;
+    for (std::size_t number : {1, 2, 3}) claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
+    poll_until(
+        [&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
+    bool is_victim = false;
+    try {
+        lock(1);  // held by our batch, which waits for 2
+    } catch (pqxx::deadlock_detected const&) {
+        is_victim = true;
+    }
+    transaction.abort();
+    CHECK(std::holds_alternative<completed>(claims[0].get().second));
+    CHECK(std::holds_alternative<completed>(claims[1].get().second));
+    CHECK(std::holds_alternative<granted>(claims[2].get().second));
+    CHECK((is_victim || events.count("40P01") + events.count("55P03") > 0));
+}
+
+TEST_CASE("postgres: a row that another session has locked fails alone") {
+    postgres_server server;
+    auto options = local_postgres(server.connection());
+    inspectable_postgres store(options);
+    effect_ledger ledger;
+    execute(store, numbered_key(0), ledger);
+    pqxx::connection other(server.connection());
+    pqxx::work transaction(other);
+    transaction.exec("SELECT 1 FROM idempo_records WHERE key = " + sql_key(0) + " FOR UPDATE");
+
+    std::vector<pending_answer<claim_result>> claims;
+    for (std::size_t number = 0; number < 64; ++number) {
+        claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
+    }
+    auto const locked = claims.front().get().first;
+    CHECK((locked == error::store_unavailable || locked == error::store_timed_out));
+    std::size_t granted_claims = 0;
+    for (std::size_t number = 1; number < 64; ++number) {
+        auto const [error, answer] = claims[number].get();
+        granted_claims += !error && std::holds_alternative<granted>(answer);
+    }
+    CHECK(granted_claims == 63);
+    // Nothing of ours waits in the server any more: it would be in the way of others for as long as the lock lasts.
+    poll_until(
+        [&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "0"; });
+    transaction.abort();
+    auto const [error, answer] = execute(store, numbered_key(0), ledger);
+    CHECK_FALSE(error);
+    CHECK(std::holds_alternative<completed>(answer));
+    CHECK(ledger.count(to_hex(numbered_key(0).view())) == 1);
+}
+
+TEST_CASE("postgres: a server that is read-only fails closed, and is used again when it is not") {
+    postgres_server server;
+    postgres_events events;
+    auto options = local_postgres(server.connection());
+    options.observer = events.observer();
+    inspectable_postgres store(options);
+    REQUIRE(works(store));
+    effect_ledger ledger;
+    server.ask("ALTER SYSTEM SET default_transaction_read_only = on");
+    server.ask("SELECT pg_reload_conf()");
+    poll_until([&] { return !works(store); });
+    for (int calls = 0; calls < 50; ++calls) {
+        CHECK(execute(store, numbered_key(1), ledger).first == error::store_unavailable);
+        std::this_thread::sleep_for(2ms);
+    }
+    CHECK(ledger.size() == 0);
+    CHECK(events.count(postgres_problem::read_only) > 0);
+    CHECK(events.count(postgres_problem::none) < 20);  // no storm of connections
+    server.ask("ALTER SYSTEM RESET default_transaction_read_only");
+    server.ask("SELECT pg_reload_conf()");
+    auto const start = std::chrono::steady_clock::now();
+    poll_until([&] { return works(store); });
+    CHECK(std::chrono::steady_clock::now() - start < 2s);
+    CHECK_FALSE(execute(store, numbered_key(1), ledger).first);
+}
+
+TEST_CASE("postgres: without its table requests fail closed, and the observer is told why") {
+    postgres_server server;
+    postgres_events events;
+    auto options = local_postgres(server.connection());
+    options.observer = events.observer();
+    options.table = "absent";
+    inspectable_postgres store(options);
+    effect_ledger ledger;
+    CHECK(execute(store, numbered_key(1), ledger).first == error::store_unavailable);
+    CHECK(ledger.size() == 0);
+    CHECK(events.count("42P01") > 0);
+}
+
+TEST_CASE("postgres: synchronous_commit is on for each operation, whatever the default") {
+    postgres_server server({"synchronous_commit='off'", "log_statement='none'"});
+    inspectable_postgres store(local_postgres(server.connection()));
+    REQUIRE(works(store));
+    // The server is killed with what it has not written yet: an asynchronous commit would be lost now and then.
+    std::size_t lost = 0;
+    for (std::size_t number = 0; number < 3; ++number) {
+        inspectable_postgres before(local_postgres(server.connection()));
+        poll_until([&] { return works(before); });
+        error_code error;
+        REQUIRE(std::holds_alternative<granted>(before.claim(claim_of(numbered_key(number)), error)));
+        server.kill();
+        server.start();
+        inspectable_postgres after(local_postgres(server.connection()));
+        poll_until([&] { return works(after); });
+        lost += !std::holds_alternative<in_flight>(after.claim(claim_of(numbered_key(number)), error));
+    }
+    CHECK(lost == 0);
+}
+
+TEST_CASE("postgres: claims of one key that are submitted together are carried out in their order") {
+    postgres_server server;
+    inspectable_postgres store(local_postgres(server.connection()));
+    for (std::size_t round = 0; round < 100; ++round) {
+        auto const first = claim_of(numbered_key(round));
+        auto const second = claim_of(numbered_key(round));
+        auto granted_first = begin_claim(store.async(), first);
+        auto rival = begin_claim(store.async(), second);
+        store.async().async_abandon(first.key, first.token, [](error_code) {});
+        auto granted_second = begin_claim(store.async(), second);
+        auto stored = begin_complete(store.async(), complete_of(second, "second"));
+        auto replay = begin_claim(store.async(), first);
+        CHECK(std::holds_alternative<granted>(granted_first.get().second));
+        CHECK(std::holds_alternative<in_flight>(rival.get().second));
+        CHECK(std::holds_alternative<granted>(granted_second.get().second));
+        CHECK(std::holds_alternative<done>(stored.get().second));
+        CHECK(std::holds_alternative<completed>(replay.get().second));
+    }
+}
+
+TEST_CASE("postgres: only the server's clock judges, whatever the application's zone and the server's") {
+    postgres_server server({"timezone='Pacific/Auckland'"});
+    inspectable_postgres store(local_postgres(server.connection()));
+    error_code error;
+    auto const claim = claim_of(numbered_key(1), 30s);
+    REQUIRE(std::holds_alternative<granted>(store.claim(claim, error)));
+    auto const seconds_left = std::stod(server.ask("SELECT extract(epoch FROM lease_until - clock_timestamp()) "
+                                                   "FROM idempo_records WHERE key = " +
+                                                   sql_key(1)));
+    CHECK(seconds_left > 20);
+    CHECK(seconds_left <= 30);
+}
