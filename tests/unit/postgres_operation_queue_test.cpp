@@ -1,0 +1,142 @@
+#include "postgres/operation_queue.hpp"
+#include "support/catch.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <vector>
+
+using namespace idempo::postgres;
+using idempo::store_key;
+
+namespace {
+
+class silent_operation : public operation {
+public:
+    using operation::operation;
+    void deliver(outcome) override {}
+};
+
+operation_ptr make(unsigned char key, operation_kind kind = operation_kind::claim) {
+    return std::make_shared<silent_operation>(request{kind, store_key{{key}}});
+}
+
+void finish(operation_queue& queue, batch const& taken) {
+    for (auto const& each : taken) queue.finish(*each);
+}
+
+}  // namespace
+
+TEST_CASE("postgres operation_queue: a batch is in the order of its keys") {
+    operation_queue queue;
+    for (int const key : {7, 3, 9, 1}) queue.push(make(static_cast<unsigned char>(key)));
+    auto const taken = queue.take(0);
+    REQUIRE(taken.size() == 4);
+    CHECK(std::ranges::is_sorted(taken, {}, [](auto const& each) { return each->key(); }));
+    CHECK_FALSE(queue.is_ready());
+}
+
+TEST_CASE("postgres operation_queue: a worker leaves their share to those that are idle") {
+    auto const [ready, idle, expected] = GENERATE(table<int, std::size_t, std::size_t>({
+        {1, 0, 1},
+        {1, 3, 1},
+        {64, 1, 32},
+        {65, 1, 33},
+        {5, 3, 2},
+        {200, 0, operation_queue::largest_batch},
+    }));
+    CAPTURE(ready, idle);
+    operation_queue queue;
+    for (int key = 0; key < ready; ++key) queue.push(make(static_cast<unsigned char>(key)));
+    CHECK(queue.take(idle).size() == expected);
+}
+
+TEST_CASE("postgres operation_queue: operations of one key run one at a time, in order") {
+    operation_queue queue;
+    std::vector<operation_ptr> const submitted{make(1), make(1, operation_kind::complete), make(1)};
+    for (auto const& each : submitted) queue.push(each);
+    for (auto const& expected : submitted) {
+        auto const taken = queue.take(0);
+        REQUIRE(taken.size() == 1);
+        CHECK(taken.front() == expected);
+        CHECK(queue.take(0).empty());
+        finish(queue, taken);
+    }
+    CHECK_FALSE(queue.is_ready());
+}
+
+TEST_CASE("postgres operation_queue: kinds share no batch, and take turns") {
+    operation_queue queue;
+    for (unsigned char key = 0; key < 10; ++key) {
+        queue.push(make(key, key % 2 == 0 ? operation_kind::claim : operation_kind::complete));
+    }
+    std::set<operation_kind> seen;
+    for (int turn = 0; turn < 2; ++turn) {
+        auto const taken = queue.take(0);
+        CHECK(taken.size() == 5);
+        for (auto const& each : taken) CHECK(each->kind() == taken.front()->kind());
+        seen.insert(taken.front()->kind());
+    }
+    CHECK(seen.size() == 2);
+}
+
+TEST_CASE("postgres operation_queue: peek and forget are alone") {
+    operation_queue queue;
+    queue.push(make(1, operation_kind::peek));
+    queue.push(make(2, operation_kind::peek));
+    CHECK(queue.take(0).size() == 1);
+    CHECK(queue.take(0).size() == 1);
+}
+
+TEST_CASE("postgres operation_queue: cleared, it gives back all but what has been taken") {
+    operation_queue queue;
+    queue.push(make(1));
+    auto const taken = queue.take(0);
+    queue.push(make(1));
+    queue.push(make(2));
+    queue.push(make(2));
+    CHECK(queue.clear().size() == 3);
+    finish(queue, taken);
+    CHECK_FALSE(queue.is_ready());
+    queue.push(make(1));
+    CHECK(queue.take(0).size() == 1);
+}
+
+TEST_CASE("postgres operation_queue: whatever is submitted comes out once, and never two of a key at a time") {
+    auto const seed = std::random_device{}();
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    operation_queue queue;
+    std::map<store_key, std::vector<operation_ptr>> expected;
+    std::vector<batch> running;
+    std::size_t pushed = 0;
+    std::size_t taken_count = 0;
+    std::size_t waits_seen = 0;
+    for (int step = 0; step < 20'000; ++step) {
+        if (random() % 2 == 0) {
+            auto const added =
+                make(static_cast<unsigned char>(random() % 20), static_cast<operation_kind>(random() % 7));
+            waits_seen += !expected[added->key()].empty();
+            expected[added->key()].push_back(added);
+            queue.push(added);
+            ++pushed;
+        } else if (random() % 2 == 0 && running.size() < 4) {
+            auto taken = queue.take(random() % 4);
+            taken_count += taken.size();
+            for (auto const& each : taken) CHECK(expected[each->key()].front() == each);
+            if (!taken.empty()) running.push_back(std::move(taken));
+        } else if (!running.empty()) {
+            std::swap(running[random() % running.size()], running.back());
+            for (auto const& each : running.back()) expected[each->key()].erase(expected[each->key()].begin());
+            finish(queue, running.back());
+            running.pop_back();
+        }
+    }
+    std::size_t left = queue.clear().size();
+    CHECK(taken_count + left == pushed);
+    CHECK(taken_count > 1000);
+    CHECK(waits_seen > 1000);
+}
