@@ -3,6 +3,9 @@
 #include "support/poll_until.hpp"
 #include "support/temporary_server.hpp"
 
+#include <idempo/postgres_migrate.hpp>
+#include <idempo/postgres_options.hpp>
+
 #include <pqxx/connection>
 #include <pqxx/except>
 #include <pqxx/nontransaction>
@@ -50,14 +53,6 @@ std::string const& template_directory() {
     return made.directory;
 }
 
-std::string records_migration() {
-    auto text = content_of(IDEMPO_MIGRATIONS "/0001_records.sql");
-    for (auto at = text.find("{table}"); at != std::string::npos; at = text.find("{table}")) {
-        text.replace(at, 7, "idempo_records");
-    }
-    return text;
-}
-
 }  // namespace
 
 postgres_server::postgres_server(std::vector<std::string> const& settings)
@@ -71,7 +66,9 @@ postgres_server::postgres_server(std::vector<std::string> const& settings)
     set("shared_buffers='32MB'");
     for (auto const& each : settings) set(each);
     start();
-    ask(records_migration());
+    postgres_options options;
+    options.connection = connection();
+    migrate(options);
 }
 
 postgres_server::~postgres_server() {
