@@ -232,6 +232,8 @@ exchange::step exchange::completed(error_code error, complete_result result) {
 exchange::step exchange::settle() { return has_reconciled_record_ ? met_completed(record_) : respond(pending_); }
 
 exchange::step exchange::complete_failed(error_code error) {
+    // There is no effect either, unless the store cannot tell: the response would promise too much.
+    if (lifetime_ == claim_lifetime::transaction) return refuse_unavailable();
     // No room for the response is room for a tombstone: Claim has reserved it.
     if (error == idempo::error::store_full && !tombstone_) {
         tombstone_ = true;
@@ -263,7 +265,7 @@ exchange::step exchange::fenced_off(complete_result result) {
 }
 
 exchange::step exchange::leave_to_lease() {
-    if (lifetime_ == claim_lifetime::leased) return settle();
+    if (lifetime_ != claim_lifetime::call) return settle();
     begin(event_step::renew);
     return step::renew;
 }
@@ -289,6 +291,10 @@ exchange::step exchange::abandoned(error_code error) {
         unprotected_ = true;
         return start_run();
     }
+    return refuse_unavailable();
+}
+
+exchange::step exchange::refuse_unavailable() {
     refusal_.retry_after = options_.retry_after;
     return refuse(refusal::store_unavailable);
 }

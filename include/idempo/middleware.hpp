@@ -18,11 +18,9 @@
 #include <boost/asio/system_executor.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <stdexcept>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -95,14 +93,7 @@ public:
 
     /// Waits until no keyed request is in flight, for shutdown: call it when nothing new is accepted, and not on a
     /// thread that those requests need. Returns whether that came about within the timeout.
-    bool drain(std::chrono::milliseconds timeout) const {
-        auto const until = end_of(timeout);
-        while (state_->in_flight != 0) {
-            if (std::chrono::steady_clock::now() >= until) return false;
-            std::this_thread::sleep_for(drain_interval);
-        }
-        return true;
-    }
+    bool drain(std::chrono::milliseconds timeout) const { return detail::drain(state_->in_flight, timeout); }
 
     /// As `drain`, without blocking: completes with `void(error_code, bool drained)` on the token's executor, by
     /// default the given one. Cancellation ends it early.
@@ -110,7 +101,7 @@ public:
     auto async_drain(asio::any_io_executor executor, std::chrono::milliseconds timeout,
                      Token&& completion_token) const {
         auto timer = std::make_unique<asio::steady_timer>(executor);
-        auto const until = end_of(timeout);
+        auto const until = detail::end_of(timeout);
         return asio::async_compose<Token, void(error_code, bool)>(
             [state = state_, timer = std::move(timer), until, started = false](auto& self,
                                                                                error_code error = {}) mutable {
@@ -122,7 +113,7 @@ public:
                     return self.complete(error, drained);
                 }
                 started = true;
-                timer->expires_after(ended ? std::chrono::milliseconds{0} : drain_interval);
+                timer->expires_after(ended ? std::chrono::milliseconds{0} : detail::drain_interval);
                 auto& waiting = *timer;
                 waiting.async_wait(std::move(self));
             },
@@ -130,14 +121,6 @@ public:
     }
 
 private:
-    static constexpr std::chrono::milliseconds drain_interval{5};
-
-    /// Of a timeout that may be "for ever".
-    static std::chrono::steady_clock::time_point end_of(std::chrono::milliseconds timeout) {
-        constexpr std::chrono::hours a_year{24 * 365};
-        return std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, a_year);
-    }
-
     /// Nobody bound an executor to it: Asio's default is a hidden pool of threads, on which no session expects to be.
     template <class Completion>
     static constexpr bool is_unbound = std::is_same_v<asio::associated_executor_t<Completion>, asio::system_executor>;

@@ -59,8 +59,12 @@ public:
         refusal,    ///< `refusal()`
     };
 
-    /// Whether a claim can outlive the call that made it.
-    enum class claim_lifetime { leased, call };
+    /// How long a claim lasts where nothing is done about it.
+    enum class claim_lifetime {
+        leased,       ///< to the end of its lease, beyond the call and the process
+        call,         ///< for ever: it must be settled before the call ends
+        transaction,  ///< to the end of a transaction, in which are the effect and the record, too
+    };
 
     explicit exchange(options const& options, claim_lifetime lifetime = claim_lifetime::leased,
                       clock now = &std::chrono::steady_clock::now)
@@ -126,6 +130,7 @@ private:
     step complete_failed(error_code error);
     step fenced_off(complete_result result);
     step leave_to_lease();
+    step refuse_unavailable();
     step settle();
     step respond(answer_source answer) noexcept;
     [[nodiscard]] bool stores(unsigned status);

@@ -1,0 +1,523 @@
+#include "support/catch.hpp"
+#include "support/poll_until.hpp"
+#include "support/postgres_server.hpp"
+#include "support/requests.hpp"
+
+#include <idempo/detail/background_thread.hpp>
+#include <idempo/options.hpp>
+#include <idempo/postgres_migrate.hpp>
+#include <idempo/transactional.hpp>
+
+#include <boost/asio/use_future.hpp>
+#include <pqxx/except>
+#include <pqxx/result>
+#include <pqxx/subtransaction>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace idempo::tests;
+namespace asio = boost::asio;
+
+namespace {
+
+postgres_server& shared_server() {
+    static postgres_server server;
+    static bool const is_ready = [] {
+        server.ask("CREATE TABLE effects (name text NOT NULL)");
+        return true;
+    }();
+    static_cast<void>(is_ready);
+    return server;
+}
+
+idempo::options single_tenant() {
+    idempo::options options;
+    options.scope = idempo::scope::single_tenant();
+    return options;
+}
+
+idempo::transactional_options database_of(postgres_server const& server) {
+    idempo::transactional_options database;
+    database.database.connection = server.connection();
+    database.connections = 4;
+    return database;
+}
+
+using rows = pqxx::subtransaction;
+using handler = std::function<text_response(text_request const&, rows&, idempo::execution&)>;
+
+/// What a handler does: an effect with the request's key as its name, and after that what the test wants.
+void have_effect(rows& transaction, idempo::execution const& execution) {
+    transaction.exec("INSERT INTO effects VALUES (" + transaction.quote(std::string(execution.key())) + ")");
+}
+
+text_response answer(http::status status, std::string body = "done") {
+    text_response response(status, 11);
+    response.body() = std::move(body);
+    response.prepare_payload();
+    return response;
+}
+
+/// A middleware over the shared server, and what became of its requests.
+class scene {
+public:
+    explicit scene(handler inner, idempo::options options = single_tenant())
+        : scene(std::move(inner), database_of(shared_server()), std::move(options)) {}
+    scene(handler inner, idempo::transactional_options database, idempo::options options = single_tenant())
+        : wrapped_(idempo::transactional(thread_.get_executor(), std::move(database), std::move(options)) |
+                   handler([this, inner = std::move(inner)](text_request const& request, rows& transaction,
+                                                            idempo::execution& execution) {
+                       ++runs;
+                       return inner(request, transaction, execution);
+                   })) {}
+
+    text_response send(std::string_view key) { return wrapped_(keyed_request(key)); }
+    text_response send(text_request request) { return wrapped_(std::move(request)); }
+    std::future<http::message_generator> send_async(text_request request) {
+        return wrapped_(std::move(request), asio::use_future);
+    }
+    text_response await(text_request request) { return read(send_async(std::move(request)).get()); }
+
+    std::atomic<int> runs{0};
+
+private:
+    idempo::detail::background_thread thread_;
+    idempo::transactional_middleware<handler> wrapped_;
+};
+
+std::string effects(std::string const& key, postgres_server const& server = shared_server()) {
+    return server.ask("SELECT count(*) FROM effects WHERE name = '" + key + "'");
+}
+
+text_response charge(text_request const&, rows& transaction, idempo::execution& execution) {
+    have_effect(transaction, execution);
+    return answer(http::status::created, "first of " + std::string(execution.key()));
+}
+
+}  // namespace
+
+TEST_CASE("transactional: a retry gets the stored response, in both styles") {
+    scene scene(charge);
+    auto const first = scene.send("retry");
+    CHECK(first.result_int() == 201);
+    CHECK_FALSE(is_replay(first));
+    for (int time = 0; time < 2; ++time) {
+        auto const again = time == 0 ? scene.send("retry") : scene.await(keyed_request("retry"));
+        CHECK(again.result_int() == 201);
+        CHECK(again.body() == first.body());
+        CHECK(is_replay(again));
+    }
+    CHECK(scene.await(keyed_request("retry", "another body")).result_int() == 422);
+    CHECK(scene.await(keyed_request("awaited")).result_int() == 201);
+    CHECK(scene.runs == 2);
+    CHECK(effects("retry") == "1");
+    CHECK(effects("awaited") == "1");
+}
+
+TEST_CASE("transactional: attempt is 1, and derived_key the same for each attempt") {
+    std::vector<std::string> derived;
+    scene scene([&](text_request const&, rows&, idempo::execution& execution) {
+        CHECK(execution.attempt() == 1);
+        derived.push_back(execution.derived_key("email"));
+        if (derived.size() == 1) return answer(http::status::internal_server_error);
+        return answer(http::status::ok);
+    });
+    CHECK(scene.send("derived").result_int() == 500);
+    CHECK(scene.send("derived").result_int() == 200);
+    REQUIRE(derived.size() == 2);
+    CHECK(derived[0] == derived[1]);
+}
+
+TEST_CASE("transactional: a handler that throws leaves nothing, and a retry runs") {
+    bool throws = true;
+    scene scene([&](text_request const& request, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        if (std::exchange(throws, false)) throw std::runtime_error("after the effect");
+        return charge(request, transaction, execution);
+    });
+    CHECK_THROWS_WITH(scene.send("throws"), "after the effect");
+    CHECK(effects("throws") == "0");
+    CHECK(scene.send("throws").result_int() == 201);
+    CHECK(effects("throws") == "2");
+    throws = true;
+    CHECK(scene.await(keyed_request("throws-async")).result_int() == 500);
+    CHECK(effects("throws-async") == "0");
+}
+
+TEST_CASE("transactional: a statement of the handler that fails leaves nothing") {
+    scene scene([](text_request const&, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        transaction.exec("SELECT 1 / 0");
+        return answer(http::status::ok);
+    });
+    CHECK_THROWS_AS(scene.send("sql-error"), pqxx::sql_error);
+    CHECK(effects("sql-error") == "0");
+    CHECK(scene.await(keyed_request("sql-error")).result_int() == 500);
+    CHECK(scene.runs == 2);
+}
+
+TEST_CASE("transactional: a released status rolls everything back") {
+    auto const released = GENERATE(http::status::internal_server_error, http::status::too_many_requests);
+    auto const key = "released-" + std::to_string(static_cast<unsigned>(released));
+    scene scene([&](text_request const&, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        return answer(released);
+    });
+    CHECK(scene.send(key).result() == released);
+    CHECK(scene.send(key).result() == released);
+    CHECK(scene.runs == 2);
+    CHECK(effects(key) == "0");
+}
+
+TEST_CASE("transactional: a stored status that does not commit keeps its response, and no rows") {
+    scene scene([](text_request const&, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        return answer(http::status::payment_required, "no money");
+    });
+    CHECK(scene.send("refused").result_int() == 402);
+    auto const again = scene.send("refused");
+    CHECK(is_replay(again));
+    CHECK(again.body() == "no money");
+    CHECK(scene.runs == 1);
+    CHECK(effects("refused") == "0");
+}
+
+TEST_CASE("transactional: execution and commit_if overrule the status") {
+    scene keeping([](text_request const&, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        execution.keep();
+        return answer(http::status::internal_server_error);
+    });
+    CHECK(keeping.send("kept").result_int() == 500);
+    CHECK(is_replay(keeping.send("kept")));
+    CHECK(effects("kept") == "1");
+
+    scene releasing([](text_request const&, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        execution.release();
+        return answer(http::status::ok);
+    });
+    CHECK(releasing.send("unkept").result_int() == 200);
+    CHECK(releasing.send("unkept").result_int() == 200);
+    CHECK(releasing.runs == 2);
+    CHECK(effects("unkept") == "0");
+
+    auto database = database_of(shared_server());
+    database.commit_if = [](unsigned status) { return status == 402; };
+    scene chosen(
+        [](text_request const&, rows& transaction, idempo::execution& execution) {
+            have_effect(transaction, execution);
+            return answer(http::status::payment_required);
+        },
+        database);
+    CHECK(chosen.send("chosen").result_int() == 402);
+    CHECK(effects("chosen") == "1");
+}
+
+TEST_CASE("transactional: requests without a key have a transaction, too") {
+    bool fails = false;
+    scene scene([&](text_request const&, rows& transaction, idempo::execution& execution) {
+        CHECK_FALSE(execution.keyed());
+        transaction.exec("INSERT INTO effects VALUES ('unkeyed')");
+        return answer(fails ? http::status::bad_request : http::status::ok);
+    });
+    CHECK(scene.send(unkeyed_request()).result_int() == 200);
+    CHECK(scene.await(unkeyed_request()).result_int() == 200);
+    fails = true;
+    CHECK(scene.send(unkeyed_request()).result_int() == 400);
+    CHECK(effects("unkeyed") == "2");
+}
+
+TEST_CASE("transactional: duplicates in this process are answered before a connection is taken") {
+    std::promise<void> gate;
+    auto const opened = gate.get_future().share();
+    auto database = database_of(shared_server());
+    database.connections = 1;
+    std::atomic<bool> is_inside{false};
+    scene scene(
+        [&](text_request const& request, rows& transaction, idempo::execution& execution) {
+            is_inside = true;
+            opened.wait();
+            return charge(request, transaction, execution);
+        },
+        database);
+    auto first = scene.send_async(keyed_request("in-process"));
+    poll_until([&] { return is_inside.load(); });
+    // The only connection and the only thread are taken, and still:
+    for (int time = 0; time < 20; ++time) {
+        auto const duplicate = scene.await(keyed_request("in-process"));
+        CHECK(duplicate.result_int() == 409);
+        CHECK(duplicate[http::field::retry_after] == "1");
+        CHECK(scene.send("in-process").result_int() == 409);
+        CHECK(scene.send(keyed_request("in-process", "other")).result_int() == 422);
+    }
+    // Another key waits for a connection, but not for ever.
+    CHECK(scene.send("no-connection").result_int() == 503);
+    gate.set_value();
+    CHECK(read(first.get()).result_int() == 201);
+    CHECK(is_replay(scene.send("in-process")));
+    CHECK(scene.runs == 1);
+}
+
+TEST_CASE("transactional: too many waiting requests are refused at once") {
+    std::promise<void> gate;
+    auto const opened = gate.get_future().share();
+    auto database = database_of(shared_server());
+    database.connections = 1;
+    database.database.max_pending = 2;
+    std::atomic<bool> is_inside{false};
+    scene scene(
+        [&](text_request const& request, rows& transaction, idempo::execution& execution) {
+            is_inside = true;
+            opened.wait();
+            return charge(request, transaction, execution);
+        },
+        database);
+    std::vector<std::future<http::message_generator>> sent;
+    sent.push_back(scene.send_async(keyed_request("pending-0")));
+    poll_until([&] { return is_inside.load(); });
+    for (int more = 1; more <= 5; ++more) {
+        sent.push_back(scene.send_async(keyed_request("pending-" + std::to_string(more))));
+    }
+    for (int refused = 3; refused <= 5; ++refused) {
+        CHECK(read(sent[static_cast<std::size_t>(refused)].get()).result_int() == 503);
+    }
+    gate.set_value();
+    for (int taken = 0; taken <= 2; ++taken) {
+        CHECK(read(sent[static_cast<std::size_t>(taken)].get()).result_int() == 201);
+    }
+    CHECK(scene.runs == 3);
+}
+
+TEST_CASE("transactional: of two processes' requests one runs, whatever the server's default isolation") {
+    auto const* const isolation = GENERATE("read committed", "repeatable read", "serializable");
+    shared_server().ask(std::string("ALTER DATABASE postgres SET default_transaction_isolation = '") + isolation + "'");
+    // Two pools stand for two processes: they share nothing but the database.
+    scene one(charge);
+    scene other(charge);
+    int replays = 0;
+    int conflicts = 0;
+    constexpr int keys = 60;
+    for (int number = 0; number < keys; ++number) {
+        auto const key = "process-" + std::string(1, isolation[0]) + isolation[2] + std::to_string(number);
+        std::vector<std::future<http::message_generator>> sent;
+        for (int request = 0; request < 3; ++request) {
+            sent.push_back(one.send_async(keyed_request(key)));
+            sent.push_back(other.send_async(keyed_request(key)));
+        }
+        int firsts = 0;
+        for (auto& each : sent) {
+            auto const response = read(each.get());
+            if (response.result_int() == 409) {
+                ++conflicts;
+            } else if (is_replay(response)) {
+                ++replays;
+            } else if (response.result_int() == 201) {
+                ++firsts;
+            }
+        }
+        CHECK(firsts == 1);
+        CHECK(effects(key) == "1");
+    }
+    CHECK(one.runs + other.runs == keys);
+    CHECK(one.runs > 0);
+    CHECK(other.runs > 0);
+    CHECK(conflicts > 0);
+    shared_server().ask("ALTER DATABASE postgres RESET default_transaction_isolation");
+}
+
+TEST_CASE("transactional: a request that waits gets the first one's response") {
+    auto options = single_tenant();
+    options.wait = 30s;
+    std::promise<void> gate;
+    auto const opened = gate.get_future().share();
+    std::atomic<bool> is_inside{false};
+    auto const handler = [&](text_request const& request, rows& transaction, idempo::execution& execution) {
+        is_inside = true;
+        opened.wait();
+        return charge(request, transaction, execution);
+    };
+    scene one(handler, options);
+    scene other(handler, options);
+    auto first = one.send_async(keyed_request("waits"));
+    poll_until([&] { return is_inside.load(); });
+    auto same_process = one.send_async(keyed_request("waits"));
+    auto other_process = other.send_async(keyed_request("waits"));
+    std::this_thread::sleep_for(100ms);
+    gate.set_value();
+    CHECK(read(first.get()).result_int() == 201);
+    CHECK(is_replay(read(same_process.get())));
+    CHECK(is_replay(read(other_process.get())));
+    CHECK(one.runs + other.runs == 1);
+}
+
+TEST_CASE("transactional: a handler that ends the transaction is found out") {
+    auto const* const end = GENERATE("COMMIT", "ROLLBACK", "COMMIT; BEGIN", "ROLLBACK; BEGIN");
+    static int number = 0;
+    auto const key = "ends-" + std::to_string(++number);
+    scene scene([&](text_request const&, rows& transaction, idempo::execution&) {
+        transaction.exec("SELECT 1");
+        transaction.exec(end);
+        return answer(http::status::ok);
+    });
+    CHECK(scene.send(key).result_int() == 503);
+    CHECK(scene.send(key).result_int() == 503);
+    CHECK(scene.runs == 2);
+}
+
+TEST_CASE("transactional: a COMMIT that fails is 503, and leaves nothing") {
+    shared_server().ask("CREATE TABLE IF NOT EXISTS deferred (id int PRIMARY KEY, "
+                        "parent int REFERENCES deferred DEFERRABLE INITIALLY DEFERRED)");
+    scene scene([](text_request const&, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        transaction.exec("INSERT INTO deferred VALUES (1, 2)");
+        return answer(http::status::ok);
+    });
+    CHECK(scene.send("deferred").result_int() == 503);
+    CHECK(effects("deferred") == "0");
+    CHECK(scene.send("deferred").result_int() == 503);
+    CHECK(scene.runs == 2);
+}
+
+TEST_CASE("transactional: idle connections whose server processes have ended are replaced") {
+    scene scene(charge);
+    CHECK(scene.send("before").result_int() == 201);
+    shared_server().ask("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                        "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'");
+    CHECK(scene.send("after").result_int() == 201);
+    CHECK(is_replay(scene.send("before")));
+}
+
+TEST_CASE("transactional: a server process that ends under the handler leaves nothing") {
+    bool ends = true;
+    scene scene([&](text_request const& request, rows& transaction, idempo::execution& execution) {
+        have_effect(transaction, execution);
+        if (std::exchange(ends, false)) {
+            auto const pid = transaction.exec("SELECT pg_backend_pid()")[0][0].as<std::string>();
+            shared_server().ask("SELECT pg_terminate_backend(" + pid + ", 10000)");
+        }
+        return charge(request, transaction, execution);
+    });
+    CHECK(scene.await(keyed_request("terminated")).result_int() == 500);
+    CHECK(effects("terminated") == "0");
+    CHECK(scene.await(keyed_request("terminated")).result_int() == 201);
+    CHECK(effects("terminated") == "2");
+}
+
+TEST_CASE("transactional: a COMMIT in doubt is looked up") {
+    // No such standby exists, so that COMMIT waits for it; it has happened by then.
+    postgres_server server({"synchronous_standby_names = 'nobody'", "synchronous_commit = local"});
+    server.ask("CREATE TABLE effects (name text NOT NULL)");
+    auto database = database_of(server);
+    database.database.operation_timeout = 5s;
+    scene scene(charge, database);
+    auto sent = scene.send_async(keyed_request("in-doubt"));
+    poll_until([&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1"; });
+    server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+    CHECK(read(sent.get()).result_int() == 201);
+    CHECK(effects("in-doubt", server) == "1");
+    CHECK(is_replay(scene.send("in-doubt")));
+    CHECK(scene.runs == 1);
+}
+
+TEST_CASE("transactional: a COMMIT whose end cannot be told is 503, and a retry is told") {
+    postgres_server server({"synchronous_standby_names = 'nobody'", "synchronous_commit = local"});
+    server.ask("CREATE TABLE effects (name text NOT NULL)");
+    auto database = database_of(server);
+    database.database.operation_timeout = 300ms;
+    scene scene(charge, database);
+    CHECK(scene.send("untold").result_int() == 503);
+    CHECK(scene.send("untold").result_int() == 409);  // the transaction still waits for the standby
+    server.ask("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+    CHECK(is_replay(scene.send("untold")));
+    CHECK(scene.runs == 1);
+    CHECK(effects("untold", server) == "1");
+}
+
+TEST_CASE("transactional: a server that does not answer, is killed, or is read-only: 503, no execution, and back") {
+    postgres_server server;
+    server.ask("CREATE TABLE effects (name text NOT NULL)");
+    auto database = database_of(server);
+    database.database.operation_timeout = 500ms;
+    database.database.connect_timeout = 500ms;
+    scene scene(charge, database);
+    CHECK(scene.send("fault-0").result_int() == 201);
+
+    server.send_signal(SIGSTOP);
+    CHECK(scene.send("fault-1").result_int() == 503);
+    CHECK(scene.await(keyed_request("fault-1")).result_int() == 503);
+    server.send_signal(SIGCONT);
+    poll_until([&] { return scene.send("fault-1").result_int() == 201; });
+
+    server.kill();
+    CHECK(scene.send("fault-2").result_int() == 503);
+    server.start();
+    poll_until([&] { return scene.send("fault-2").result_int() == 201; });
+
+    server.ask("ALTER SYSTEM SET default_transaction_read_only = on");
+    server.ask("SELECT pg_reload_conf()");
+    poll_until([&] { return server.ask("SHOW default_transaction_read_only") == "on"; });
+    poll_until([&] { return scene.send("fault-3").result_int() == 503; });
+    server.ask("ALTER SYSTEM RESET default_transaction_read_only");
+    server.ask("SELECT pg_reload_conf()");
+    poll_until([&] { return scene.send("fault-3").result_int() == 201; });
+
+    CHECK(scene.runs == 4);
+    for (auto const* const key : {"fault-0", "fault-1", "fault-2", "fault-3"}) CHECK(effects(key, server) == "1");
+}
+
+TEST_CASE("transactional: a handler that takes too long is ended") {
+    auto database = database_of(shared_server());
+    database.handler_timeout = 200ms;
+    scene scene(
+        [](text_request const&, rows& transaction, idempo::execution& execution) {
+            have_effect(transaction, execution);
+            transaction.exec("SELECT pg_sleep(60)");
+            return answer(http::status::ok);
+        },
+        database);
+    CHECK(scene.await(keyed_request("sleeps")).result_int() == 500);
+    CHECK(effects("sleeps") == "0");
+}
+
+TEST_CASE("transactional: a store's record in flight is respected, and one of unknown outcome not overrun") {
+    scene scene(charge);
+    CHECK(scene.send("mixed").result_int() == 201);
+    shared_server().ask("UPDATE idempo_records SET response = NULL, lease_until = clock_timestamp() + '1 hour' "
+                        "WHERE key = (SELECT key FROM idempo_records ORDER BY expires_at DESC LIMIT 1)");
+    CHECK(scene.send("mixed").result_int() == 409);
+    shared_server().ask("UPDATE idempo_records SET lease_until = clock_timestamp() WHERE response IS NULL");
+    CHECK(scene.send("mixed").result_int() == 409);
+    shared_server().ask("UPDATE idempo_records SET expires_at = clock_timestamp() WHERE response IS NULL");
+    CHECK(scene.send("mixed").result_int() == 201);
+    CHECK(scene.runs == 2);
+}
+
+TEST_CASE("transactional: options that speak of leases are refused") {
+    idempo::detail::background_thread thread;
+    auto const make = [&](idempo::options options) {
+        return idempo::transactional(thread.get_executor(), database_of(shared_server()), std::move(options));
+    };
+    auto options = single_tenant();
+    options.on_throw = idempo::on_throw::hold;
+    CHECK_THROWS_AS(make(options), std::invalid_argument);
+    options = single_tenant();
+    options.on_takeover = idempo::on_takeover::hold;
+    CHECK_THROWS_AS(make(options), std::invalid_argument);
+    options = single_tenant();
+    options.on_store_error = idempo::on_store_error::run_unprotected;
+    CHECK_THROWS_AS(make(options), std::invalid_argument);
+    auto database = database_of(shared_server());
+    database.connections = 0;
+    CHECK_THROWS_AS(idempo::transactional(thread.get_executor(), database), std::invalid_argument);
+}
