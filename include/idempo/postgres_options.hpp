@@ -52,6 +52,9 @@ struct postgres_options {
     std::chrono::milliseconds operation_timeout{1000};
     /// Operations that may wait or run at once; one more is refused with `error::store_unavailable`.
     std::size_t max_pending = 10'000;
+    /// The pause after each walk through the table, in which one more thread deletes what has expired, a few pages at a
+    /// time. Of several processes one would do. Zero: none here.
+    std::chrono::milliseconds sweep_interval{60'000};
     /// Called on the store's own threads, for one connection at a time; what it throws is swallowed.
     std::function<void(postgres_event const&)> observer{};
 };

@@ -1,11 +1,13 @@
 #include "postgres/client.hpp"
 
 #include "postgres/context_threads.hpp"
+#include "postgres/sweeper_thread.hpp"
 #include "postgres/worker.hpp"
 
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/query.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <utility>
@@ -26,6 +28,10 @@ client::client(asio::any_io_executor const& executor, postgres_options options) 
     start([shared = dispatcher_] { shared->watch_deadlines(); });
     for (std::size_t number = 0; number < chosen.workers; ++number) {
         start([shared = dispatcher_, number, setup] { worker(shared, number, setup).run(); });
+    }
+    if (chosen.sweep_interval > std::chrono::milliseconds::zero()) {
+        auto const sweeping = std::make_shared<sweeper_thread>(dispatcher_, chosen);
+        threads.start([sweeping] { sweeping->run(); }, [sweeping] { sweeping->stop(); });
     }
 }
 

@@ -87,6 +87,9 @@ void validate(postgres_options const& options) {
     if (options.workers == 0 || options.workers > most_workers) refuse("workers must be 1 to 64");
     if (options.max_pending == 0) refuse("max_pending must be positive");
     using std::chrono::milliseconds;
+    if (options.sweep_interval < milliseconds::zero() || options.sweep_interval > std::chrono::hours{24}) {
+        refuse("sweep_interval must not be negative, and a day at most");
+    }
     for (auto const span : {options.connect_timeout, options.operation_timeout}) {
         if (span <= milliseconds::zero() || span > std::chrono::hours{1}) {
             refuse("connect_timeout and operation_timeout must be positive, and an hour at most");

@@ -2,9 +2,13 @@
 #include "postgres/libpq_connect.hpp"
 #include "postgres/sweeper.hpp"
 #include "support/catch.hpp"
+#include "support/poll_until.hpp"
 #include "support/postgres_server.hpp"
 
+#include <idempo/detail/background_thread.hpp>
+
 #include <idempo/postgres_migrate.hpp>
+#include <idempo/postgres_store.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -159,4 +163,16 @@ TEST_CASE("the sweeper waits for no lock, and leaves a record that is being take
     deleted += sweeper.sweep(own.connection).deleted;
     CHECK(deleted == 1);
     CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM locked.keys") == "a");
+}
+
+TEST_CASE("postgres_store sweeps while it lives, and leaves what has not expired") {
+    auto options = options_for("store", "keys");
+    options.sweep_interval = std::chrono::milliseconds{20};
+    idempo::migrate(options);
+    shared_server().ask("INSERT INTO store.keys (key, token, fingerprint, attempt, lease_until, expires_at) VALUES "
+                        "('old', '', '', 1, '-infinity', '-infinity'), ('new', '', '', 1, 'infinity', 'infinity')");
+    idempo::detail::background_thread thread;
+    idempo::postgres_store const store(thread.get_executor(), options);
+    poll_until([] { return shared_server().ask("SELECT count(*) FROM store.keys") == "1"; });
+    CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM store.keys") == "new");
 }
