@@ -90,23 +90,18 @@ void allow_many_files() {
     std::_Exit(EXIT_SUCCESS);
 }
 
-void check_store_url(server_flags const& flags) {
-    asio::io_context context;
-    (void)open_any_store(context.get_executor(), flags.store_url);
-}
-
 }  // namespace
 
 void migrate(server_flags const& flags) {
-    check_store_url(flags);
-    std::cout << idempo::url_scheme(flags.store_url) << ": nothing to migrate" << std::endl;
+    auto const outcome = migrate_store(flags.store_url);
+    std::cout << idempo::url_scheme(flags.store_url) << ": " << outcome << std::endl;
 }
 
 void serve(server_flags const& flags) {
     std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log may go away
     allow_many_files();
 
-    check_store_url(flags);  // also where there is no middleware to open it
+    check_store(flags.store_url);  // also where there is no middleware to open it
     session_setup setup(flags);
     asio::io_context context;
     auto const sessions = make_sessions(setup, context);

@@ -2,55 +2,84 @@
 
 #include <idempo/open_store.hpp>
 
+#include <boost/asio/io_context.hpp>
+
+#include <iostream>
+#include <stdexcept>
+#include <tuple>
 #include <utility>
 
 #ifdef CHARGE_SERVER_HAS_REDIS
+#include "charge_server/redis_log.hpp"
 
 #include <idempo/redis_store.hpp>
+#endif
 
-#include <atomic>
-#include <iostream>
-#include <memory>
-#include <sstream>
+#ifdef CHARGE_SERVER_HAS_POSTGRES
+#include "charge_server/postgres_log.hpp"
+
+#include <idempo/postgres_migrate.hpp>
+#include <idempo/postgres_store.hpp>
+#endif
 
 namespace {
 
-/// Says it once, however often it is tried again.
-class redis_log {
-public:
-    void operator()(idempo::redis_event const& event) const {
-        if (last_->exchange(event.problem) == event.problem) return;
-        std::ostringstream line;  // one write, since other threads have something to say, too
-        line << "charge_server: " << idempo::to_string(event.problem);
-        if (event.error) line << " (" << event.error.message() << ')';
-        bool const is_ready = event.problem == idempo::redis_problem::none;
-        if (is_ready && !event.server.has_append_only_file) {
-            line << " It has no append-only file: when it is restarted, requests may run twice.";
-        }
-        if (is_ready && event.server.eviction_policy != "noeviction") {
-            line << " It may evict live claims: requests may run twice.";
-        }
-        line << '\n';
-        std::cerr << line.str() << std::flush;
-    }
+/// Those that this server was built with.
+auto schemes() {
+    return std::tuple_cat(
+#ifdef CHARGE_SERVER_HAS_REDIS
+        std::tuple(idempo::redis_scheme{.others = {.observer = redis_log()}}),
+#endif
+#ifdef CHARGE_SERVER_HAS_POSTGRES
+        std::tuple(idempo::postgres_scheme{.others = {.observer = postgres_log()}}),
+#endif
+        std::tuple());
+}
 
-private:
-    using shared_problem = std::atomic<idempo::redis_problem>;
-    std::shared_ptr<shared_problem> last_ = std::make_shared<shared_problem>(idempo::redis_problem::lost);
-};
+#ifdef CHARGE_SERVER_HAS_POSTGRES
+
+bool is_postgres(std::string_view url) { return idempo::postgres_scheme().accepts(idempo::url_scheme(url)); }
+
+/// What is wrong with the table needs `--migrate`. What is wrong with the server may be over soon: until then, requests
+/// are refused.
+void check_postgres_table(std::string_view url) {
+    idempo::postgres_check found;
+    try {
+        found = idempo::check_postgres(idempo::parse_postgres_url(url));
+    } catch (std::runtime_error const& error) {
+        std::cerr << "charge_server: " << error.what() << std::endl;
+        return;
+    }
+    for (auto const& warning : found.warnings()) std::cerr << "charge_server: " << warning << std::endl;
+    if (found.schema_version != found.needed_schema_version) {
+        throw std::invalid_argument("the store is not prepared: start once with --migrate");
+    }
+}
+
+#endif
 
 }  // namespace
 
 idempo::any_store open_any_store(boost::asio::any_io_executor executor, std::string_view url) {
-    idempo::redis_scheme redis;
-    redis.others.observer = redis_log();
-    return idempo::open_store(std::move(executor), url, redis);
+    return std::apply([&](auto const&... known) { return idempo::open_store(std::move(executor), url, known...); },
+                      schemes());
 }
 
-#else
-
-idempo::any_store open_any_store(boost::asio::any_io_executor executor, std::string_view url) {
-    return idempo::open_store(std::move(executor), url);
-}
-
+void check_store(std::string_view url) {
+#ifdef CHARGE_SERVER_HAS_POSTGRES
+    if (is_postgres(url)) return check_postgres_table(url);
 #endif
+    boost::asio::io_context context;
+    static_cast<void>(open_any_store(context.get_executor(), url));
+}
+
+std::string migrate_store(std::string_view url) {
+#ifdef CHARGE_SERVER_HAS_POSTGRES
+    if (is_postgres(url)) {
+        auto const applied = idempo::migrate(idempo::parse_postgres_url(url));
+        return applied == 0 ? "nothing to migrate" : "migrated";
+    }
+#endif
+    check_store(url);
+    return "nothing to migrate";
+}
