@@ -38,6 +38,7 @@ std::string_view to_string(event_step step) noexcept {
     case event_step::wait: return "wait";
     case event_step::handler: return "handler";
     case event_step::complete: return "complete";
+    case event_step::commit: return "commit";
     case event_step::abandon: return "abandon";
     case event_step::renew: return "renew";
     }

@@ -34,8 +34,8 @@ enum class event_type {
     handler_threw,      ///< told beside: `exception`
 };
 
-/// The parts of a request's life that take time.
-enum class event_step { claim, wait, handler, complete, abandon, renew };
+/// The parts of a request's life that take time. `commit` is a part of `complete`, in transactional mode alone.
+enum class event_step { claim, wait, handler, complete, commit, abandon, renew };
 
 /// One event. It never carries the client's key, a body, or a server's error text. Views and the exception are valid
 /// during the call.

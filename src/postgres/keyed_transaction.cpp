@@ -252,7 +252,8 @@ std::optional<claim_result> keyed_transaction::look(claim_request const& request
                       takes_over);
 }
 
-complete_result keyed_transaction::complete(complete_request const& request, bool keeps_rows, error_code& ec) {
+complete_result keyed_transaction::complete(complete_request const& request, bool keeps_rows,
+                                            std::function<void()> const& committing, error_code& ec) {
     bool is_in_doubt = false;
     auto const result = or_end(ec, [&]() -> complete_result {
         session_->settle_rows(keeps_rows);
@@ -260,6 +261,7 @@ complete_result keyed_transaction::complete(complete_request const& request, boo
             session_->roll_back();
             return settled_by_another(request);
         }
+        committing();
         is_in_doubt = true;
         session_->commit();
         is_in_doubt = false;

@@ -56,10 +56,10 @@ std::uint16_t announced_port(std::string const& output) {
 
 }  // namespace
 
-server_process::server_process(std::vector<std::string> flags)
+server_process::server_process(std::vector<std::string> flags, std::string program)
     : output_(memory_file("output")),
       errors_(memory_file("errors")) {
-    std::vector<std::string> words{IDEMPO_CHARGE_SERVER};
+    std::vector<std::string> words{std::move(program)};
     // A test's own --port comes instead of ours.
     bool const has_port = std::find(flags.begin(), flags.end(), "--port") != flags.end();
     if (!has_port) words.insert(words.end(), {"--port", "0"});

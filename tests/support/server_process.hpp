@@ -9,12 +9,12 @@
 
 namespace idempo::tests {
 
-/// charge_server as a process of its own, killed when this object ends. Its output goes to memory, so it never waits
-/// for us to read it.
+/// charge_server, or another of the examples, as a process of its own, killed when this object ends. Its output goes to
+/// memory, so it never waits for us to read it.
 class server_process {
 public:
     /// Starts it with `--port 0` and the flags, and waits until it listens or has ended.
-    explicit server_process(std::vector<std::string> flags);
+    explicit server_process(std::vector<std::string> flags, std::string program = IDEMPO_CHARGE_SERVER);
     server_process(server_process const&) = delete;
     server_process& operator=(server_process const&) = delete;
     ~server_process();

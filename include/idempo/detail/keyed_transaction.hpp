@@ -71,7 +71,9 @@ public:
 
     /// Decides what becomes of the handler's rows, and commits. With an error, nothing was, or it is not known;
     /// anything but `done` says that another request was first, and nothing was committed.
-    [[nodiscard]] complete_result complete(complete_request const& request, bool keeps_rows, error_code& ec);
+    /// \param committing called just before COMMIT
+    [[nodiscard]] complete_result complete(complete_request const& request, bool keeps_rows,
+                                           std::function<void()> const& committing, error_code& ec);
 
     /// The same without a record.
     void commit(bool keeps_rows, error_code& ec);

@@ -7,6 +7,7 @@
 #include <idempo/detail/middleware_state.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
+#include <idempo/observer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/transactional_options.hpp>
@@ -14,6 +15,7 @@
 #include <pqxx/subtransaction>
 
 #include <atomic>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <exception>
@@ -61,6 +63,7 @@ struct transactional_state {
 template <class Handler, class Request>
 class transactional_driver {
     using step = exchange::step;
+    using clock = std::chrono::steady_clock;
     using result_type = std::remove_cvref_t<transactional_result_t<Handler, Request>>;
 
 public:
@@ -169,16 +172,36 @@ private:
         case step::capture:
             return exchange_.captured(
                 captured_->record({state_->options.max_response_body, state_->options.store_set_cookie}));
-        case step::complete: {
-            error_code error;
-            auto result = transaction_.complete(exchange_.complete(), keeps_rows_, error);
-            return exchange_.completed(error, std::move(result));
-        }
+        case step::complete: return complete();
         default:
             // Also where the connection is lost, nothing is left of it.
             transaction_.roll_back();
             return exchange_.abandoned({});
         }
+    }
+
+    step complete() {
+        error_code error;
+        std::optional<clock::time_point> began;
+        auto const committing = [&] {
+            if (!state_->options.observer) return;
+            began = clock::now();
+            tell_commit(event_type::step_began, {}, {});
+        };
+        auto result = transaction_.complete(exchange_.complete(), keeps_rows_, committing, error);
+        if (began) tell_commit(event_type::step_ended, clock::now() - *began, error);
+        return exchange_.completed(error, std::move(result));
+    }
+
+    void tell_commit(event_type type, clock::duration duration, error_code error) const {
+        event event;
+        event.type = type;
+        event.step = event_step::commit;
+        event.key = exchange_.claim().key;
+        event.attempt = 1;
+        event.duration = duration;
+        event.error = error;
+        notify(state_->options.observer, event);
     }
 
     void run_handler(execution& execution) {
