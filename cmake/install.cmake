@@ -20,6 +20,10 @@ install_component(redis)
 if(TARGET idempo_redis)
     install(FILES ${CMAKE_CURRENT_LIST_DIR}/FindHiredis.cmake DESTINATION ${idempo_config_dir})
 endif()
+install_component(postgres)
+if(TARGET idempo_postgres)
+    install(FILES ${CMAKE_CURRENT_LIST_DIR}/FindLibPQXX.cmake DESTINATION ${idempo_config_dir})
+endif()
 
 configure_package_config_file(
     ${CMAKE_CURRENT_LIST_DIR}/idempo-config.cmake.in ${PROJECT_BINARY_DIR}/idempo-config.cmake

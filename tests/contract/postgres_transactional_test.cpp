@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/pgbouncer.hpp"
 #include "support/poll_until.hpp"
 #include "support/postgres_server.hpp"
 #include "support/requests.hpp"
@@ -334,6 +335,30 @@ TEST_CASE("transactional: of two processes' requests one runs, whatever the serv
     CHECK(other.runs > 0);
     CHECK(conflicts > 0);
     shared_server().ask("ALTER DATABASE postgres RESET default_transaction_isolation");
+}
+
+TEST_CASE("transactional: through pgbouncer, which pools transactions") {
+    pgbouncer const pooler(shared_server(), 2);
+    auto database = database_of(shared_server());
+    database.database.connection = pooler.connection();
+    scene one(charge, database);
+    scene other(charge, database);
+    constexpr int keys = 30;
+    for (int number = 0; number < keys; ++number) {
+        auto const key = "pooled-" + std::to_string(number);
+        std::vector<std::future<http::message_generator>> sent;
+        for (int request = 0; request < 3; ++request) {
+            sent.push_back(one.send_async(keyed_request(key)));
+            sent.push_back(other.send_async(keyed_request(key)));
+        }
+        for (auto& each : sent) {
+            auto const status = read(each.get()).result_int();
+            CHECK((status == 201 || status == 409));
+        }
+        CHECK(is_replay(one.send(key)));
+        CHECK(effects(key) == "1");
+    }
+    CHECK(one.runs + other.runs == keys);
 }
 
 TEST_CASE("transactional: a request that waits gets the first one's response") {
