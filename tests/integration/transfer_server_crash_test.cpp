@@ -5,6 +5,9 @@
 #include "support/postgres_server.hpp"
 #include "support/server_process.hpp"
 
+#include <pqxx/connection>
+#include <pqxx/transaction>
+
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -44,6 +47,8 @@ public:
     }
 
     [[nodiscard]] std::string url() const { return "postgresql://idempo@/postgres?host=" + database_.directory(); }
+
+    [[nodiscard]] std::string connection() const { return database_.connection(); }
 
     [[nodiscard]] std::vector<std::string> flags(std::uint16_t port, std::string const& failpoint = {}) const {
         std::vector<std::string> words{"--port", std::to_string(port), "--store", url()};
@@ -215,6 +220,26 @@ TEST_CASE("transfer_server: of two processes on one database one executes, of a 
     CHECK(replays > 0);
     CHECK(bank.ask("SELECT count(*) FROM transfers") == std::to_string(rounds));
     CHECK(bank.ask("SELECT balance FROM accounts WHERE name = 'b'") == std::to_string(1000 + rounds));
+}
+
+TEST_CASE("transfer_server: a client that is gone finds its transfer made once") {
+    bank bank;
+    server_process const server(bank.flags(0), IDEMPO_TRANSFER_SERVER);
+    constexpr auto body = R"({"from":"a","to":"b","amount":5})";
+    // The handler waits for the account for as long as we have it.
+    pqxx::connection rival(bank.connection());
+    pqxx::work holding(rival);
+    holding.exec("SELECT 1 FROM accounts WHERE name = 'a' FOR UPDATE");
+    http_client gone(server.port());
+    gone.send(make_post("/transfers", "gone", body));
+    poll_until([&] { return bank.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
+    gone.reset();
+    holding.commit();
+
+    poll_until([&] { return bank.ask("SELECT count(*) FROM transfers") == "1"; });
+    http_client client(server.port());
+    CHECK(is_replay(client.post("/transfers", "gone", body)));
+    CHECK(bank.ask("SELECT balance FROM accounts WHERE name = 'b'") == "1005");
 }
 
 TEST_CASE("transfer_server: what it answers") {
