@@ -29,6 +29,9 @@ libpq_connection connect(std::string const& connection_string, milliseconds time
     auto const deadline = steady_clock::now() + timeout;
     libpq_connection connection(PQconnectStart(connection_string.c_str()));
     if (connection == nullptr || PQstatus(connection.get()) == CONNECTION_BAD) return nullptr;
+    // libpq writes what the server has to say to stderr, which is not ours.
+    PQsetNoticeProcessor(
+        connection.get(), [](void*, char const*) {}, nullptr);
     for (auto next = PGRES_POLLING_WRITING; next != PGRES_POLLING_OK; next = PQconnectPoll(connection.get())) {
         if (next == PGRES_POLLING_FAILED) return nullptr;
         short const events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;

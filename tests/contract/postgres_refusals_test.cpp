@@ -141,7 +141,11 @@ TEST_CASE("postgres: a deadlock with another session ends, and costs no other cl
     };
     lock(2);
     std::vector<pending_answer<claim_result>> claims;
-    for (std::size_t number : {1, 2, 3}) claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
+    in_one_turn(store.async(), [&] {
+        for (std::size_t number : {1, 2, 3}) {
+            claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
+        }
+    });
     poll_until(
         [&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
     bool is_victim = false;
@@ -168,9 +172,11 @@ TEST_CASE("postgres: a row that another session has locked fails alone") {
     transaction.exec("SELECT 1 FROM idempo_records WHERE key = " + sql_key(0) + " FOR UPDATE");
 
     std::vector<pending_answer<claim_result>> claims;
-    for (std::size_t number = 0; number < 64; ++number) {
-        claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
-    }
+    in_one_turn(store.async(), [&] {
+        for (std::size_t number = 0; number < 64; ++number) {
+            claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
+        }
+    });
     auto const locked = claims.front().get().first;
     CHECK((locked == error::store_unavailable || locked == error::store_timed_out));
     std::size_t granted_claims = 0;

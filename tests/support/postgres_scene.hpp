@@ -4,6 +4,9 @@
 
 #include <idempo/postgres_store.hpp>
 
+#include <boost/asio/post.hpp>
+
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -41,6 +44,17 @@ private:
     };
     std::shared_ptr<shared> shared_ = std::make_shared<shared>();
 };
+
+/// Does something in one turn of the store's loop: what is submitted there is released to the workers together.
+template <class Submit>
+void in_one_turn(postgres_store const& store, Submit submit) {
+    std::promise<void> submitted;
+    boost::asio::post(store.get_executor(), [&] {
+        submit();
+        submitted.set_value();
+    });
+    submitted.get_future().wait();
+}
 
 /// Options for a server on this machine.
 inline postgres_options local_postgres(std::string connection) {
