@@ -10,6 +10,7 @@
 #include "postgres/libpq_connect.hpp"
 #include "postgres/pqxx_versions.hpp"
 
+#include <idempo/postgres_migrate.hpp>
 #include <idempo/postgres_store.hpp>
 #include <idempo/store.hpp>
 
@@ -26,7 +27,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -84,17 +84,12 @@ std::vector<idempo::claim_request> new_claims(std::size_t count) {
 class server {
 public:
     explicit server(std::string connection) : connection_(std::move(connection)) {
-        std::ifstream file(IDEMPO_MIGRATIONS "/0001_records.sql");
-        std::string text(std::istreambuf_iterator<char>(file), {});
-        for (auto at = text.find("{table}"); at != std::string::npos; at = text.find("{table}")) {
-            text.replace(at, 7, table);
-        }
-        ask(std::string("DROP TABLE IF EXISTS ") + table);
-        ask(text);
+        drop();
+        idempo::migrate(options());
     }
     server(server const&) = delete;
     server& operator=(server const&) = delete;
-    ~server() { ask(std::string("DROP TABLE ") + table); }
+    ~server() { drop(); }
 
     void ask(std::string const& sql) const {
         pqxx::connection to_server(connection_);
@@ -131,6 +126,8 @@ public:
     }
 
 private:
+    void drop() const { ask("DROP TABLE IF EXISTS idempo_bench, idempo_bench_migrations"); }
+
     std::string connection_;
 };
 
@@ -203,7 +200,7 @@ void compare(server const& at, std::size_t in_flight, int repetitions, bool anal
     measured claims;
     measured completes;
     std::vector<double> replays;
-    std::size_t const operations = in_flight == 1 ? 2'000 : in_flight < 64 ? 10'000 : 20'000;
+    std::size_t const operations = in_flight == 1 ? 500 : in_flight < 64 ? 10'000 : 20'000;
     std::size_t const reference_operations = 8'000;
     auto const reference_claim =
         filled(single_claim, "{values}",

@@ -1,3 +1,4 @@
+#include "support/campaign.hpp"
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
 #include "support/pending_answer.hpp"
@@ -18,7 +19,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -31,12 +31,6 @@ using namespace idempo;
 // A server that is killed, stopped, full of other clients, or that kills its sessions.
 
 namespace {
-
-/// Short in CI, as long as IDEMPO_CYCLES says in a campaign.
-int cycles(int in_ci) {
-    auto const* const wanted = std::getenv("IDEMPO_CYCLES");
-    return wanted != nullptr ? std::atoi(wanted) : in_ci;
-}
 
 /// How long it takes until an operation succeeds again.
 template <class Store>
@@ -127,7 +121,7 @@ int requests_under(inspectable_postgres& store, effect_ledger const& ledger, std
 
 TEST_CASE("postgres: killed and restarted under load, no acknowledged record is lost") {
     postgres_server server;
-    int const count = cycles(4);
+    int const count = campaign_cycles(4);
     int acknowledged = 0;
     for (int cycle = 0; cycle < count; ++cycle) {
         CAPTURE(cycle);
