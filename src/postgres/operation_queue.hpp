@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <deque>
+#include <list>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -54,8 +55,9 @@ private:
     std::array<std::deque<operation_ptr>, operation_kinds> ready_;
     std::size_t ready_count_ = 0;
     std::size_t turn_ = 0;
-    /// For each key with an operation that is ready or taken: those behind it.
-    std::unordered_map<store_key, std::deque<operation_ptr>, identifier_hash> behind_;
+    /// For each key with an operation that is ready or taken: those behind it. Lists, since most are empty: an empty
+    /// deque is not free.
+    std::unordered_map<store_key, std::list<operation_ptr>, identifier_hash> behind_;
 };
 
 }  // namespace idempo::postgres

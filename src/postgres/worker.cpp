@@ -4,6 +4,8 @@
 #include "postgres/libpq_connect.hpp"
 #include "postgres/sqlstate.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <exception>
 #include <random>
 #include <string>
@@ -66,15 +68,20 @@ bool worker::stay_connected() {
 
 bool worker::connect_once() {
     auto const& options = setup_->options;
-    if (auto made = connect(options.connection, options.connect_timeout, dispatcher_->is_stopped())) {
-        connection_.emplace(std::move(made), dispatcher_->guard(number_));
+    try {
+        auto made = connect(options.connection, options.connect_timeout, dispatcher_->is_stopped());
+        if (made != nullptr) connection_.emplace(std::move(made), dispatcher_->guard(number_));
+    } catch (std::exception const&) {
+        // lost between the making and libpqxx's first look at it
+    }
+    if (connection_) {
         dispatcher_->is_connected(number_);
         report(postgres_problem::none);
-        return true;
+    } else {
+        dispatcher_->is_unreachable(number_);
+        report(postgres_problem::unreachable);
     }
-    dispatcher_->is_unreachable(number_);
-    report(postgres_problem::unreachable);
-    return false;
+    return connection_.has_value();
 }
 
 std::vector<outcome> worker::carry_out_all(batch const& taken) {
