@@ -334,6 +334,7 @@ TEST_CASE("transactional: of two processes' requests one runs, whatever the serv
     CHECK(one.runs > 0);
     CHECK(other.runs > 0);
     CHECK(conflicts > 0);
+    CHECK(conflicts + replays == keys * 5);
     shared_server().ask("ALTER DATABASE postgres RESET default_transaction_isolation");
 }
 

@@ -1,0 +1,164 @@
+#include "postgres/connection.hpp"
+#include "postgres/libpq_connect.hpp"
+#include "postgres/sweeper.hpp"
+#include "support/catch.hpp"
+#include "support/inspectable_postgres.hpp"
+#include "support/poll_until.hpp"
+#include "support/postgres_server.hpp"
+#include "support/store_scene.hpp"
+
+#include <idempo/detail/background_thread.hpp>
+#include <idempo/postgres_migrate.hpp>
+#include <idempo/postgres_store.hpp>
+
+#include <boost/asio/use_future.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <future>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+using namespace idempo::tests;
+
+namespace {
+
+// Each test uses a table of its own in it.
+postgres_server& shared_server() {
+    static postgres_server server;
+    return server;
+}
+
+idempo::postgres_options options_for(std::string schema, std::string table) {
+    idempo::postgres_options options;
+    options.connection = shared_server().connection();
+    options.schema = std::move(schema);
+    options.table = std::move(table);
+    return options;
+}
+
+struct open_connection {
+    std::atomic<bool> stop{false};
+    idempo::postgres::socket_guard guard;
+    idempo::postgres::connection connection{
+        idempo::postgres::connect(shared_server().connection(), std::chrono::seconds{10}, stop), guard};
+};
+
+}  // namespace
+
+TEST_CASE("the sweeper finds a table with any name") {
+    auto const options = options_for(R"(a "b)", R"(c'd)");
+    idempo::migrate(options);
+    open_connection open;
+    CHECK(idempo::postgres::sweeper(R"("a ""b"."c'd")").sweep(open.connection).was_last);
+}
+
+TEST_CASE("the sweeper deletes what has expired, in slices, and nothing else") {
+    auto const options = options_for("swept", "keys");
+    idempo::migrate(options);
+    constexpr int records = 20'000;
+    shared_server().ask("INSERT INTO swept.keys (key, token, fingerprint, attempt, lease_until, expires_at) "
+                        "SELECT sha256(number::text::bytea), '', '', 1, now(), "
+                        "CASE WHEN number % 4 = 0 THEN now() + interval '1 hour' ELSE '-infinity' END "
+                        "FROM generate_series(1, " +
+                        std::to_string(records) + ") AS number");
+    open_connection open;
+    idempo::postgres::sweeper sweeper("swept.keys");
+    std::size_t deleted = 0;
+    std::size_t slices = 0;
+    for (bool ended = false; !ended; ++slices) {
+        auto const slice = sweeper.sweep(open.connection);
+        CHECK(slice.deleted <= 1000);
+        deleted += slice.deleted;
+        ended = slice.was_last;
+    }
+    CHECK(deleted == 3 * records / 4);
+    CHECK(slices > 10);
+    CHECK(shared_server().ask("SELECT count(*) FROM swept.keys") == std::to_string(records / 4));
+}
+
+TEST_CASE("the sweeper waits for no lock, and leaves a record that is being taken over") {
+    auto const options = options_for("locked", "keys");
+    idempo::migrate(options);
+    shared_server().ask("INSERT INTO locked.keys (key, token, fingerprint, attempt, lease_until, expires_at) VALUES "
+                        "('a', '', '', 1, '-infinity', '-infinity'), ('b', '', '', 1, '-infinity', '-infinity')");
+    open_connection rival;
+    open_connection own;
+    idempo::postgres::binary_parameters none;
+    idempo::postgres::sweeper sweeper("locked.keys");
+    // The takeover keeps the lock of the row until its statement ends.
+    std::thread takeover([&] {
+        static_cast<void>(rival.connection.execute(
+            "WITH taken AS (UPDATE locked.keys SET expires_at = 'infinity' WHERE key = 'a' RETURNING 1) "
+            "SELECT pg_sleep(0.5) FROM taken",
+            none));
+    });
+    std::size_t deleted = 0;
+    while (shared_server().ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "0") {
+        std::this_thread::yield();
+    }
+    deleted += sweeper.sweep(own.connection).deleted;
+    CHECK(deleted == 1);
+    takeover.join();
+    deleted += sweeper.sweep(own.connection).deleted;
+    CHECK(deleted == 1);
+    CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM locked.keys") == "a");
+}
+
+TEST_CASE("postgres_store sweeps while it lives, and leaves what has not expired") {
+    auto options = options_for("store", "keys");
+    options.sweep_interval = std::chrono::milliseconds{20};
+    idempo::migrate(options);
+    shared_server().ask("INSERT INTO store.keys (key, token, fingerprint, attempt, lease_until, expires_at) VALUES "
+                        "('old', '', '', 1, '-infinity', '-infinity'), ('new', '', '', 1, 'infinity', 'infinity')");
+    idempo::detail::background_thread thread;
+    idempo::postgres_store const store(thread.get_executor(), options);
+    poll_until([] { return shared_server().ask("SELECT count(*) FROM store.keys") == "1"; });
+    CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM store.keys") == "new");
+}
+
+TEST_CASE("the sweeper deletes no record that has just been claimed anew") {
+    auto options = options_for("contested", "keys");
+    options.sweep_interval = std::chrono::milliseconds{0};
+    options.workers = 4;
+    options.operation_timeout = std::chrono::seconds{10};
+    idempo::migrate(options);
+    inspectable_postgres store(options);
+
+    std::atomic<bool> stop{false};
+    std::atomic<std::size_t> deleted{0};
+    std::vector<std::thread> sweepers;
+    for (int number = 0; number < 2; ++number) {
+        sweepers.emplace_back([&] {
+            open_connection open;
+            idempo::postgres::sweeper sweeper("contested.keys");
+            while (!stop) deleted += sweeper.sweep(open.connection).deleted;
+        });
+    }
+    constexpr std::size_t keys = 200;
+    constexpr int rounds = 20;
+    std::size_t lost = 0;
+    for (int round = 0; round < rounds; ++round) {
+        // The second claim of each meets a record that has expired, and that the sweepers are after.
+        for (auto const life : {std::chrono::milliseconds{0}, std::chrono::milliseconds{3'600'000}}) {
+            std::vector<std::future<idempo::claim_result>> claims;
+            for (std::size_t number = 0; number < keys; ++number) {
+                auto claim = claim_of(numbered_key(number), life);
+                claim.retention = life;
+                claims.push_back(store.async().async_claim(claim, boost::asio::use_future));
+            }
+            for (auto& each : claims) CHECK(std::holds_alternative<idempo::granted>(each.get()));
+        }
+        lost += keys - std::stoul(shared_server().ask("SELECT count(*) FROM contested.keys WHERE expires_at > now()"));
+        shared_server().ask("UPDATE contested.keys SET expires_at = '-infinity'");
+    }
+    stop = true;
+    for (auto& each : sweepers) each.join();
+    CHECK(lost == 0);
+    CHECK(deleted > 0);
+    CHECK(deleted < 2 * keys * rounds);  // some were claimed first
+}
