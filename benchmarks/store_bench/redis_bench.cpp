@@ -175,26 +175,15 @@ void compare(std::string const& port, comparison const& what, int repetitions) {
 
 }  // namespace
 
-int main(int count, char** arguments) {
-    if (count < 2) {
-        std::fputs("usage: store_bench <port of a redis-server that holds nothing else> [repetitions]\n", stderr);
-        return 2;
-    }
-    try {
-        std::string const port = arguments[1];
-        int const repetitions = count > 2 ? std::atoi(arguments[2]) : 7;
-        store_rate(port, {1, 1, ""}, kind::claim_by_script);  // the server knows the script from now on
-        std::puts("            redis-benchmark:                 the store:");
-        std::puts("in flight   with       script/s     SET/s   claims/s /script    /SET  by script /script  replays/s");
-        for (auto const& each : std::vector<comparison>{{1, 20'000, "-c 1 -P 1"},
-                                                        {16, 200'000, "-c 1 -P 16"},
-                                                        {64, 200'000, "-c 1 -P 64"},
-                                                        {64, 100'000, "-c 50 -P 1"},
-                                                        {256, 200'000, "-c 1 -P 256"}}) {
-            compare(port, each, repetitions);
-        }
-    } catch (std::exception const& error) {
-        std::fprintf(stderr, "store_bench: %s\n", error.what());
-        return 1;
+void bench_redis(std::string const& port, int repetitions) {
+    store_rate(port, {1, 1, ""}, kind::claim_by_script);  // the server knows the script from now on
+    std::puts("            redis-benchmark:                 the store:");
+    std::puts("in flight   with       script/s     SET/s   claims/s /script    /SET  by script /script  replays/s");
+    for (auto const& each : std::vector<comparison>{{1, 20'000, "-c 1 -P 1"},
+                                                    {16, 200'000, "-c 1 -P 16"},
+                                                    {64, 200'000, "-c 1 -P 64"},
+                                                    {64, 100'000, "-c 50 -P 1"},
+                                                    {256, 200'000, "-c 1 -P 256"}}) {
+        compare(port, each, repetitions);
     }
 }

@@ -1,10 +1,10 @@
 // Claims, completes and replays a second of the PostgreSQL store, beside pgbench with a statement for a single row,
 // interleaved in one run; and the latency of a lone claim beside the same statement through libpqxx.
-// docs/postgres.md has results and the command. It makes, empties and drops the table `idempo_bench`.
-//
-//     postgres_bench <libpq connection string> [repetitions] [analyze]
+// docs/benchmarks.md has the results and the command. It makes, empties and drops the table `idempo_bench`.
 //
 // With `analyze` the server gathers statistics while the table is empty, and plans with them ever after.
+
+#include "store_bench/benches.hpp"
 
 #include "postgres/binary_parameters.hpp"
 #include "postgres/libpq_connect.hpp"
@@ -274,14 +274,8 @@ void compare_latency(server const& at, bool analyze) {
 
 }  // namespace
 
-int main(int count, char** arguments) {
-    if (count < 2) {
-        std::fputs("usage: postgres_bench <libpq connection string> [repetitions] [analyze]\n", stderr);
-        return 2;
-    }
-    int const repetitions = count > 2 ? std::atoi(arguments[2]) : 7;
-    bool const analyze = count > 3;
-    server const at(arguments[1]);
+void bench_postgres(std::string const& connection, int repetitions, bool analyze) {
+    server const at(connection);
     std::printf("pgbench: %zu clients, prepared, one row a statement\n", clients);
     std::puts("in flight    claims/s     pgbench  ratio  completes/s   pgbench  ratio   replays/s");
     for (std::size_t const in_flight : {1, 16, 64, 256}) compare(at, in_flight, repetitions, analyze);

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+
+/// \file
+/// Each measures one store beside its server's own benchmark, and prints a table.
+
+/// \param port of a redis-server that holds nothing else: it is emptied again and again
+void bench_redis(std::string const& port, int repetitions);
+
+/// \param connection as libpq reads it
+/// \param analyze whether the server gathers its statistics while the table is empty
+void bench_postgres(std::string const& connection, int repetitions, bool analyze);

@@ -1,0 +1,52 @@
+// The stores beside their servers' own benchmarks. docs/benchmarks.md has the results and the commands.
+
+#include "store_bench/benches.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <exception>
+#include <iostream>
+#include <string>
+
+namespace {
+
+void add_repetitions(CLI::App& app, int& repetitions) {
+    app.add_option("--repetitions", repetitions, "Of each line of the table, which has their medians")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    CLI::App app("Measures a store beside its server's own benchmark, in turns.");
+    app.require_subcommand(1);
+    int repetitions = 7;
+
+#ifdef STORE_BENCH_HAS_REDIS
+    std::string port;
+    auto* const redis = app.add_subcommand("redis", "Beside redis-benchmark");
+    redis->add_option("port", port, "Of a redis-server that holds nothing else: it is emptied")->required();
+    add_repetitions(*redis, repetitions);
+    redis->callback([&] { bench_redis(port, repetitions); });
+#endif
+#ifdef STORE_BENCH_HAS_POSTGRES
+    std::string connection;
+    bool analyze = false;
+    auto* const postgres = app.add_subcommand("postgres", "Beside pgbench");
+    postgres->add_option("connection", connection, "A libpq connection string or URI; table idempo_bench is made there")
+        ->required();
+    postgres->add_flag("--analyze-empty", analyze, "Let the server gather its statistics while the table is empty");
+    add_repetitions(*postgres, repetitions);
+    postgres->callback([&] { bench_postgres(connection, repetitions, analyze); });
+#endif
+
+    try {
+        app.parse(count, arguments);
+    } catch (CLI::ParseError const& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    } catch (std::exception const& error) {
+        std::cerr << "store_bench: " << error.what() << '\n';
+        return 1;
+    }
+}
