@@ -24,7 +24,7 @@ TEST_CASE("postgres statements: names are quoted, and every mark is filled in") 
         CHECK(text.find("'lock_timeout', '250', true") != std::string::npos);
         CHECK(text.find("'synchronous_commit', 'on', true") != std::string::npos);
         for (auto const* const mark :
-             {"{table}", "{rows}", "{settings}", "{held}", "{or_takeover}", "{lock_timeout}"}) {
+             {"{table}", "{set}", "{settings}", "{first_attempt}", "{held}", "{or_takeover}", "{lock_timeout}"}) {
             CHECK(text.find(mark) == std::string::npos);
         }
     }
