@@ -19,6 +19,7 @@
 #include <csignal>
 #include <functional>
 #include <future>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -546,4 +547,49 @@ TEST_CASE("transactional: options that speak of leases are refused") {
     auto database = database_of(shared_server());
     database.connections = 0;
     CHECK_THROWS_AS(idempo::transactional(thread.get_executor(), database), std::invalid_argument);
+}
+
+TEST_CASE("transactional: a process that stops in its handler loses its transaction, and another one goes on") {
+    auto database = database_of(shared_server());
+    database.handler_timeout = 300ms;
+    database.database.operation_timeout = 10s;
+    std::promise<void> gate;
+    auto const opened = gate.get_future().share();
+    scene stopped(
+        [&](text_request const& request, rows& transaction, idempo::execution& execution) {
+            auto response = charge(request, transaction, execution);
+            opened.wait();
+            return response;
+        },
+        database);
+    scene other(charge);
+    auto late = stopped.send_async(keyed_request("stops"));
+    poll_until([&] { return stopped.runs == 1; });
+    int conflicts = 0;
+    poll_until([&] {
+        auto const status = other.send("stops").result_int();
+        conflicts += status == 409;
+        return status == 201;
+    });
+    gate.set_value();
+    CHECK(read(late.get()).result_int() == 503);
+    CHECK(is_replay(stopped.send("stops")));
+    CHECK(conflicts > 0);
+    CHECK(effects("stops") == "1");
+}
+
+TEST_CASE("transactional: the end of the executor's context ends what a stopped server keeps waiting") {
+    postgres_server server;
+    server.ask("CREATE TABLE effects (name text NOT NULL)");
+    auto database = database_of(server);
+    database.database.operation_timeout = 30min;
+    auto ended = std::make_unique<scene>(charge, database);
+    CHECK(ended->send("first").result_int() == 201);
+    server.send_signal(SIGSTOP);
+    auto sent = ended->send_async(keyed_request("stuck"));
+    std::this_thread::sleep_for(100ms);
+    ended.reset();                                // or the test takes half an hour
+    CHECK(read(sent.get()).result_int() == 503);  // on the system's executor, where use_future completes
+    server.send_signal(SIGCONT);
+    CHECK(effects("stuck", server) == "0");
 }
