@@ -7,6 +7,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
 
+#include <exception>
 #include <stdexcept>
 #include <utility>
 
@@ -133,10 +134,15 @@ void transaction_pool::drop(std::unique_ptr<pooled_connection> lost) {
 
 std::unique_ptr<pooled_connection> transaction_pool::connect() {
     auto const& database = options_.database;
-    auto made = postgres::connect(database.connection, database.connect_timeout, *is_stopped_);
-    report(made ? postgres_problem::none : postgres_problem::unreachable);
-    if (!made) return nullptr;
-    return std::make_unique<pooled_connection>(std::move(made));
+    std::unique_ptr<pooled_connection> connected;
+    try {
+        if (auto made = postgres::connect(database.connection, database.connect_timeout, *is_stopped_)) {
+            connected = std::make_unique<pooled_connection>(std::move(made));
+        }
+    } catch (std::exception const&) {  // lost while it is handed over
+    }
+    report(connected ? postgres_problem::none : postgres_problem::unreachable);
+    return connected;
 }
 
 std::shared_ptr<transaction_pool> make_transaction_pool(asio::any_io_executor executor, transactional_options options) {
