@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 /// \file
@@ -11,3 +12,6 @@ void bench_redis(std::string const& port, int repetitions);
 /// \param connection as libpq reads it
 /// \param analyze whether the server gathers its statistics while the table is empty
 void bench_postgres(std::string const& connection, int repetitions, bool analyze);
+
+/// The size of the table while so many keys come and go.
+void churn_postgres(std::string const& connection, std::size_t keys);

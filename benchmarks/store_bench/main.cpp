@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstddef>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -38,7 +39,11 @@ int main(int count, char** arguments) {
         ->required();
     postgres->add_flag("--analyze-empty", analyze, "Let the server gather its statistics while the table is empty");
     add_repetitions(*postgres, repetitions);
-    postgres->callback([&] { bench_postgres(connection, repetitions, analyze); });
+    std::size_t churn_keys = 0;
+    postgres->add_option("--churn", churn_keys, "Instead: let so many keys come and go, and print the table's size");
+    postgres->callback([&] {
+        churn_keys > 0 ? churn_postgres(connection, churn_keys) : bench_postgres(connection, repetitions, analyze);
+    });
 #endif
 
     try {
