@@ -80,30 +80,42 @@ std::vector<std::optional<record_row>> read(connection& with, std::string const&
     return found;
 }
 
-/// Writes, and reads why where nothing was written, until each has its answer.
+using places = std::vector<std::size_t>;
+
+requests those_at(places const& wanted, requests const& batch) {
+    requests chosen;
+    chosen.reserve(wanted.size());
+    for (auto const place : wanted) chosen.push_back(batch[place]);
+    return chosen;
+}
+
+/// Writes, and reads why where nothing was written, until each has its answer. Where a record is expected it is read
+/// first: to be told that it is there takes neither a lock nor a flush of the log then, and a key under which many
+/// requests come at once is one that has a record.
 /// \param attempt writes requests and calls `taken(place, answer)` for those that succeeded
 /// \param decide makes the answer of a request that did not, if it can
 template <class Attempt, class Decide>
 std::vector<outcome> until_answered(connection& with, statements const& sql, requests const& batch, Attempt attempt,
                                     Decide decide) {
     std::vector<outcome> outcomes(batch.size(), {error::store_unavailable, {}});
-    std::vector<std::size_t> open(batch.size());
+    auto const is_answered = [&](std::size_t place) { return !outcomes[place].error; };
+    places open(batch.size());
     for (std::size_t place = 0; place < open.size(); ++place) open[place] = place;
     for (int round = 0; round < most_rounds && !open.empty(); ++round) {
-        auto const is_open = [&](std::size_t place) { return bool(outcomes[place].error); };
-        auto const asked = [&] {
-            requests asking;
-            for (auto const place : open) asking.push_back(batch[place]);
-            return asking;
-        };
-        attempt(asked(), [&](std::size_t place, answer made) { outcomes[open[place]] = {{}, std::move(made)}; });
-        std::erase_if(open, std::not_fn(is_open));
+        auto writing = open;
+        if (round == 0) std::erase_if(writing, [&](std::size_t place) { return batch[place]->expects_record; });
+        if (!writing.empty()) {
+            attempt(those_at(writing, batch), [&](std::size_t place, answer made) {
+                outcomes[writing[place]] = {{}, std::move(made)};
+            });
+        }
+        std::erase_if(open, is_answered);
         if (open.empty()) break;
-        auto const found = read(with, sql.read, asked());
+        auto const found = read(with, sql.read, those_at(open, batch));
         for (std::size_t place = 0; place < open.size(); ++place) {
             if (auto decided = decide(found[place])) outcomes[open[place]] = {{}, std::move(*decided)};
         }
-        std::erase_if(open, std::not_fn(is_open));
+        std::erase_if(open, is_answered);
     }
     return outcomes;
 }

@@ -33,6 +33,8 @@ struct request {
     std::chrono::milliseconds lease{};
     std::chrono::milliseconds retention{};
     shared_bytes record{};
+    /// Another operation of the key has just run here, so that there is a record in all likelihood.
+    bool expects_record = false;
 };
 
 /// Abandon has none.
@@ -55,6 +57,8 @@ public:
     [[nodiscard]] postgres::request const& request() const noexcept { return request_; }
     [[nodiscard]] operation_kind kind() const noexcept { return request_.kind; }
     [[nodiscard]] store_key const& key() const noexcept { return request_.key; }
+
+    void expect_record() noexcept { request_.expects_record = true; }
 
     /// Tells the caller, as if by post. Called once, on the store's executor.
     virtual void deliver(outcome result) = 0;

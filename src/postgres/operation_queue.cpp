@@ -43,6 +43,7 @@ void operation_queue::finish(operation const& ended) {
     if (found->second.empty()) {
         behind_.erase(found);
     } else {
+        found->second.front()->expect_record();
         make_ready(std::move(found->second.front()));
         found->second.pop_front();
     }

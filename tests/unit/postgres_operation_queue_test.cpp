@@ -54,6 +54,21 @@ TEST_CASE("postgres operation_queue: a worker leaves their share to those that a
     CHECK(queue.take(idle).size() == expected);
 }
 
+TEST_CASE("postgres operation_queue: what had to wait for its key expects a record there") {
+    operation_queue queue;
+    for (int submitted = 0; submitted < 3; ++submitted) queue.push(make(1));
+    auto taken = queue.take(0);
+    CHECK_FALSE(taken.front()->request().expects_record);
+    for (int following = 0; following < 2; ++following) {
+        finish(queue, taken);
+        taken = queue.take(0);
+        CHECK(taken.front()->request().expects_record);
+    }
+    finish(queue, taken);
+    queue.push(make(1));
+    CHECK_FALSE(queue.take(0).front()->request().expects_record);
+}
+
 TEST_CASE("postgres operation_queue: operations of one key run one at a time, in order") {
     operation_queue queue;
     std::vector<operation_ptr> const submitted{make(1), make(1, operation_kind::complete), make(1)};
