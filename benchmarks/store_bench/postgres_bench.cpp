@@ -278,6 +278,6 @@ void bench_postgres(std::string const& connection, int repetitions, bool analyze
     server const at(connection);
     std::printf("pgbench: %zu clients, prepared, one row a statement\n", clients);
     std::puts("in flight    claims/s     pgbench  ratio  completes/s   pgbench  ratio   replays/s");
-    for (std::size_t const in_flight : {1, 16, 64, 256}) compare(at, in_flight, repetitions, analyze);
+    for (std::size_t const in_flight : {1U, 16U, 64U, 256U}) compare(at, in_flight, repetitions, analyze);
     compare_latency(at, analyze);
 }
