@@ -1,5 +1,6 @@
 #include "support/campaign.hpp"
 #include "support/catch.hpp"
+#include "support/charge_burst.hpp"
 #include "support/charge_scene.hpp"
 #include "support/http_client.hpp"
 #include "support/poll_until.hpp"
@@ -9,7 +10,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,29 +30,6 @@ std::string url() { return "postgresql://idempo@/postgres?host=" + shared_server
 
 bool is_second_attempt(text_response const& answer) {
     return answer.result_int() == 201 && answer.body().find("\"attempt\":2") != std::string::npos;
-}
-
-/// The same request over some connections at once to each of two servers; the statuses of the answers.
-std::vector<unsigned> burst(charge_scene& one, charge_scene& other, text_request const& request) {
-    constexpr std::size_t connections = 10;
-    constexpr std::size_t requests_each = 100;
-    std::vector<std::vector<unsigned>> statuses(connections);
-    std::latch all_connected(connections);
-    {
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 0; i < connections; ++i) {
-            threads.emplace_back([&, i] {
-                http_client client(i % 2 == 0 ? one.server.port() : other.server.port());
-                all_connected.arrive_and_wait();
-                for (std::size_t sent = 0; sent < requests_each; ++sent) {
-                    statuses[i].push_back(client.exchange(request).result_int());
-                }
-            });
-        }
-    }
-    std::vector<unsigned> all;
-    for (auto const& some : statuses) all.insert(all.end(), some.begin(), some.end());
-    return all;
 }
 
 }  // namespace

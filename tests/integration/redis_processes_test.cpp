@@ -1,4 +1,5 @@
 #include "support/catch.hpp"
+#include "support/charge_burst.hpp"
 #include "support/charge_scene.hpp"
 #include "support/http_client.hpp"
 #include "support/poll_until.hpp"
@@ -8,7 +9,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,33 +17,6 @@ using namespace idempo::tests;
 using namespace std::chrono_literals;
 
 // Several charge_server processes on one Redis behave as one.
-
-namespace {
-
-/// The same request over some connections at once to each of two servers; how many answers there were of each status.
-std::vector<unsigned> burst(charge_scene& one, charge_scene& other, text_request const& request) {
-    constexpr std::size_t connections = 10;
-    constexpr std::size_t requests_each = 100;
-    std::vector<std::vector<unsigned>> statuses(connections);
-    std::latch all_connected(connections);
-    {
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 0; i < connections; ++i) {
-            threads.emplace_back([&, i] {
-                http_client client(i % 2 == 0 ? one.server.port() : other.server.port());
-                all_connected.arrive_and_wait();
-                for (std::size_t sent = 0; sent < requests_each; ++sent) {
-                    statuses[i].push_back(client.exchange(request).result_int());
-                }
-            });
-        }
-    }
-    std::vector<unsigned> all;
-    for (auto const& some : statuses) all.insert(all.end(), some.begin(), some.end());
-    return all;
-}
-
-}  // namespace
 
 TEST_CASE("redis: of a thousand identical requests to two processes, one is executed") {
     auto const style = each_style();
