@@ -37,9 +37,6 @@ libpq_connection connect(std::string const& connection_string, milliseconds time
         short const events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT;
         if (!wait_for(PQsocket(connection.get()), events, deadline, stop)) return nullptr;
     }
-    // libpq writes what the server has to say to stderr, which is not ours.
-    PQsetNoticeProcessor(
-        connection.get(), [](void*, char const*) {}, nullptr);
     return connection;
 }
 

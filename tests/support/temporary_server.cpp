@@ -28,11 +28,10 @@ namespace {
     return ::geteuid() == 0 ? found : nullptr;
 }
 
-// The kernel ends it with the thread that started it, so that none outlives its test.
 /// Between fork and exec only async-signal-safe calls are allowed: so all that needs more is ready.
 [[noreturn]] void become(char* const* arguments, int log, ::passwd const* user) {
     if (user != nullptr && (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) ::_exit(126);
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // with the thread that started it, so that it does not outlive its test
     ::dup2(log, STDOUT_FILENO);
     ::dup2(log, STDERR_FILENO);
     ::execvp(arguments[0], arguments);
