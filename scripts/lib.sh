@@ -29,7 +29,7 @@ build_packages() {
     if grep -qs '^VERSION_ID="24.04"' /etc/os-release; then boost=libboost1.83-dev; fi
     echo g++ cmake ninja-build "$boost" libssl-dev nlohmann-json3-dev libcli11-dev libhiredis-dev libpqxx-dev
 }
-test_packages() { echo catch2 libbenchmark-dev redis-server redis-tools postgresql pgbouncer; }
+test_packages() { echo catch2 libbenchmark-dev libsqlite3-dev doxygen python3 redis-server redis-tools postgresql pgbouncer; }
 
 # Installs those of the named packages that are missing.
 need() {
