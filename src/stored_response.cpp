@@ -40,9 +40,18 @@ bool is_never_stored(http::field id, std::string_view name) noexcept {
     }
 }
 
-/// Would change where the replay ends. No writer stores it.
-bool is_framing_field(std::string_view name) noexcept {
-    return boost::beast::iequals(name, "Content-Length") || boost::beast::iequals(name, "Transfer-Encoding");
+/// Belongs to one connection, or would change where the replay ends. No writer stores it. Told apart by length, since
+/// every field of every replay is asked for.
+bool is_connection_field(std::string_view name) noexcept {
+    using boost::beast::iequals;
+    switch (name.size()) {
+    case 2: return iequals(name, "TE");
+    case 7: return iequals(name, "Trailer") || iequals(name, "Upgrade");
+    case 10: return iequals(name, "Connection") || iequals(name, "Keep-Alive");
+    case 14: return iequals(name, "Content-Length");
+    case 17: return iequals(name, "Transfer-Encoding");
+    default: return false;
+    }
 }
 
 /// Is `name` an element of the comma-separated `list` (RFC 9110, section 5.6.1)? Lenient, so that an element that is
@@ -191,7 +200,7 @@ bool stored_response::decode_version_1() noexcept {
         std::size_t const value_size = in.u16();
         auto const name = in.text(name_size);
         auto const value = in.text(value_size);
-        if (!in.ok || !is_field(name, value) || is_framing_field(name)) return false;
+        if (!in.ok || !is_field(name, value) || is_connection_field(name) || is_proxy_field(name)) return false;
     }
     fields_ = {first_field, static_cast<std::size_t>(in.rest.data() - first_field)};
     body_ = in.text(body_size);

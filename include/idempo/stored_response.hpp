@@ -119,9 +119,10 @@ public:
     stored_response() = default;
 
     /// Reads a record of this version. Checks the checksum, every length, the status, that names are tokens and that
-    /// values and reason hold no control character but HTAB (RFC 9110, sections 5.1, 5.5), so that what comes out can
-    /// be sent: a store that was tampered with cannot split a response in two.
-    /// `ec` becomes `error::record_unreadable` when anything is amiss, and is cleared otherwise.
+    /// values and reason hold no control character but HTAB (RFC 9110, sections 5.1, 5.5), and that no field is one of
+    /// a connection (section 7.6.1), so that what comes out can be sent: a store that was tampered with can neither
+    /// split a response in two nor close or upgrade the connection of another request. `ec` becomes
+    /// `error::record_unreadable` when anything is amiss, and is cleared otherwise.
     [[nodiscard]] static stored_response decode(shared_bytes record, error_code& ec);
 
     /// False for a tombstone: only `status()` is known.
