@@ -120,8 +120,12 @@ void captured_generator::read() {
     auto unread = asio::buffer(std::as_const(drained_));
     while (!ec && !reader.is_done() && unread.size() != 0) unread += reader.put(unread, ec);
     bool const whole = !rest_ && !failure_;
-    if (!ec && !reader.is_done() && whole) reader.put_eof(ec);
-    storable_ = !ec && reader.is_done() && whole && !reader.has_folded_field();
+    // A generator may have sent nothing at all, which the parser may not be told of.
+    if (!ec && !reader.is_done() && whole && reader.got_some()) reader.put_eof(ec);
+    // What follows a 204 or a 304 is a body that must not be there, and that a replay leaves out.
+    bool const may_be_followed = status() == 204 || status() == 304;
+    bool const is_one = reader.is_done() && (unread.size() == 0 || may_be_followed);
+    storable_ = !ec && is_one && whole && !reader.has_folded_field();
 }
 
 std::optional<shared_bytes> captured_generator::record(capture_policy const& policy) const {

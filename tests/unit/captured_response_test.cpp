@@ -1,5 +1,6 @@
 #include <idempo/detail/captured_response.hpp>
 
+#include "raw_response.hpp"
 #include "support/catch.hpp"
 
 #include <boost/asio/buffer.hpp>
@@ -563,6 +564,18 @@ TEST_CASE("what is not one whole response is passed through and not stored", "[c
     }
     SECTION("101") {
         check([] { return http::response<http::empty_body>(http::status::switching_protocols, 11); }, 101);
+    }
+    SECTION("nothing at all") {
+        check([] { return idempo::detail::make_raw_response({}, true); }, 500);
+    }
+    SECTION("something behind the response") {
+        check(
+            [] {
+                auto response = string_response("body, and more");
+                response.content_length(4);
+                return response;
+            },
+            201);
     }
 }
 
