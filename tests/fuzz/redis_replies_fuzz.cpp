@@ -1,0 +1,186 @@
+// What a server may send on a connection of the Redis store: the replies of Redis cut at random, somebody else's,
+// noise.
+
+#include "fuzz/require.hpp"
+
+#include "redis/operations.hpp"
+#include "redis/pipeline.hpp"
+#include "redis/redis_record.hpp"
+#include "redis/resp_codec.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+using namespace std::chrono_literals;
+using namespace idempo::redis;
+using idempo::fuzz::require;
+
+namespace {
+
+void write_down(reply_view found, std::string& to) {
+    if (found.is_array()) {
+        to += '[';
+        for (std::size_t i = 0; i < found.size(); ++i) write_down(found[i], to);
+        to += ']';
+        return;
+    }
+    to += found.is_nil() ? 'n' : found.is_error() ? 'e' : found.is_integer() ? 'i' : found.is_string() ? 's' : '+';
+    to += found.text();
+    to += std::to_string(found.integer());
+}
+
+/// All replies in the bytes, and whether they stop making sense.
+class transcript {
+public:
+    void feed(std::string_view bytes) {
+        reader_.feed(bytes);
+        while (auto const found = reader_.next()) write_down(reply_view(found.get()), text_);
+    }
+    [[nodiscard]] std::string text() const { return text_ + (reader_.is_broken() ? '!' : '.'); }
+
+private:
+    reply_reader reader_;
+    std::string text_;
+};
+
+/// However the bytes are cut, they are the same replies.
+void check_cuts(std::string const& bytes, std::size_t piece) {
+    transcript whole;
+    whole.feed(bytes);
+    transcript cut;
+    for (std::string_view rest = bytes; !rest.empty(); rest.remove_prefix(std::min(piece, rest.size())))
+        cut.feed(rest.substr(0, piece));
+    require(whole.text() == cut.text(), "replies do not depend on how they arrive");
+}
+
+template <class Identifier>
+Identifier filled(unsigned char byte) {
+    Identifier made;
+    made.bytes.fill(byte);
+    return made;
+}
+
+/// A connection's pipeline with calls of every kind. Keys and tokens are letters, so that the fuzzer can write them.
+class scene {
+    inline static auto const ours = filled<idempo::token>('T');
+    inline static auto const fingerprint = filled<idempo::fingerprint>('F');
+    inline static auto const record = idempo::shared_bytes(std::string_view("record"));
+
+    /// A handler. A script's answer is believed only where it repeats what the caller alone knows.
+    template <class Result, class Secret>
+    auto told_with(Secret const& secret) {
+        auto const tell = [this, secret](idempo::error_code ec) {
+            ++told_;
+            bool const is_repeated = received_.find(secret.view()) != std::string_view::npos;
+            require(ec || abilities_.set_nx_get || is_repeated, "no answer is taken for another's");
+        };
+        if constexpr (std::is_void_v<Result>) {
+            return tell;
+        } else {
+            return [tell](idempo::error_code ec, Result const&) { tell(ec); };
+        }
+    }
+
+public:
+    /// \param received all that the server will have sent
+    scene(unsigned replicas, server_abilities abilities, std::string_view received)
+        : abilities_(abilities),
+          received_(received),
+          line_(1s, places_, {replicas, 100ms}) {
+        claim('a');
+        add<complete_operation>(told_with<idempo::complete_result>(ours),
+                                idempo::complete_request{key_of('b'), fingerprint, ours, record, 60s});
+        add<renew_operation>(told_with<bool>(ours), key_of('c'), ours, 30s);
+        add<abandon_operation>(told_with<void>(ours), key_of('d'), ours);
+        add<peek_operation>(told_with<std::optional<idempo::record_info>>(key_of('e')), key_of('e'));
+        add<forget_operation>([this](idempo::error_code, bool) { ++told_; }, key_of('f'));
+        claim('a');  // held back by the first
+    }
+
+    /// Reads it in pieces as a connection does, and asks what is to be asked next.
+    void converse(std::size_t piece) {
+        reply_reader reader;
+        std::string sent;
+        line_.send(sent, abilities_, {});
+        for (auto rest = received_; !rest.empty(); rest.remove_prefix(std::min(piece, rest.size()))) {
+            reader.feed(rest.substr(0, piece));
+            while (auto const found = reader.next())
+                if (!line_.receive(reply_view(found.get()))) return;
+            if (reader.is_broken()) return;
+            line_.send(sent, abilities_, {});
+        }
+    }
+
+    void end() {
+        line_.fail_all(make_error_code(idempo::error::store_unavailable));
+        context_.poll();
+        require(told_ == submitted_, "each caller is told once");
+        require(places_ == 0, "each place is given back");
+    }
+
+private:
+    static idempo::store_key key_of(unsigned char letter) { return filled<idempo::store_key>(letter); }
+
+    void claim(unsigned char key) {
+        add<claim_operation>(told_with<idempo::claim_result>(ours),
+                             idempo::claim_request{key_of(key), fingerprint, ours, 30s, 60s});
+    }
+
+    template <class Operation, class Handler, class Request>
+    void add(Handler done, Request request) {
+        submit(std::make_unique<Operation>(std::move(request), "p", context_.get_executor(), std::move(done)));
+    }
+
+    template <class Operation, class Handler, class... By>
+    void add(Handler done, idempo::store_key const& key, By... by) {
+        submit(std::make_unique<Operation>(key, by..., "p", context_.get_executor(), std::move(done)));
+    }
+
+    void submit(std::unique_ptr<operation> submitted) {
+        ++places_;
+        ++submitted_;
+        line_.submit(std::move(submitted), {});
+    }
+
+    server_abilities abilities_;
+    std::string_view received_;
+    boost::asio::io_context context_;
+    std::atomic<std::size_t> places_{0};
+    pipeline line_;
+    unsigned submitted_ = 0;
+    unsigned told_ = 0;
+};
+
+/// Arbitrary bytes are read as a record, or not; what is read is what was written.
+void check_header(std::string_view value) {
+    auto const found = read_header(value, value.size());
+    if (!found) return;
+    require(value.size() >= header_size && value.starts_with("idr\1"), "only our own values are read");
+    require(value.substr(8, 16) == found->token.view(), "the token is what was written");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+    if (size == 0) return 0;
+    unsigned const choice = data[0];
+    std::size_t const piece = 1 + choice / 4U % 32U;
+    std::string const bytes(reinterpret_cast<char const*>(data) + 1, size - 1);
+    check_cuts(bytes, piece);
+    check_header(bytes);
+    scene calls((choice & 1U) != 0 ? 1 : 0, {.set_nx_get = (choice & 2U) != 0}, bytes);
+    calls.converse(piece);
+    calls.end();
+    return 0;
+}

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace idempo::fuzz {
+
+/// Ends the process where a property does not hold; libFuzzer then writes down the input that showed it.
+inline void require(bool holds, char const* property) {
+    if (holds) return;
+    std::fprintf(stderr, "does not hold: %s\n", property);
+    std::abort();
+}
+
+}  // namespace idempo::fuzz

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "fuzz/require.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/buffer_traits.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/beast/http/message_generator.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace idempo::fuzz {
+
+namespace http = boost::beast::http;
+using error_code = boost::system::error_code;
+
+/// The bytes that are sent, up to an error.
+inline std::string bytes_of(http::message_generator message) {
+    std::string bytes;
+    error_code ec;
+    while (!message.is_done()) {
+        auto const pieces = message.prepare(ec);
+        // A body that ends only now is done without new buffers; those before are still there.
+        if (ec || message.is_done()) break;
+        bytes += boost::beast::buffers_to_string(pieces);
+        message.consume(boost::beast::buffer_bytes(pieces));
+    }
+    return bytes;
+}
+
+/// What a client reads that knows nothing of how the bytes came about.
+/// \returns nothing where they are not one whole response, or where something follows it.
+inline std::optional<http::response<http::string_body>> read_one_response(std::string_view bytes) {
+    http::response_parser<http::string_body> parser;
+    parser.eager(true);
+    parser.body_limit(boost::none);
+    parser.header_limit(std::numeric_limits<std::uint32_t>::max());
+    error_code ec;
+    auto unread = boost::asio::buffer(bytes);
+    while (!ec && !parser.is_done() && unread.size() != 0) unread += parser.put(unread, ec);
+    if (!ec && !parser.is_done() && parser.got_some()) parser.put_eof(ec);
+    if (ec || !parser.is_done() || unread.size() != 0) return std::nullopt;
+    return parser.release();
+}
+
+}  // namespace idempo::fuzz
