@@ -2,6 +2,7 @@
 
 #include "redis/health_check.hpp"
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -48,7 +49,8 @@ void connection::submit(std::unique_ptr<operation> submitted) {
         waiting = submitted_.size();
     }
     auto const take = [self = shared_from_this()] { self->take_submitted(); };
-    if (waiting == 1) asio::post(strand_, take);
+    // Not by a post to the strand: the early write would have to wait behind it, for the end of the turn.
+    if (waiting == 1) asio::post(strand_.get_inner_executor(), asio::bind_executor(strand_, take));
     if (waiting == worth_a_write(pending)) asio::dispatch(strand_, take);
 }
 
