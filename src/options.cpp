@@ -1,30 +1,19 @@
 #include <idempo/options.hpp>
 
-#include <stdexcept>
+#include "option_checks.hpp"
+
 #include <utility>
 
 namespace idempo {
 
 namespace {
 
+using detail::is_token;
+using detail::require;
 using std::chrono::milliseconds;
 
 /// More than any of these needs, and less than a clock can hold.
 constexpr std::chrono::hours a_year{24 * 365};
-
-void require(bool condition, char const* sentence) {
-    if (!condition) throw std::invalid_argument(sentence);
-}
-
-bool is_token(std::string_view name) {  // RFC 9110, section 5.6.2
-    constexpr std::string_view specials = "!#$%&'*+-.^_`|~";
-    for (char const character : name) {
-        bool const alphanumeric = (character >= '0' && character <= '9') || (character >= 'a' && character <= 'z') ||
-                                  (character >= 'A' && character <= 'Z');
-        if (!alphanumeric && specials.find(character) == std::string_view::npos) return false;
-    }
-    return !name.empty();
-}
 
 }  // namespace
 
@@ -92,10 +81,7 @@ void validate(options const& options) {
     require(static_cast<bool>(options.write_problem), "options.write_problem must be a function");
     require(options.on_takeover != on_takeover::reconcile || options.reconcile,
             "on_takeover::reconcile needs options.reconcile");
-    for (std::size_t what = 0; what < refusal_count; ++what) {
-        auto const status = options.problems[static_cast<refusal>(what)].status;
-        require(status >= 400 && status <= 599, "options.problems must have statuses from 400 to 599");
-    }
+    detail::require_refusals(options.problems);
 }
 
 }  // namespace idempo

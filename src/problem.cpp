@@ -43,7 +43,13 @@ std::string_view stripe_type(refusal what) noexcept {
     case refusal::key_missing:
     case refusal::key_malformed:
     case refusal::body_too_large:
-    case refusal::caller_unknown: return "invalid_request_error";
+    case refusal::caller_unknown:
+    case refusal::signature_missing:
+    case refusal::signature_wrong:
+    case refusal::signature_expired:
+    case refusal::rate_exceeded:
+    case refusal::client_unknown:
+    case refusal::origin_refused: return "invalid_request_error";
     default: return "api_error";
     }
 }
@@ -69,6 +75,13 @@ problem_table::problem_table() {
                                             "urn:idempo:problem:record-unreadable"};
     problems[refusal::caller_unknown] = {403, "Idempotency-Key needs an identified caller",
                                          "urn:idempo:problem:caller-unknown"};
+    problems[refusal::signature_missing] = {401, "The request is not signed", "urn:idempo:problem:signature-missing"};
+    problems[refusal::signature_wrong] = {401, "The signature is wrong", "urn:idempo:problem:signature-wrong"};
+    problems[refusal::signature_expired] = {401, "The signature has expired", "urn:idempo:problem:signature-expired"};
+    problems[refusal::rate_exceeded] = {429, "Too Many Requests", "urn:idempo:problem:rate-exceeded"};
+    problems[refusal::limiter_failed] = {503, "Rate limiter is unavailable", "urn:idempo:problem:limiter-unavailable"};
+    problems[refusal::client_unknown] = {403, "The client cannot be identified", "urn:idempo:problem:client-unknown"};
+    problems[refusal::origin_refused] = {403, "The origin is not allowed", "urn:idempo:problem:origin-refused"};
 }
 
 void write_problem_json(http::response<http::string_body>& response, problem const& problem,

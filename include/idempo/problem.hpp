@@ -28,9 +28,16 @@ enum class refusal {
     handler_threw,      ///< the handler threw, in the call with a completion token
     record_unreadable,  ///< the stored bytes are not a record
     caller_unknown,     ///< `scope::principal` found nobody
+    signature_missing,  ///< `hmac_auth`: no signature, or no timestamp where one is signed
+    signature_wrong,    ///< `hmac_auth`: not made with an accepted secret, repeated, or not readable
+    signature_expired,  ///< `hmac_auth`: rightly signed, too long ago or for the future
+    rate_exceeded,      ///< `rate_limit`: the client has used up its window
+    limiter_failed,     ///< `rate_limit`: the limiter did not answer
+    client_unknown,     ///< `rate_limit`: nobody knows whose request it is
+    origin_refused,     ///< `cors`: a preflight from an origin that is not allowed
 };
 
-inline constexpr std::size_t refusal_count = 12;
+inline constexpr std::size_t refusal_count = 19;
 
 /// How one refusal looks to the client: the members of an RFC 9457 problem document.
 struct problem {

@@ -43,6 +43,13 @@ TEST_CASE("problem: each refusal as the design's table has it", "[problem]") {
         {refusal::record_unreadable, 500, "Stored response is unreadable", "urn:idempo:problem:record-unreadable"},
         {refusal::caller_unknown, 403, "Idempotency-Key needs an identified caller",
          "urn:idempo:problem:caller-unknown"},
+        {refusal::signature_missing, 401, "The request is not signed", "urn:idempo:problem:signature-missing"},
+        {refusal::signature_wrong, 401, "The signature is wrong", "urn:idempo:problem:signature-wrong"},
+        {refusal::signature_expired, 401, "The signature has expired", "urn:idempo:problem:signature-expired"},
+        {refusal::rate_exceeded, 429, "Too Many Requests", "urn:idempo:problem:rate-exceeded"},
+        {refusal::limiter_failed, 503, "Rate limiter is unavailable", "urn:idempo:problem:limiter-unavailable"},
+        {refusal::client_unknown, 403, "The client cannot be identified", "urn:idempo:problem:client-unknown"},
+        {refusal::origin_refused, 403, "The origin is not allowed", "urn:idempo:problem:origin-refused"},
     };
     CHECK(rows.size() == idempo::refusal_count);
     for (auto const& row : rows) {
@@ -100,6 +107,13 @@ TEST_CASE("problem: Stripe's errors have the type that its SDKs look for", "[pro
         {refusal::store_unavailable, "api_error"},
         {refusal::handler_threw, "api_error"},
         {refusal::record_unreadable, "api_error"},
+        {refusal::signature_missing, "invalid_request_error"},
+        {refusal::signature_wrong, "invalid_request_error"},
+        {refusal::signature_expired, "invalid_request_error"},
+        {refusal::rate_exceeded, "invalid_request_error"},
+        {refusal::limiter_failed, "api_error"},
+        {refusal::client_unknown, "invalid_request_error"},
+        {refusal::origin_refused, "invalid_request_error"},
     };
     CHECK(types.size() == idempo::refusal_count);
     for (auto const& [what, type] : types) {

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <idempo/detail/sha256.hpp>
+
+#include <array>
+#include <string_view>
+
+namespace idempo::detail {
+
+/// A secret as HMAC-SHA-256 needs it. Wiped from memory when it goes.
+class hmac_key {
+public:
+    explicit hmac_key(std::string_view secret);
+    hmac_key(hmac_key const&) = default;
+    hmac_key& operator=(hmac_key const&) = default;
+    ~hmac_key();
+
+private:
+    friend class hmac_sha256;
+
+    /// SHA-256's block: the secret, or its digest where it is longer, and zeros.
+    std::array<char, 64> block_{};
+};
+
+/// HMAC-SHA-256 (RFC 2104, FIPS 198-1) over bytes that come in pieces. The key must outlive it.
+class hmac_sha256 {
+public:
+    explicit hmac_sha256(hmac_key const& key);
+
+    void update(std::string_view bytes) { inner_.raw(bytes); }
+
+    /// Nothing may be added afterwards.
+    [[nodiscard]] std::array<unsigned char, 32> finish();
+
+private:
+    hmac_key const& key_;
+    sha256 inner_;
+};
+
+}  // namespace idempo::detail

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/message_generator.hpp>
+#include <boost/container/small_vector.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace idempo::detail {
+
+namespace http = boost::beast::http;
+
+/// Fields that a layer gives to whatever response passes through it, also to one that only its generator knows.
+class response_fields {
+public:
+    /// Instead of what the response has under that name. \param name a literal, here and below
+    void set(std::string_view name, std::string value) { lines_.push_back({name, std::move(value), true}); }
+
+    /// Beside what the response has under that name: for fields that are lists.
+    void add(std::string_view name, std::string value) { lines_.push_back({name, std::move(value), false}); }
+
+    [[nodiscard]] bool empty() const noexcept { return lines_.empty(); }
+
+    template <class Body, class Fields>
+    void apply_to(http::response<Body, Fields>& response) const {
+        for (auto const& given : lines_) {
+            if (given.replaces) {
+                response.set(given.name, given.value);
+            } else {
+                response.insert(given.name, given.value);
+            }
+        }
+    }
+
+    /// The same response with the fields. Its head is copied, its body is not. What is no response, or has a head of
+    /// more than 64 KiB, stays as it is.
+    [[nodiscard]] http::message_generator applied_to(http::message_generator response) const;
+
+private:
+    struct line {
+        std::string_view name;
+        std::string value;
+        bool replaces;
+    };
+
+    void rewrite(std::string& head) const;
+    [[nodiscard]] bool replaces(std::string_view head_line) const;
+
+    boost::container::small_vector<line, 8> lines_;
+};
+
+}  // namespace idempo::detail

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+/// \file
+/// Reading what a client says about its signature. No input or output happens here, and no secret is needed.
+
+namespace idempo {
+
+/// How a signature's 32 bytes are written in its field.
+enum class signature_encoding {
+    /// 64 hexadecimal digits, in either case.
+    hex,
+    /// RFC 4648, section 4: 44 characters, the last of them `=`.
+    base64,
+};
+
+namespace detail {
+
+using signature = std::array<unsigned char, 32>;
+
+/// The signature in a field's value; empty where the value is anything but the prefix and a whole signature. Spaces
+/// around the value are not part of it.
+[[nodiscard]] std::optional<signature> decode_signature(std::string_view value, std::string_view prefix,
+                                                        signature_encoding encoding);
+
+/// Seconds since 1970 in 1 to 12 decimal digits; empty for anything else.
+[[nodiscard]] std::optional<std::chrono::seconds> parse_timestamp(std::string_view value);
+
+/// In a time that does not depend on where they differ.
+[[nodiscard]] bool are_equal(signature const& left, signature const& right) noexcept;
+
+}  // namespace detail
+
+}  // namespace idempo
