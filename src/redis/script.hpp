@@ -19,6 +19,7 @@ extern script const claim;
 extern script const complete;
 extern script const peek;
 extern script const renew;
+extern script const take;
 
 }  // namespace scripts
 
