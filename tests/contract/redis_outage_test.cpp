@@ -10,6 +10,8 @@
 #include <idempo/redis_store.hpp>
 #include <idempo/store.hpp>
 
+#include <boost/asio/error.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -105,6 +107,32 @@ TEST_CASE("redis: while it is gone requests fail closed, and soon after its retu
         CHECK(time_to_work(store) < 2s);
         CHECK_FALSE(execute(store, numbered_key(100 + static_cast<std::size_t>(round)), ledger).first);
     }
+}
+
+TEST_CASE("redis: a half-open connection is given up, and soon after packets arrive again requests succeed") {
+    redis_server server;
+    fault_proxy proxy(server.port());
+    auto options = local_redis(proxy.port());
+    options.connect_timeout = 300ms;
+    std::atomic<int> lost{0};
+    std::atomic<int> not_reached{0};
+    options.observer = [&](redis_event const& event) {
+        lost += event.problem == redis_problem::lost && event.error == asio::error::timed_out;
+        not_reached += event.problem == redis_problem::unreachable && event.error == asio::error::timed_out;
+    };
+    inspectable_redis store(options);
+    REQUIRE(works(store));
+    effect_ledger ledger;
+    proxy.lose_packets();
+    CHECK(execute(store, numbered_key(0), ledger).first == error::store_timed_out);
+    poll_until([&] { return lost == 1 && not_reached > 1; });
+    auto const error = execute(store, numbered_key(1), ledger).first;
+    CHECK((error == error::store_unavailable || error == error::store_timed_out));
+    CHECK(ledger.size() == 0);
+    CHECK(proxy.connections() == 1);
+    proxy.deliver_packets();
+    CHECK(time_to_work(store) < 2s);
+    CHECK(proxy.connections() == 2);
 }
 
 TEST_CASE("redis: the claim that a stopped server carries out after its deadline is gone with its Abandon") {

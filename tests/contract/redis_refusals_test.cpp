@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <optional>
@@ -62,6 +63,18 @@ std::vector<bad_state> const bad_states = {
      },
      [](auto& server) {
          server.ask({"CONFIG", "SET", "min-replicas-to-write", "0"});
+     }},
+    {"MISCONF",
+     [](auto& server) {
+         std::filesystem::create_directory(server.directory() + "/dump.rdb");  // so that no snapshot gets its name
+         server.ask({"CONFIG", "SET", "save", "3600 1"});
+         server.ask({"BGSAVE"});
+         poll_until([&] { return server.ask({"SET", "x", "1"}).starts_with("MISCONF"); });
+     },
+     [](auto& server) {
+         std::filesystem::remove(server.directory() + "/dump.rdb");
+         server.ask({"BGSAVE"});
+         poll_until([&] { return server.ask({"SET", "x", "1"}) == "OK"; });
      }},
     {"NOPERM",
      [](auto& server) {

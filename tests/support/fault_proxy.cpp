@@ -15,9 +15,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <future>
 #include <limits>
+#include <system_error>
 #include <utility>
+#include <vector>
+
+#include <linux/filter.h>
+#include <sys/socket.h>
 
 namespace idempo::tests {
 
@@ -27,6 +33,15 @@ namespace asio = boost::asio;
 using asio::ip::tcp;
 
 constexpr auto everything = std::numeric_limits<std::size_t>::max();
+
+/// The kernel drops what comes for the socket before TCP sees it. That needs neither root nor a network of our own.
+void set_packet_loss(int socket, bool loses) {
+    ::sock_filter nothing_passes = BPF_STMT(BPF_RET | BPF_K, 0);
+    ::sock_fprog const program{1, &nothing_passes};
+    auto const order = loses ? SO_ATTACH_FILTER : SO_DETACH_FILTER;
+    bool const obeyed = ::setsockopt(socket, SOL_SOCKET, order, &program, sizeof program) == 0;
+    if (!obeyed && (loses || errno != ENOENT)) throw std::system_error(errno, std::generic_category(), "setsockopt");
+}
 
 }  // namespace
 
@@ -63,6 +78,14 @@ public:
 
     void wake() { released_.cancel(); }
 
+    void set_packet_loss_everywhere(bool loses) {
+        set_packet_loss(acceptor_.native_handle(), loses);
+        for (auto const& each : pairs_) {
+            auto const both = each.lock();
+            if (both && both->client.is_open()) set_packet_loss(both->client.native_handle(), loses);
+        }
+    }
+
 private:
     struct pair {
         explicit pair(asio::io_context::executor_type executor) : client(executor), server(executor) {}
@@ -80,6 +103,7 @@ private:
             auto both = std::make_shared<pair>(self->executor_);
             co_await self->acceptor_.async_accept(both->client, asio::use_awaitable);
             ++self->connections_;
+            self->pairs_.push_back(both);
             asio::co_spawn(self->executor_, serve(self, both), asio::detached);
         }
     }
@@ -136,6 +160,7 @@ private:
     std::uint16_t port_;
     asio::steady_timer released_;
     std::atomic<std::size_t> connections_{0};
+    std::vector<std::weak_ptr<pair>> pairs_;
 };
 
 fault_proxy::fault_proxy(std::uint16_t server_port)
@@ -166,6 +191,14 @@ void fault_proxy::release() {
 
 void fault_proxy::trickle() {
     relay_->obey([&] { relay_->trickles = true; });
+}
+
+void fault_proxy::lose_packets() {
+    relay_->obey([&] { relay_->set_packet_loss_everywhere(true); });
+}
+
+void fault_proxy::deliver_packets() {
+    relay_->obey([&] { relay_->set_packet_loss_everywhere(false); });
 }
 
 void fault_proxy::rewrite(std::function<void(std::string&)> change) {

@@ -35,6 +35,11 @@ public:
     /// Sends replies one byte at a time.
     void trickle();
 
+    /// Loses each packet that a client sends, a first one too, and tells nobody: what connections there are become half
+    /// open. `deliver_packets` ends that, also for them.
+    void lose_packets();
+    void deliver_packets();
+
     /// Changes each piece of a reply that is read; for short replies, which come in one piece.
     void rewrite(std::function<void(std::string&)> change);
 
