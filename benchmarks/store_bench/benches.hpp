@@ -7,7 +7,8 @@
 /// Each measures one store beside its server's own benchmark, and prints a table.
 
 /// \param port of a redis-server that holds nothing else: it is emptied again and again
-void bench_redis(std::string const& port, int repetitions);
+/// \param only_in_flight which lines of the table; 0: all
+void bench_redis(std::string const& port, int repetitions, std::size_t only_in_flight);
 
 /// \param connection as libpq reads it
 /// \param analyze whether the server gathers its statistics while the table is empty

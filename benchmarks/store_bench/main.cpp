@@ -29,7 +29,9 @@ int main(int count, char** arguments) {
     auto* const redis = app.add_subcommand("redis", "Beside redis-benchmark");
     redis->add_option("port", port, "Of a redis-server that holds nothing else: it is emptied")->required();
     add_repetitions(*redis, repetitions);
-    redis->callback([&] { bench_redis(port, repetitions); });
+    std::size_t only_in_flight = 0;
+    redis->add_option("--in-flight", only_in_flight, "Only the lines with so many: 1, 16, 64 or 256");
+    redis->callback([&] { bench_redis(port, repetitions, only_in_flight); });
 #endif
 #ifdef STORE_BENCH_HAS_POSTGRES
     std::string connection;

@@ -1,7 +1,7 @@
 // Claims and replays a second of the Redis store, beside redis-benchmark with the claim script, in turns within one
 // run. docs/benchmarks.md has the results and the command.
 //
-//     store_bench <port of a redis-server that holds nothing else> [repetitions]
+//     store_bench redis <port of a redis-server that holds nothing else>
 
 #include "redis/redis_record.hpp"
 #include "redis/script.hpp"
@@ -175,7 +175,7 @@ void compare(std::string const& port, comparison const& what, int repetitions) {
 
 }  // namespace
 
-void bench_redis(std::string const& port, int repetitions) {
+void bench_redis(std::string const& port, int repetitions, std::size_t only_in_flight) {
     store_rate(port, {1, 1, ""}, kind::claim_by_script);  // the server knows the script from now on
     std::puts("            redis-benchmark:                 the store:");
     std::puts("in flight   with       script/s     SET/s   claims/s /script    /SET  by script /script  replays/s");
@@ -184,6 +184,6 @@ void bench_redis(std::string const& port, int repetitions) {
                                                     {64, 200'000, "-c 1 -P 64"},
                                                     {64, 100'000, "-c 50 -P 1"},
                                                     {256, 200'000, "-c 1 -P 256"}}) {
-        compare(port, each, repetitions);
+        if (only_in_flight == 0 || only_in_flight == each.in_flight) compare(port, each, repetitions);
     }
 }
