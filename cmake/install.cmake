@@ -36,3 +36,8 @@ install(
     DESTINATION ${idempo_config_dir}
 )
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+include(${CMAKE_CURRENT_LIST_DIR}/pkg_config.cmake)
+if(PROJECT_IS_TOP_LEVEL)
+    include(${CMAKE_CURRENT_LIST_DIR}/debian_package.cmake)
+endif()

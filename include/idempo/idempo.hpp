@@ -20,3 +20,4 @@
 #include <idempo/scope.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stored_response.hpp>
+#include <idempo/version.hpp>

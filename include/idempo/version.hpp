@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string_view>
+
+namespace idempo {
+
+/// The version of these headers; the build reads it here. Before 1.0 a new minor version may break callers.
+inline constexpr unsigned version_major = 0;
+inline constexpr unsigned version_minor = 1;
+inline constexpr unsigned version_patch = 0;
+
+/// The version of the library that is linked: "0.1.0".
+[[nodiscard]] std::string_view version() noexcept;
+
+namespace detail {
+
+/// Defined by the libraries of this minor version only.
+extern char const library_v0_1;
+
+/// In every object that includes a header of this version, so that the linker refuses headers of one version and a
+/// library of another, and two versions in one program. An inline namespace would do it too, but each file and each
+/// message of a compiler would carry it.
+[[gnu::used]] inline char const* const headers_v0_1 = &library_v0_1;
+
+}  // namespace detail
+
+}  // namespace idempo

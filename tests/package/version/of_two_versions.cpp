@@ -1,0 +1,9 @@
+// As if the library of another version had been linked in, too: it must not link.
+#include <idempo/error.hpp>
+
+namespace idempo::detail {
+extern char const only_one_version;
+char const only_one_version = 0;
+}  // namespace idempo::detail
+
+int main() {}
