@@ -1,5 +1,11 @@
 # Finds libpqxx, 6.4 or 7.x, with the libpq below it, and defines libpqxx::pqxx. Debian's package has no CMake files of
-# its own.
+# its own; those of vcpkg and Conan have.
+find_package(libpqxx CONFIG QUIET)
+if(TARGET libpqxx::pqxx)
+    set(LibPQXX_FOUND TRUE)
+    return()
+endif()
+
 find_package(PostgreSQL REQUIRED)
 find_path(LibPQXX_INCLUDE_DIR pqxx/pqxx)
 find_library(LibPQXX_LIBRARY pqxx)

@@ -1,7 +1,7 @@
 # idempo::postgres, the store in PostgreSQL.
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
 include(embed_migrations)
-find_package(LibPQXX REQUIRED)
+find_package(LibPQXX MODULE REQUIRED)
 
 set(migrations ${PROJECT_BINARY_DIR}/postgres/migrations.cpp)
 list(TRANSFORM idempo_postgres_migrations PREPEND ${PROJECT_SOURCE_DIR}/)

@@ -1,7 +1,7 @@
 # idempo::redis, the store in Redis. Its users need no hiredis header.
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
 include(embed_scripts)
-find_package(Hiredis REQUIRED)
+find_package(Hiredis MODULE REQUIRED) # also where config files come first, of which Debian's is broken
 
 set(scripts ${PROJECT_BINARY_DIR}/redis/scripts.cpp)
 list(TRANSFORM idempo_redis_scripts PREPEND ${PROJECT_SOURCE_DIR}/src/redis/)
