@@ -27,7 +27,7 @@ using signature = std::array<unsigned char, 32>;
 [[nodiscard]] std::optional<signature> decode_signature(std::string_view value, std::string_view prefix,
                                                         signature_encoding encoding);
 
-/// Seconds since 1970 in 1 to 12 decimal digits; empty for anything else.
+/// Seconds since 1970 in 1 to 12 decimal digits; empty for anything else. Spaces around them are not part of them.
 [[nodiscard]] std::optional<std::chrono::seconds> parse_timestamp(std::string_view value);
 
 /// In a time that does not depend on where they differ.
