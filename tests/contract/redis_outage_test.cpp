@@ -102,7 +102,8 @@ TEST_CASE("redis: while it is gone requests fail closed, and soon after its retu
             std::this_thread::sleep_for(5ms);
         }
         CHECK(ledger.size() == static_cast<std::size_t>(round));
-        CHECK(proxy.connections() - connections < 20);  // no storm
+        // A pause lasts 20 ms at least, and most are longer. A storm would be hundreds.
+        CHECK(proxy.connections() - connections < 100);
         server.start();
         CHECK(time_to_work(store) < 2s);
         CHECK_FALSE(execute(store, numbered_key(100 + static_cast<std::size_t>(round)), ledger).first);

@@ -134,7 +134,7 @@ TEST_CASE("redis: a server with too many clients fails closed, and works again w
 }
 
 TEST_CASE("redis: BUSY with somebody's script fails closed") {
-    redis_server server({"--busy-reply-threshold", "10"});
+    redis_server server({"--lua-time-limit", "10"});
     inspectable_redis store(local_redis(server.port()));
     REQUIRE(works(store));
     effect_ledger ledger;
