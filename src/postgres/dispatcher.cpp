@@ -35,13 +35,12 @@ void dispatcher::release_corked() {
     std::lock_guard const lock(mutex_);
     for (auto& each : corked_) queue_.push(std::move(each));
     corked_.clear();
-    wake_workers();
+    wake_worker();
 }
 
-void dispatcher::wake_workers() {
-    for (std::size_t count = std::min(idle_workers_, queue_.ready_count()); count > 0; --count) {
-        workers_wake_.notify_one();
-    }
+// One takes all that fits into a batch, and wakes the next for the rest.
+void dispatcher::wake_worker() {
+    if (queue_.is_ready()) workers_wake_.notify_one();
 }
 
 void dispatcher::finish() {
@@ -73,17 +72,16 @@ void dispatcher::wake_all_at_end() {
 batch dispatcher::take(std::size_t worker) {
     std::unique_lock lock(mutex_);
     while (true) {
-        ++idle_workers_;
         workers_wake_.wait(lock, [&] { return has_ended() || queue_.is_ready(); });
-        --idle_workers_;
         if (has_ended()) return {};
-        auto taken = queue_.take(idle_workers_);
+        auto taken = queue_.take();
         std::erase_if(taken, [&](operation_ptr const& each) {
             if (is_wanted(*each)) return false;
             queue_.finish(*each);
             --pending_;
             return true;
         });
+        wake_worker();
         for (auto const& each : taken) each->worker = worker;
         if (!taken.empty()) return taken;
         wake_all_at_end();
@@ -102,7 +100,7 @@ void dispatcher::settle(batch const& taken, std::vector<outcome> outcomes) {
             queue_.finish(*each);
             --pending_;
         }
-        wake_workers();
+        wake_worker();
         wake_all_at_end();
     }
     deliver(std::move(told));

@@ -82,7 +82,7 @@ private:
     using settled = std::vector<std::pair<operation_ptr, outcome>>;
 
     void release_corked();
-    void wake_workers();
+    void wake_worker();
     [[nodiscard]] bool has_ended() const { return stopped_ || (is_finishing_ && pending_ == 0); }
     void wake_all_at_end();
     static void settle(operation_ptr const& one, outcome with, settled& to);
@@ -97,7 +97,6 @@ private:
     std::condition_variable watch_wakes_;
     std::condition_variable pauses_end_;
     std::vector<worker_state> workers_;
-    std::size_t idle_workers_ = 0;
     std::vector<operation_ptr> corked_;
     operation_queue queue_;
     /// Those whose caller waits, the longest first.

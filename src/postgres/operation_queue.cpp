@@ -11,10 +11,6 @@ namespace {
 /// For the operator alone, and without a form for many.
 bool is_single(operation_kind kind) { return kind == operation_kind::peek || kind == operation_kind::forget; }
 
-std::size_t share(std::size_t ready, std::size_t idle_workers) {
-    return std::min((ready + idle_workers) / (idle_workers + 1), operation_queue::largest_batch);
-}
-
 }  // namespace
 
 void operation_queue::push(operation_ptr submitted) {
@@ -26,10 +22,10 @@ void operation_queue::push(operation_ptr submitted) {
     }
 }
 
-batch operation_queue::take(std::size_t idle_workers) {
+batch operation_queue::take() {
     auto* const from = next_turn();
     if (from == nullptr) return {};
-    auto const count = is_single(from->front()->kind()) ? 1 : share(from->size(), idle_workers);
+    auto const count = is_single(from->front()->kind()) ? 1 : std::min(from->size(), largest_batch);
     auto const end = from->begin() + static_cast<std::ptrdiff_t>(count);
     batch taken(std::make_move_iterator(from->begin()), std::make_move_iterator(end));
     from->erase(from->begin(), end);

@@ -24,7 +24,8 @@ using batch = std::vector<operation_ptr>;
 /// - Operations of one key run in the order of their submission, one at a time: only the first of them is ready, the
 ///   others wait until it has ended.
 /// - A batch is in the order of its keys, so that no two batches, of whatever process, lock rows in opposite orders.
-/// - A worker takes its share of what is ready and leaves the rest to the workers that are idle.
+/// - A worker takes all that is ready, and leaves nothing to another that is idle: what one commit costs, most of which
+///   is the flush of the log, is better paid once.
 class operation_queue {
 public:
     /// Beyond that the server gains little, and the first in the batch waits for the last.
@@ -32,9 +33,8 @@ public:
 
     void push(operation_ptr submitted);
 
-    /// The next batch: a share of the kind whose turn it is. Empty where nothing is ready.
-    /// \param idle_workers others that could carry out the rest
-    [[nodiscard]] batch take(std::size_t idle_workers);
+    /// The next batch, of the kind whose turn it is. Empty where nothing is ready.
+    [[nodiscard]] batch take();
 
     /// The operation has ended: the next one of its key is ready.
     void finish(operation const& ended);
@@ -44,8 +44,6 @@ public:
 
     /// Whether a worker would find something to take.
     [[nodiscard]] bool is_ready() const noexcept { return ready_count_ > 0; }
-
-    [[nodiscard]] std::size_t ready_count() const noexcept { return ready_count_; }
 
 private:
     std::deque<operation_ptr>& ready(operation_kind kind) { return ready_[static_cast<std::size_t>(kind)]; }

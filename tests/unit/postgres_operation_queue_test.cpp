@@ -33,40 +33,39 @@ void finish(operation_queue& queue, batch const& taken) {
 TEST_CASE("postgres operation_queue: a batch is in the order of its keys") {
     operation_queue queue;
     for (int const key : {7, 3, 9, 1}) queue.push(make(static_cast<unsigned char>(key)));
-    auto const taken = queue.take(0);
+    auto const taken = queue.take();
     REQUIRE(taken.size() == 4);
     CHECK(std::ranges::is_sorted(taken, {}, [](auto const& each) { return each->key(); }));
     CHECK_FALSE(queue.is_ready());
 }
 
-TEST_CASE("postgres operation_queue: a worker leaves their share to those that are idle") {
-    auto const [ready, idle, expected] = GENERATE(table<int, std::size_t, std::size_t>({
-        {1, 0, 1},
-        {1, 3, 1},
-        {64, 1, 32},
-        {65, 1, 33},
-        {5, 3, 2},
-        {200, 0, operation_queue::largest_batch},
+TEST_CASE("postgres operation_queue: a batch is all that is ready, up to a limit") {
+    auto const [ready, first, second] = GENERATE(table<int, std::size_t, std::size_t>({
+        {1, 1, 0},
+        {64, 64, 0},
+        {200, operation_queue::largest_batch, 200 - operation_queue::largest_batch},
     }));
-    CAPTURE(ready, idle);
+    CAPTURE(ready);
     operation_queue queue;
     for (int key = 0; key < ready; ++key) queue.push(make(static_cast<unsigned char>(key)));
-    CHECK(queue.take(idle).size() == expected);
+    CHECK(queue.take().size() == first);
+    CHECK(queue.is_ready() == (second > 0));
+    CHECK(queue.take().size() == second);
 }
 
 TEST_CASE("postgres operation_queue: what had to wait for its key expects a record there") {
     operation_queue queue;
     for (int submitted = 0; submitted < 3; ++submitted) queue.push(make(1));
-    auto taken = queue.take(0);
+    auto taken = queue.take();
     CHECK_FALSE(taken.front()->request().expects_record);
     for (int following = 0; following < 2; ++following) {
         finish(queue, taken);
-        taken = queue.take(0);
+        taken = queue.take();
         CHECK(taken.front()->request().expects_record);
     }
     finish(queue, taken);
     queue.push(make(1));
-    CHECK_FALSE(queue.take(0).front()->request().expects_record);
+    CHECK_FALSE(queue.take().front()->request().expects_record);
 }
 
 TEST_CASE("postgres operation_queue: operations of one key run one at a time, in order") {
@@ -74,10 +73,10 @@ TEST_CASE("postgres operation_queue: operations of one key run one at a time, in
     std::vector<operation_ptr> const submitted{make(1), make(1, operation_kind::complete), make(1)};
     for (auto const& each : submitted) queue.push(each);
     for (auto const& expected : submitted) {
-        auto const taken = queue.take(0);
+        auto const taken = queue.take();
         REQUIRE(taken.size() == 1);
         CHECK(taken.front() == expected);
-        CHECK(queue.take(0).empty());
+        CHECK(queue.take().empty());
         finish(queue, taken);
     }
     CHECK_FALSE(queue.is_ready());
@@ -90,7 +89,7 @@ TEST_CASE("postgres operation_queue: kinds share no batch, and take turns") {
     }
     std::set<operation_kind> seen;
     for (int turn = 0; turn < 2; ++turn) {
-        auto const taken = queue.take(0);
+        auto const taken = queue.take();
         CHECK(taken.size() == 5);
         for (auto const& each : taken) CHECK(each->kind() == taken.front()->kind());
         seen.insert(taken.front()->kind());
@@ -102,14 +101,14 @@ TEST_CASE("postgres operation_queue: peek and forget are alone") {
     operation_queue queue;
     queue.push(make(1, operation_kind::peek));
     queue.push(make(2, operation_kind::peek));
-    CHECK(queue.take(0).size() == 1);
-    CHECK(queue.take(0).size() == 1);
+    CHECK(queue.take().size() == 1);
+    CHECK(queue.take().size() == 1);
 }
 
 TEST_CASE("postgres operation_queue: cleared, it gives back all but what has been taken") {
     operation_queue queue;
     queue.push(make(1));
-    auto const taken = queue.take(0);
+    auto const taken = queue.take();
     queue.push(make(1));
     queue.push(make(2));
     queue.push(make(2));
@@ -117,7 +116,7 @@ TEST_CASE("postgres operation_queue: cleared, it gives back all but what has bee
     finish(queue, taken);
     CHECK_FALSE(queue.is_ready());
     queue.push(make(1));
-    CHECK(queue.take(0).size() == 1);
+    CHECK(queue.take().size() == 1);
 }
 
 TEST_CASE("postgres operation_queue: whatever is submitted comes out once, and never two of a key at a time") {
@@ -139,7 +138,7 @@ TEST_CASE("postgres operation_queue: whatever is submitted comes out once, and n
             queue.push(added);
             ++pushed;
         } else if (random() % 2 == 0 && running.size() < 4) {
-            auto taken = queue.take(random() % 4);
+            auto taken = queue.take();
             taken_count += taken.size();
             for (auto const& each : taken) CHECK(expected[each->key()].front() == each);
             if (!taken.empty()) running.push_back(std::move(taken));
