@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 /// \file
 /// Each measures one store beside its server's own benchmark, and prints a table.
@@ -10,9 +11,20 @@
 /// \param only_in_flight which lines of the table; 0: all
 void bench_redis(std::string const& port, int repetitions, std::size_t only_in_flight);
 
+struct postgres_load {
+    /// How many operations at once: one line of the table each.
+    std::vector<std::size_t> in_flight{1, 16, 64, 256};
+    /// Of the store.
+    std::size_t workers = 2;
+    /// Whether the server gathers its statistics while the table is empty.
+    bool analyze = false;
+};
+
 /// \param connection as libpq reads it
-/// \param analyze whether the server gathers its statistics while the table is empty
-void bench_postgres(std::string const& connection, int repetitions, bool analyze);
+void bench_postgres(std::string const& connection, postgres_load const& load, int repetitions);
+
+/// Requests in transactional mode beside bare transactions.
+void bench_transactions(std::string const& connection, int repetitions);
 
 /// The size of the table while so many keys come and go.
 void churn_postgres(std::string const& connection, std::size_t keys);

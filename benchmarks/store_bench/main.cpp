@@ -8,6 +8,7 @@
 #include <exception>
 #include <iostream>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -35,16 +36,23 @@ int main(int count, char** arguments) {
 #endif
 #ifdef STORE_BENCH_HAS_POSTGRES
     std::string connection;
-    bool analyze = false;
     auto* const postgres = app.add_subcommand("postgres", "Beside pgbench");
     postgres->add_option("connection", connection, "A libpq connection string or URI; table idempo_bench is made there")
         ->required();
-    postgres->add_flag("--analyze-empty", analyze, "Let the server gather its statistics while the table is empty");
+    postgres_load load;
+    postgres->add_flag("--analyze-empty", load.analyze,
+                       "Let the server gather its statistics while the table is empty");
     add_repetitions(*postgres, repetitions);
+    postgres->add_option("--in-flight", load.in_flight, "The lines of the table")->capture_default_str();
+    postgres->add_option("--workers", load.workers, "Of the store")->capture_default_str();
     std::size_t churn_keys = 0;
     postgres->add_option("--churn", churn_keys, "Instead: let so many keys come and go, and print the table's size");
+    bool transactions = false;
+    postgres->add_flag("--transactional", transactions, "Instead: the transactional mode beside bare transactions");
     postgres->callback([&] {
-        churn_keys > 0 ? churn_postgres(connection, churn_keys) : bench_postgres(connection, repetitions, analyze);
+        if (churn_keys > 0) return churn_postgres(connection, churn_keys);
+        if (transactions) return bench_transactions(connection, repetitions);
+        bench_postgres(connection, load, repetitions);
     });
 #endif
 

@@ -83,7 +83,7 @@ std::vector<idempo::claim_request> new_claims(std::size_t count) {
 
 class server {
 public:
-    explicit server(std::string connection) : connection_(std::move(connection)) {
+    server(std::string connection, std::size_t workers) : connection_(std::move(connection)), workers_(workers) {
         drop();
         idempo::migrate(options());
     }
@@ -105,6 +105,7 @@ public:
         idempo::postgres_options options;
         options.connection = connection_;
         options.table = table;
+        options.workers = workers_;
         options.operation_timeout = 60s;
         return options;
     }
@@ -129,6 +130,7 @@ private:
     void drop() const { ask("DROP TABLE IF EXISTS idempo_bench, idempo_bench_migrations"); }
 
     std::string connection_;
+    std::size_t workers_;
 };
 
 /// Keeps so many operations in flight until all are answered: each answer starts the next one.
@@ -274,10 +276,10 @@ void compare_latency(server const& at, bool analyze) {
 
 }  // namespace
 
-void bench_postgres(std::string const& connection, int repetitions, bool analyze) {
-    server const at(connection);
+void bench_postgres(std::string const& connection, postgres_load const& load, int repetitions) {
+    server const at(connection, load.workers);
     std::printf("pgbench: %zu clients, prepared, one row a statement\n", clients);
     std::puts("in flight    claims/s     pgbench  ratio  completes/s   pgbench  ratio   replays/s");
-    for (std::size_t const in_flight : {1U, 16U, 64U, 256U}) compare(at, in_flight, repetitions, analyze);
-    compare_latency(at, analyze);
+    for (auto const in_flight : load.in_flight) compare(at, in_flight, repetitions, load.analyze);
+    if (std::ranges::find(load.in_flight, 1U) != load.in_flight.end()) compare_latency(at, load.analyze);
 }
