@@ -210,6 +210,12 @@ exchange::step exchange::threw(std::exception_ptr exception) {
         record_of(make_refusal(options_.problems, options_.write_problem, refusal_, any_version, any_keep_alive)));
 }
 
+exchange::step exchange::undone(std::exception_ptr exception) {
+    end(event_step::handler);
+    tell(event_type::handler_threw, {}, std::move(exception));
+    return refuse_unavailable();
+}
+
 exchange::step exchange::start_complete(shared_bytes record) {
     record_ = std::move(record);
     begin(event_step::complete);

@@ -94,7 +94,8 @@ private:
 ///   (`transactional_options::commit_if`) leaves its response. `execution::keep` and `release` overrule both.
 /// - 409 where the key is in flight, in this process before a connection is taken. There is no lease, and `attempt` is
 ///   always 1: the server ends the transaction of a process that is gone.
-/// - 503 where there is no connection in time, the server fails, or a COMMIT fails. A COMMIT whose answer was lost is
+/// - 503 where there is no connection in time, the server fails, or a COMMIT fails; also where the handler lets a
+///   deadlock or a serialization failure escape (`pqxx::transaction_rollback`). A COMMIT whose answer was lost is
 ///   looked up on another connection; 503 where that cannot be told in time, and then a retry will be.
 template <class Handler>
 class transactional_middleware {

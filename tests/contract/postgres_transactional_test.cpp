@@ -10,9 +10,11 @@
 #include <idempo/transactional.hpp>
 
 #include <boost/asio/use_future.hpp>
+#include <pqxx/connection>
 #include <pqxx/except>
 #include <pqxx/result>
 #include <pqxx/subtransaction>
+#include <pqxx/transaction>
 
 #include <atomic>
 #include <chrono>
@@ -165,6 +167,72 @@ TEST_CASE("transactional: a statement of the handler that fails leaves nothing")
     CHECK_THROWS_AS(scene.send("sql-error"), pqxx::sql_error);
     CHECK(effects("sql-error") == "0");
     CHECK(scene.await(keyed_request("sql-error")).result_int() == 500);
+    CHECK(scene.runs == 2);
+}
+
+TEST_CASE("transactional: a deadlock of the handler's is 503, leaves nothing, and a retry runs") {
+    postgres_server server({"deadlock_timeout='10ms'"});
+    server.ask("CREATE TABLE effects (name text NOT NULL); CREATE TABLE locked (id int PRIMARY KEY); "
+               "INSERT INTO locked VALUES (1), (2)");
+    auto const lock = [](auto& transaction, int id) {
+        transaction.exec("SELECT 1 FROM locked WHERE id = " + std::to_string(id) + " FOR UPDATE");
+    };
+    std::atomic<bool> has_locked{true};  // without a rival
+    scene scene(
+        [&](text_request const& request, rows& transaction, idempo::execution& execution) {
+            auto response = charge(request, transaction, execution);
+            execution.keep();  // nothing is left to keep
+            lock(transaction, 1);
+            if (has_locked.exchange(true)) return response;
+            poll_until([&] {
+                return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1";
+            });
+            lock(transaction, 2);
+            return response;
+        },
+        database_of(server));
+    // The rival waits first and for longer than a deadlock takes to be found, so that the handler is who finds it.
+    auto const deadlocked = [&](text_request request, bool is_async) {
+        has_locked = false;
+        auto rival = std::async(std::launch::async, [&] {
+            pqxx::connection other(server.connection());
+            pqxx::work transaction(other);
+            transaction.exec("SET LOCAL deadlock_timeout = '60s'");
+            lock(transaction, 2);
+            poll_until([&] { return has_locked.load(); });
+            lock(transaction, 1);
+        });
+        auto const response = is_async ? scene.await(std::move(request)) : scene.send(std::move(request));
+        rival.get();
+        return response;
+    };
+    for (bool const is_async : {false, true}) {
+        auto const refused = deadlocked(keyed_request("deadlock"), is_async);
+        CHECK(refused.result_int() == 503);
+        CHECK(refused[http::field::retry_after] == "1");
+        CHECK(deadlocked(unkeyed_request(), is_async).result_int() == 503);
+    }
+    CHECK(effects("deadlock", server) == "0");
+    CHECK(server.ask("SELECT count(*) FROM idempo_records") == "0");
+    CHECK(scene.send("deadlock").result_int() == 201);
+    CHECK(effects("deadlock", server) == "1");
+    CHECK(scene.runs == 5);
+}
+
+TEST_CASE("transactional: a serialization failure of the handler's is 503, leaves nothing, and a retry runs") {
+    bool fails = true;
+    scene scene([&](text_request const& request, rows& transaction, idempo::execution& execution) {
+        auto response = charge(request, transaction, execution);
+        // As a trigger or a function that finds its rows changed may say; read committed itself says it never.
+        if (std::exchange(fails, false)) {
+            transaction.exec("DO $$ BEGIN RAISE EXCEPTION 'changed' USING ERRCODE = '40001'; END $$");
+        }
+        return response;
+    });
+    CHECK(scene.send("serialization").result_int() == 503);
+    CHECK(effects("serialization") == "0");
+    CHECK(scene.send("serialization").result_int() == 201);
+    CHECK(effects("serialization") == "1");
     CHECK(scene.runs == 2);
 }
 

@@ -470,6 +470,17 @@ TEST_CASE("exchange: a claim without a lease is owed one from the run until it i
     }
 }
 
+TEST_CASE("exchange: what the database undid is refused, to be tried again", "[exchange]") {
+    session tested({}, exchange::claim_lifetime::transaction);
+    tested.run();
+    tested->execution().keep();
+    auto const exception = std::make_exception_ptr(std::runtime_error("deadlock"));
+    check_refused(tested, tested->undone(exception), idempo::refusal::store_unavailable);
+    CHECK(tested->refusal().retry_after == 1s);
+    CHECK(tested.told(idempo::event_type::handler_threw) == 1);
+    CHECK(tested.told(idempo::event_type::refused) == 1);
+}
+
 TEST_CASE("exchange: takeover", "[exchange]") {
     SECTION("the handler learns the attempt") {
         session tested;

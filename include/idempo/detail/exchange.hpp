@@ -43,7 +43,7 @@ public:
         claim,      ///< `claim()`; `claimed`
         pause,      ///< `pause()`; `paused`, or `pause_cancelled` where `pause_is_cancellable()`
         reconcile,  ///< call `options::reconcile`; `reconciled` or `reconcile_threw`
-        run,        ///< call the handler; `ran` or `threw`
+        run,        ///< call the handler; `ran`, `threw` or, in a transaction, `undone`
         capture,    ///< make the record of its response; `captured`
         complete,   ///< `complete()`; `completed`
         renew,      ///< give a claim without a lease its lease, `options::lease`; `renewed`
@@ -88,6 +88,8 @@ public:
     step reconcile_threw(std::exception_ptr exception);
     step ran(unsigned status);
     step threw(std::exception_ptr exception);
+    /// The database has rolled back what the handler did, and the claim with it, for no fault of the handler's.
+    step undone(std::exception_ptr exception);
     step captured(std::optional<shared_bytes> record);
     step completed(error_code error, complete_result result);
     step renewed(error_code error, bool held);

@@ -12,6 +12,7 @@
 #include <idempo/problem.hpp>
 #include <idempo/transactional_options.hpp>
 
+#include <pqxx/except>
 #include <pqxx/subtransaction>
 
 #include <atomic>
@@ -118,7 +119,7 @@ public:
 
     /// \throws what the handler threw
     reply_for<result_type> release() && {
-        if (exception_ && (unkeyed_ || exchange_.answer() == exchange::answer_source::exception)) {
+        if (exception_ && !is_undone_ && (unkeyed_ || exchange_.answer() == exchange::answer_source::exception)) {
             std::rethrow_exception(exception_);
         }
         if (captured_ && !is_unavailable_ && (unkeyed_ || exchange_.answer() == exchange::answer_source::handler)) {
@@ -168,6 +169,7 @@ private:
         switch (next) {
         case step::run:
             run_handler(exchange_.execution());
+            if (is_undone_) return undo();
             return exception_ ? exchange_.threw(exception_) : exchange_.ran(captured_->status());
         case step::capture:
             return exchange_.captured(
@@ -178,6 +180,11 @@ private:
             transaction_.roll_back();
             return exchange_.abandoned({});
         }
+    }
+
+    step undo() {
+        transaction_.roll_back();
+        return exchange_.undone(exception_);
     }
 
     step complete() {
@@ -208,6 +215,9 @@ private:
         try {
             captured_.emplace(invoke(execution), state_->options.max_response_body);
             keeps_rows_ = commits(captured_->status());
+        } catch (pqxx::transaction_rollback const&) {  // a deadlock, or a serialization failure
+            exception_ = std::current_exception();
+            is_undone_ = true;
         } catch (...) {
             exception_ = std::current_exception();
         }
@@ -233,7 +243,10 @@ private:
         if (!error) {
             run_handler(*unkeyed_);
             bool const keeps = keeps_rows_ && unkeyed_->decision() != execution::verdict::release;
-            if (keeps) {
+            if (is_undone_) {
+                transaction_.roll_back();
+                error = error::store_unavailable;
+            } else if (keeps) {
                 transaction_.commit(keeps, error);
             } else {
                 transaction_.roll_back();
@@ -269,6 +282,8 @@ private:
     std::optional<captured_response<result_type>> captured_;
     std::exception_ptr exception_;
     bool keeps_rows_ = false;
+    /// The database chose the handler's transaction as the one to give way to another: a retry may well succeed.
+    bool is_undone_ = false;
     bool is_unavailable_ = false;
 };
 
