@@ -31,16 +31,20 @@ std::string program(std::string const& name) {
     return directory + "/" + name;
 }
 
+/// As the user of the servers.
+void run_to_end(std::vector<std::string> words, std::string const& log_path) {
+    int status = 0;
+    ::waitpid(launch(words, log_path), &status, 0);
+    if (status != 0) throw std::runtime_error(words.front() + " failed: " + content_of(log_path));
+}
+
 /// Made once in a process, and copied for each server: initdb takes a second.
 std::string const& template_directory() {
     static struct template_cluster {
         template_cluster() {
-            auto const process = launch({program("initdb"), "--pgdata=" + directory + "/data", "--auth=trust",
-                                         "--username=idempo", "--encoding=UTF8", "--no-sync"},
-                                        directory + "/log");
-            int status = 0;
-            ::waitpid(process, &status, 0);
-            if (status != 0) throw std::runtime_error("initdb failed");
+            run_to_end({program("initdb"), "--pgdata=" + directory + "/data", "--auth=trust", "--username=idempo",
+                        "--encoding=UTF8", "--no-sync"},
+                       directory + "/log");
         }
         template_cluster(template_cluster const&) = delete;
         template_cluster& operator=(template_cluster const&) = delete;
@@ -69,6 +73,14 @@ postgres_server::postgres_server(std::vector<std::string> const& settings)
     postgres_options options;
     options.connection = connection();
     migrate(options);
+}
+
+postgres_server::postgres_server(standby_of of) : directory_(make_server_directory("standby")) {
+    run_to_end({program("pg_basebackup"), "--pgdata=" + directory_ + "/data", "--host=" + of.primary.directory_,
+                "--username=idempo", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"},
+               directory_ + "/log");
+    set("unix_socket_directories='" + directory_ + "'");
+    start();
 }
 
 postgres_server::~postgres_server() {
@@ -118,6 +130,8 @@ void postgres_server::start() {
         }
     });
 }
+
+void postgres_server::promote() const { ask("SELECT pg_promote()"); }
 
 std::string postgres_server::ask(std::string const& sql) const {
     pqxx::connection to_server(connection());

@@ -14,6 +14,13 @@ class postgres_server {
 public:
     /// \param settings as in postgresql.conf: `name=value`
     explicit postgres_server(std::vector<std::string> const& settings = {});
+
+    /// A streaming standby with all that the primary has now. Read-only, until it is promoted.
+    struct standby_of {
+        postgres_server const& primary;
+    };
+    explicit postgres_server(standby_of of);
+
     postgres_server(postgres_server const&) = delete;
     postgres_server& operator=(postgres_server const&) = delete;
     ~postgres_server();
@@ -38,6 +45,9 @@ public:
 
     /// Carries out a statement over a connection of its own, and returns the first field of the result.
     std::string ask(std::string const& sql) const;
+
+    /// The end of being a standby.
+    void promote() const;
 
 private:
     [[nodiscard]] std::vector<::pid_t> processes() const;
