@@ -2,6 +2,7 @@
 #include "transfer_server/sessions.hpp"
 #include "transfer_server/transfers.hpp"
 
+#include <idempo/observer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/postgres_migrate.hpp>
 #include <idempo/transactional.hpp>
@@ -15,6 +16,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +24,7 @@
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 /// \file
 /// A bank in transactional mode: a transfer happens once however often it is sent, and whenever this process is killed.
@@ -37,6 +40,7 @@ struct flags {
     std::string store = "postgresql:";
     std::size_t connections = 8;
     bool migrate = false;
+    bool log = false;
     std::string failpoint;
 };
 
@@ -47,6 +51,7 @@ flags parse_flags(CLI::App& app, int argument_count, char** arguments) {
     app.add_option("--store", written.store, "postgresql://…: where records and accounts are")->capture_default_str();
     app.add_option("--connections", written.connections, "Transactions at once")->capture_default_str();
     app.add_flag("--migrate", written.migrate, "Make the tables, and exit");
+    app.add_flag("--log", written.log, "What becomes of each keyed request, on standard error");
     app.add_option("--failpoint", written.failpoint,
                    "NAME or NAME:N: kill this process there, the first or the N-th time; after_lock, in_handler, "
                    "before_insert, before_commit or after_commit");
@@ -60,6 +65,30 @@ void check(idempo::postgres_options const& database) {
     for (auto const& warning : found.warnings()) std::cerr << "transfer_server: " << warning << std::endl;
     if (found.schema_version != found.needed_schema_version) {
         throw std::invalid_argument("the database is not prepared: start once with --migrate");
+    }
+}
+
+idempo::observer both(idempo::observer one, idempo::observer other) {
+    return [one = std::move(one), other = std::move(other)](idempo::event const& event) {
+        one(event);
+        other(event);
+    };
+}
+
+/// Until SIGTERM or SIGINT; then it waits for the answers that are under way. A second signal ends the process at once.
+void serve(asio::io_context& context, tcp::acceptor& acceptor, sessions& sessions) {
+    asio::signal_set signals(context, SIGTERM, SIGINT);
+    signals.async_wait([&](boost::system::error_code, int) { context.stop(); });
+    asio::co_spawn(context, sessions.accept(&acceptor), asio::detached);
+    context.run();
+
+    signals.clear();
+    acceptor.close();
+    sessions.stop();
+    context.restart();
+    context.run_for(std::chrono::seconds(10));
+    if (sessions.count() > 0) {
+        std::cerr << "transfer_server: gave up on " << sessions.count() << " connections" << std::endl;
     }
 }
 
@@ -79,15 +108,14 @@ void run(flags const& written) {
     idempo::options options;
     options.require_key = true;
     options.observer = fails.observer();
+    if (written.log) options.observer = both(options.observer, idempo::log_to(std::cerr));
 
     asio::io_context context(1);
     auto const handle = idempo::transactional(context.get_executor(), transactions, options) | transfers(fails);
+    sessions sessions(handle);
     tcp::acceptor acceptor(context, {asio::ip::make_address(written.address), written.port});
     std::cout << "listening on http://" << acceptor.local_endpoint() << std::endl;
-    asio::co_spawn(context, serve(&acceptor, handle), asio::detached);
-    asio::signal_set signals(context, SIGTERM, SIGINT);
-    signals.async_wait([&](boost::system::error_code, int) { context.stop(); });
-    context.run();
+    serve(context, acceptor, sessions);
 }
 
 int complain(std::string const& sentence, int code) {

@@ -242,6 +242,35 @@ TEST_CASE("transfer_server: a client that is gone finds its transfer made once")
     CHECK(bank.ask("SELECT balance FROM accounts WHERE name = 'b'") == "1005");
 }
 
+TEST_CASE("transfer_server: told to stop, it answers what it has begun, and ends") {
+    bank bank;
+    std::vector<std::string> flags = bank.flags(0);
+    flags.emplace_back("--log");
+    server_process server(flags, IDEMPO_TRANSFER_SERVER);
+    http_client idle(server.port());
+    http_client busy(server.port());
+    pqxx::connection rival(bank.connection());
+    pqxx::work holding(rival);
+    holding.exec("SELECT 1 FROM accounts WHERE name = 'a' FOR UPDATE");
+    busy.send(make_post("/transfers", "begun", R"({"from":"a","to":"b","amount":5})"));
+    poll_until([&] { return bank.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
+    server.send_signal(SIGTERM);
+    poll_until([&] {
+        try {
+            http_client const refused(server.port());
+            return false;
+        } catch (std::exception const&) {
+            return true;
+        }
+    });
+    CHECK(idle.is_closed());
+    holding.commit();
+    CHECK(busy.receive().result_int() == 201);
+    CHECK(server.wait() == 0);
+    CHECK(bank.ask("SELECT balance FROM accounts WHERE name = 'b'") == "1005");
+    CHECK(server.errors().find("executed") != std::string::npos);
+}
+
 TEST_CASE("transfer_server: what it answers") {
     bank bank;
     server_process const server(bank.flags(0), IDEMPO_TRANSFER_SERVER);
