@@ -3,6 +3,9 @@
 #include "postgres/libpq_connect.hpp"
 #include "postgres/statements.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <exception>
 #include <utility>
 
@@ -10,8 +13,14 @@ namespace idempo::postgres {
 
 namespace {
 
+using std::chrono::milliseconds;
+using clock = std::chrono::steady_clock;
+
 /// So that requests find the server, and its disk, free: a gigabyte is walked through in some minutes.
-constexpr std::chrono::milliseconds between_slices{50};
+constexpr milliseconds longest_pause{50};
+/// A slice with so many to delete is followed by the next after as long as it took itself: where keys expire faster
+/// than slices come, the table would grow without end.
+constexpr std::size_t many_deleted = 100;
 
 }  // namespace
 
@@ -41,8 +50,14 @@ void sweeper_thread::walk() {
     auto made = connect(options_.connection, options_.connect_timeout, is_stopped_);
     if (!made) return;
     connection own(std::move(made), guard_);
-    bool was_last = false;
-    while (!was_last && goes_on_after(between_slices)) was_last = sweeper_.sweep(own).was_last;
+    auto pause = longest_pause;
+    while (goes_on_after(pause)) {
+        auto const start = clock::now();
+        auto const swept = sweeper_.sweep(own);
+        if (swept.was_last) return;
+        auto const took = std::chrono::ceil<milliseconds>(clock::now() - start);
+        pause = swept.deleted < many_deleted ? longest_pause : std::min(took, longest_pause);
+    }
 }
 
 }  // namespace idempo::postgres
