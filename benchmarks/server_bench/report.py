@@ -4,7 +4,8 @@
     benchmarks/server_bench/report.py build/server_bench.jsonl                             # tables, in Markdown
     benchmarks/server_bench/report.py build/server_bench.jsonl --plot docs/server_bench.svg
 
-Medians over the repetitions; a ratio is taken within a repetition, to the bare handler of the same style.
+Medians over the repetitions; a ratio is taken within a repetition, to the bare handler of the same style. What was measured
+while other processes had more than --others of the machine is left out.
 """
 
 import argparse
@@ -25,17 +26,23 @@ def rate(line):
 
 
 class Results:
-    def __init__(self, path):
+    def __init__(self, path, others):
         self._cells = collections.defaultdict(dict)
+        self._left_out = 0
         with open(path) as file:
             for line in map(json.loads, file):
+                if line["others"] > others:
+                    self._left_out += 1
+                    continue
                 self._cells[line["style"], line["store"], line["kind"]][line["repetition"]] = line
 
     def has(self, style, row):
         return (style, *row) in self._cells
 
     def repetitions(self):
-        return min(map(len, self._cells.values())), max(map(len, self._cells.values()))
+        least, most = min(map(len, self._cells.values())), max(map(len, self._cells.values()))
+        counted = f"{most} repetitions" if least == most else f"{least} to {most} repetitions"
+        return counted + (f"; {self._left_out} disturbed measurements are left out" if self._left_out else "")
 
     def median(self, style, row, quantity):
         return statistics.median(map(quantity, self._cells[style, *row].values()))
@@ -43,7 +50,7 @@ class Results:
     def ratio(self, style, row, quantity):
         bare = self._cells[style, "none", "bare"]
         return statistics.median(quantity(line) / quantity(bare[repetition])
-                                 for repetition, line in self._cells[style, *row].items())
+                                 for repetition, line in self._cells[style, *row].items() if repetition in bare)
 
 
 def name(row):
@@ -52,8 +59,7 @@ def name(row):
 
 
 def print_tables(results):
-    least, most = results.repetitions()
-    print(f"Medians of {least if least == most else f'{least} to {most}'} repetitions.\n")
+    print(f"Medians of {results.repetitions()}.\n")
     for style in STYLES:
         rows = [row for row in ROWS if results.has(style, row)]
         if not rows:
@@ -113,9 +119,10 @@ def plot(results, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=pathlib.Path)
+    parser.add_argument("--others", type=float, default=0.15, help="the most that other processes may have had of the machine")
     parser.add_argument("--plot", type=pathlib.Path, metavar="FILE", help="draw an SVG instead")
     arguments = parser.parse_args(sys.argv[1:])
-    results = Results(arguments.results)
+    results = Results(arguments.results, arguments.others)
     if arguments.plot:
         plot(results, arguments.plot)
     else:
