@@ -93,6 +93,7 @@ void serve(asio::io_context& context, tcp::acceptor& acceptor, sessions& session
 }
 
 void run(flags const& written) {
+    failpoint const fails = written.failpoint.empty() ? failpoint() : failpoint(written.failpoint);
     idempo::transactional_options transactions;
     transactions.database = idempo::parse_postgres_url(written.store);
     transactions.connections = written.connections;
@@ -104,7 +105,6 @@ void run(flags const& written) {
     }
     check(transactions.database);
 
-    failpoint const fails = written.failpoint.empty() ? failpoint() : failpoint(written.failpoint);
     idempo::options options;
     options.require_key = true;
     options.observer = fails.observer();

@@ -95,8 +95,8 @@ private:
 /// - 409 where the key is in flight, in this process before a connection is taken. There is no lease, and `attempt` is
 ///   always 1: the server ends the transaction of a process that is gone.
 /// - 503 where there is no connection in time, the server fails, or a COMMIT fails; also where the handler lets a
-///   deadlock or a serialization failure escape (`pqxx::transaction_rollback`). A COMMIT whose answer was lost is looked
-///   up on another connection; 503 where that cannot be told in time, and then a retry will be.
+///   deadlock or a serialization failure escape (`pqxx::transaction_rollback`). A COMMIT whose answer was lost is
+///   looked up on another connection; 503 where that cannot be told in time, and then a retry will be.
 template <class Handler>
 class transactional_middleware {
     using state = detail::transactional_state<Handler>;

@@ -36,7 +36,7 @@ void check_refused(charge_scene& scene, text_request const& request) {
 TEST_CASE("redis: while it is gone a keyed charge is 503 and is not made, and soon after its return it is") {
     auto const style = each_style();
     CAPTURE(style);
-    redis_server redis({"--appendonly", "yes"});
+    redis_server redis({"--appendonly", "yes", "--appendfsync", "always"});
     charge_scene scene(style, {"--store", redis.url()});
     REQUIRE(scene.client.exchange(make_post("/charge", "before", charge_42)).result_int() == 201);
     redis.kill();
