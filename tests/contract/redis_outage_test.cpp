@@ -63,7 +63,8 @@ TEST_CASE("redis: killed and restarted with its append-only file, no acknowledge
 }
 
 TEST_CASE("redis: while it loads its data requests fail closed, and soon after they succeed") {
-    redis_server server({"--appendonly", "yes", "--loading-process-events-interval-bytes", "1024"});
+    redis_server server(
+        {"--appendonly", "yes", "--appendfsync", "always", "--loading-process-events-interval-bytes", "1024"});
     inspectable_redis store(local_redis(server.port()));
     effect_ledger ledger;
     for (std::size_t number = 0; number < 200; ++number) {
