@@ -4,6 +4,7 @@
 #include "support/pending_answer.hpp"
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
+#include "support/record_burst.hpp"
 
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/postgres_store.hpp>
@@ -31,63 +32,6 @@ using namespace idempo;
 // A server that is killed, stopped, full of other clients, or that kills its sessions.
 
 namespace {
-
-/// How long it takes until an operation succeeds again.
-template <class Store>
-std::chrono::milliseconds time_to_work(Store& store) {
-    auto const start = std::chrono::steady_clock::now();
-    poll_until([&] { return works(store); });
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
-}
-
-/// Claims and Completes that are under way while the server dies; those that were acknowledged must still be there.
-class burst {
-public:
-    burst(postgres_store& store, std::size_t first_key) {
-        for (std::size_t i = 0; i < size; ++i) {
-            claims_.push_back(claim_of(numbered_key(first_key + i)));
-            pending_claims_.push_back(begin_claim(store, claims_.back()));
-            if (i % 2 == 0) completes_.push_back(begin_complete(store, complete_of(claims_.back(), std::to_string(i))));
-        }
-    }
-
-    /// Waits until the claims up to that one have their answers.
-    void wait_for(std::size_t number) const {
-        for (std::size_t i = 0; i <= number; ++i) pending_claims_[i].wait();
-    }
-
-    /// Checks what was acknowledged in `store`, and returns how many records that were.
-    std::size_t check(inspectable_postgres& store) {
-        std::size_t acknowledged = 0;
-        for (std::size_t i = 0; i < size; ++i) {
-            auto const [claim_error, claimed] = pending_claims_[i].get();
-            bool const is_claimed = !claim_error && std::holds_alternative<granted>(claimed);
-            bool is_completed = false;
-            if (i % 2 == 0) {
-                auto const [complete_error, stored] = completes_[i / 2].get();
-                is_completed = !complete_error && std::holds_alternative<done>(stored);
-            }
-            if (!is_claimed && !is_completed) continue;
-            ++acknowledged;
-            auto rival = claims_[i];
-            rival.token = make_token();
-            error_code error;
-            auto const answer = store.claim(rival, error);
-            CHECK_FALSE(error);
-            auto const* const found = std::get_if<completed>(&answer);
-            if (is_completed) CHECK((found != nullptr && found->record.view() == std::to_string(i)));
-            if (!is_completed) CHECK((found != nullptr || std::holds_alternative<in_flight>(answer)));
-        }
-        return acknowledged;
-    }
-
-    static constexpr std::size_t size = 200;
-
-private:
-    std::vector<claim_request> claims_;
-    std::vector<pending_answer<claim_result>> pending_claims_;
-    std::vector<pending_answer<complete_result>> completes_;
-};
 
 /// Requests of several threads, each with keys of its own, tried again until they are answered.
 /// Returns how many calls failed.
@@ -122,15 +66,17 @@ int requests_under(inspectable_postgres& store, effect_ledger const& ledger, std
 TEST_CASE("postgres: killed and restarted under load, no acknowledged record is lost") {
     postgres_server server;
     int const count = campaign_cycles(4);
+    constexpr std::size_t records = 200;
     int acknowledged = 0;
     for (int cycle = 0; cycle < count; ++cycle) {
         CAPTURE(cycle);
         inspectable_postgres store(local_postgres(server.connection()));
         poll_until([&] { return works(store); });
-        burst many(store.async(), static_cast<std::size_t>(cycle) * 1000);
-        many.wait_for(static_cast<std::size_t>(cycle) * 53 % burst::size);
+        record_burst many(store.async(), static_cast<std::size_t>(cycle) * 1000, records);
+        many.await_claims(static_cast<std::size_t>(cycle) * 53 % records + 1);
         server.kill();
         server.start();
+        many.await();
         inspectable_postgres after(local_postgres(server.connection()));
         poll_until([&] { return works(after); });
         acknowledged += static_cast<int>(many.check(after));

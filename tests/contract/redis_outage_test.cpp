@@ -26,18 +26,6 @@ using namespace idempo;
 
 // A server that is killed, stopped, gone or full of other clients.
 
-namespace {
-
-/// How long it takes until an operation succeeds again.
-template <class Store>
-std::chrono::milliseconds time_to_work(Store& store) {
-    auto const start = std::chrono::steady_clock::now();
-    poll_until([&] { return works(store); });
-    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
-}
-
-}  // namespace
-
 // Not with `everysec`: while Redis waits for an fsync it answers, and keeps for up to two seconds to itself what it has
 // not written (docs/redis.md).
 TEST_CASE("redis: killed and restarted with its append-only file, no acknowledged record is lost") {
@@ -45,13 +33,14 @@ TEST_CASE("redis: killed and restarted with its append-only file, no acknowledge
     CAPTURE(policy);
     redis_server server({"--appendonly", "yes", "--appendfsync", policy});
     int const cycles = campaign_cycles(40);
+    constexpr std::size_t records = 40;
     std::size_t acknowledged = 0;
     for (int cycle = 0; cycle < cycles; ++cycle) {
         CAPTURE(cycle);
         inspectable_redis store(local_redis(server.port()));
         poll_until([&] { return works(store); });
-        record_burst many(store.async(), static_cast<std::size_t>(cycle) * 1000);
-        many.await_claims(static_cast<std::size_t>(cycle) * 7 % record_burst::size);
+        record_burst many(store.async(), static_cast<std::size_t>(cycle) * 1000, records);
+        many.await_claims(static_cast<std::size_t>(cycle) * 7 % records);
         server.kill();
         many.await();
         server.start();

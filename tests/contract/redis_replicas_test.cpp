@@ -123,14 +123,15 @@ TEST_CASE("redis: with wait_replicas a retried call waits for the replica as the
 
 TEST_CASE("redis: with wait_replicas a failover loses nothing that was acknowledged") {
     int const cycles = campaign_cycles(10);
+    constexpr std::size_t records = 40;
     std::size_t acknowledged = 0;
     for (int cycle = 0; cycle < cycles; ++cycle) {
         CAPTURE(cycle);
         replicated_redis redis;
         inspectable_redis store(waiting_for_one_replica(redis.primary.port()));
         poll_until([&] { return works(store); });
-        record_burst many(store.async(), 0);
-        many.await_claims(static_cast<std::size_t>(cycle) * 7 % record_burst::size);
+        record_burst many(store.async(), 0, records);
+        many.await_claims(static_cast<std::size_t>(cycle) * 7 % records);
         redis.fail_over();
         many.await();
         inspectable_redis after(local_redis(redis.replica.port()));

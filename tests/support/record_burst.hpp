@@ -1,11 +1,9 @@
 #pragma once
 
 #include "support/catch.hpp"
-#include "support/inspectable_redis.hpp"
 #include "support/pending_answer.hpp"
-#include "support/redis_scene.hpp"
+#include "support/store_scene.hpp"
 
-#include <idempo/redis_store.hpp>
 #include <idempo/store.hpp>
 
 #include <cstddef>
@@ -18,11 +16,12 @@ namespace idempo::tests {
 /// Claims and Completes that are under way while the server dies; those that were acknowledged must still be there.
 class record_burst {
 public:
-    record_burst(redis_store& store, std::size_t first_key) {
+    template <class AsyncStore>
+    record_burst(AsyncStore& store, std::size_t first_key, std::size_t size) {
         for (std::size_t i = 0; i < size; ++i) {
             claims_.push_back(claim_of(numbered_key(first_key + i)));
             pending_claims_.push_back(begin_claim(store, claims_.back()));
-            // Half are completed, some of them before their claim is answered: all on one connection, in order.
+            // Half are completed, some of them before their claim is answered.
             if (i % 2 == 0) completes_.push_back(begin_complete(store, complete_of(claims_.back(), std::to_string(i))));
         }
     }
@@ -33,8 +32,8 @@ public:
     }
 
     void await() {
-        for (std::size_t i = 0; i < size; ++i) {
-            auto const [error, answer] = pending_claims_[i].get();
+        for (auto& each : pending_claims_) {
+            auto const [error, answer] = each.get();
             acknowledged_.push_back(!error && std::holds_alternative<granted>(answer));
         }
         for (auto& each : completes_) {
@@ -43,10 +42,11 @@ public:
         }
     }
 
-    /// Returns how many acknowledged records there were.
-    std::size_t check(inspectable_redis& store) {
+    /// \pre `await`. Returns how many acknowledged records there were.
+    template <class Store>
+    std::size_t check(Store& store) {
         std::size_t acknowledged = 0;
-        for (std::size_t i = 0; i < size; ++i) {
+        for (std::size_t i = 0; i < claims_.size(); ++i) {
             auto rival = claims_[i];
             rival.token = make_token();
             error_code error;
@@ -64,8 +64,6 @@ public:
         }
         return acknowledged;
     }
-
-    static constexpr std::size_t size = 40;
 
 private:
     std::vector<claim_request> claims_;

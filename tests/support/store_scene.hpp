@@ -62,4 +62,12 @@ bool works(Store& store) {
     return !error;
 }
 
+/// How long it takes until an operation succeeds again.
+template <class Store>
+std::chrono::milliseconds time_to_work(Store& store) {
+    auto const start = std::chrono::steady_clock::now();
+    poll_until([&] { return works(store); });
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+}
+
 }  // namespace idempo::tests
