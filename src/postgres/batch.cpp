@@ -89,6 +89,14 @@ requests those_at(places const& wanted, requests const& batch) {
     return chosen;
 }
 
+/// The first of each key: a statement cannot write to a row twice.
+places without_rivals(places of, requests const& batch) {
+    auto const rivals =
+        std::ranges::unique(of, {}, [&](std::size_t place) -> auto const& { return batch[place]->key; });
+    of.erase(rivals.begin(), rivals.end());
+    return of;
+}
+
 /// Writes, and reads why where nothing was written, until each has its answer. Where a record is expected it is read
 /// first: to be told that it is there takes neither a lock nor a flush of the log then, and a key under which many
 /// requests come at once is one that has a record.
@@ -102,7 +110,7 @@ std::vector<outcome> until_answered(connection& with, statements const& sql, req
     places open(batch.size());
     for (std::size_t place = 0; place < open.size(); ++place) open[place] = place;
     for (int round = 0; round < most_rounds && !open.empty(); ++round) {
-        auto writing = open;
+        auto writing = without_rivals(open, batch);
         if (round == 0) std::erase_if(writing, [&](std::size_t place) { return batch[place]->expects_record; });
         if (!writing.empty()) {
             attempt(those_at(writing, batch), [&](std::size_t place, answer made) {

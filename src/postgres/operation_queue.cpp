@@ -11,14 +11,18 @@ namespace {
 /// For the operator alone, and without a form for many.
 bool is_single(operation_kind kind) { return kind == operation_kind::peek || kind == operation_kind::forget; }
 
+bool is_claim(operation_kind kind) {
+    return kind == operation_kind::claim || kind == operation_kind::claim_without_takeover;
+}
+
 }  // namespace
 
 void operation_queue::push(operation_ptr submitted) {
-    auto const [behind, is_first] = behind_.try_emplace(submitted->key());
+    auto const [line, is_first] = lines_.try_emplace(submitted->key());
     if (is_first) {
         make_ready(std::move(submitted));
     } else {
-        behind->second.push_back(std::move(submitted));
+        line->second.behind.push_back(std::move(submitted));
     }
 }
 
@@ -30,36 +34,55 @@ batch operation_queue::take() {
     batch taken(std::make_move_iterator(from->begin()), std::make_move_iterator(end));
     from->erase(from->begin(), end);
     ready_count_ -= count;
-    std::ranges::sort(taken, {}, [](operation_ptr const& each) -> auto const& { return each->key(); });
+    take_followers(taken);
+    std::ranges::stable_sort(taken, {}, [](operation_ptr const& each) -> auto const& { return each->key(); });
     return taken;
 }
 
-void operation_queue::finish(operation const& ended) {
-    auto const found = behind_.find(ended.key());
-    if (found->second.empty()) {
-        behind_.erase(found);
-    } else {
-        found->second.front()->expect_record();
-        make_ready(std::move(found->second.front()));
-        found->second.pop_front();
+void operation_queue::take_followers(batch& taken) {
+    auto const first_ones = taken.size();
+    for (std::size_t place = 0; place < first_ones; ++place) {
+        auto const& first = *taken[place];
+        if (!is_claim(first.kind()) || !first.request().expects_record) continue;
+        auto& line = lines_.find(first.key())->second;
+        while (!line.behind.empty() && line.behind.front()->kind() == first.kind() && taken.size() < largest_batch) {
+            line.behind.front()->expect_record();
+            taken.push_back(std::move(line.behind.front()));
+            line.behind.pop_front();
+            ++line.running;
+        }
     }
+}
+
+void operation_queue::finish(operation const& ended) {
+    auto const found = lines_.find(ended.key());
+    auto& line = found->second;
+    if (--line.running > 0) return;
+    if (line.behind.empty()) {
+        lines_.erase(found);
+        return;
+    }
+    line.running = 1;
+    line.behind.front()->expect_record();
+    make_ready(std::move(line.behind.front()));
+    line.behind.pop_front();
 }
 
 std::vector<operation_ptr> operation_queue::clear() {
     std::vector<operation_ptr> removed;
     for (auto& kind : ready_) {
         for (auto& each : kind) {
-            auto const found = behind_.find(each->key());
+            auto const found = lines_.find(each->key());
             removed.push_back(std::move(each));
-            std::ranges::move(found->second, std::back_inserter(removed));
-            behind_.erase(found);
+            std::ranges::move(found->second.behind, std::back_inserter(removed));
+            lines_.erase(found);
         }
         kind.clear();
     }
     // What is left is behind operations that have been taken.
-    for (auto& [key, behind] : behind_) {
-        std::ranges::move(behind, std::back_inserter(removed));
-        behind.clear();
+    for (auto& [key, line] : lines_) {
+        std::ranges::move(line.behind, std::back_inserter(removed));
+        line.behind.clear();
     }
     ready_count_ = 0;
     return removed;

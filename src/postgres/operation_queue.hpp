@@ -16,13 +16,15 @@ namespace idempo::postgres {
 
 using operation_ptr = std::shared_ptr<operation>;
 
-/// Operations that share a statement: of one kind, of different keys, in the order of their keys.
+/// Operations that share a statement: of one kind, in the order of their keys. Of one key there may be several where
+/// all expect a record, in the order of their submission.
 using batch = std::vector<operation_ptr>;
 
 /// Which operations go into the next batch.
 ///
 /// - Operations of one key run in the order of their submission, one at a time: only the first of them is ready, the
 ///   others wait until it has ended.
+/// - Claims that have waited so run together: one look at the record answers as many as come to a popular key at once.
 /// - A batch is in the order of its keys, so that no two batches, of whatever process, lock rows in opposite orders.
 /// - A worker takes all that is ready, and leaves nothing to another that is idle: what one commit costs, most of which
 ///   is the flush of the log, is better paid once.
@@ -53,9 +55,17 @@ private:
     std::array<std::deque<operation_ptr>, operation_kinds> ready_;
     std::size_t ready_count_ = 0;
     std::size_t turn_ = 0;
-    /// For each key with an operation that is ready or taken: those behind it. Lists, since most are empty: an empty
+    /// A key's operations: how many are ready or taken, and those behind them. A list, since most are empty: an empty
     /// deque is not free.
-    std::unordered_map<store_key, std::list<operation_ptr>, identifier_hash> behind_;
+    struct key_queue {
+        std::size_t running = 1;
+        std::list<operation_ptr> behind;
+    };
+
+    void take_followers(batch& taken);
+
+    /// Of each key with an operation that is ready or taken.
+    std::unordered_map<store_key, key_queue, identifier_hash> lines_;
 };
 
 }  // namespace idempo::postgres

@@ -274,6 +274,27 @@ TEST_CASE("postgres: claims of one key that are submitted together are carried o
     }
 }
 
+TEST_CASE("postgres: of many claims of one key that are submitted together one is granted") {
+    postgres_server server;
+    inspectable_postgres store(local_postgres(server.connection()));
+    for (std::size_t round = 0; round < 10; ++round) {
+        CAPTURE(round);
+        auto const before = claim_of(numbered_key(round));
+        error_code error;
+        REQUIRE(std::holds_alternative<granted>(store.claim(before, error)));
+        std::vector<pending_answer<claim_result>> claims;
+        in_one_turn(store.async(), [&] {
+            // Behind it all of them wait, and find no record when it has ended.
+            store.async().async_abandon(before.key, before.token, [](error_code) {});
+            while (claims.size() < 300) claims.push_back(begin_claim(store.async(), claim_of(before.key)));
+        });
+        CHECK(std::holds_alternative<granted>(claims.front().get().second));
+        for (std::size_t number = 1; number < claims.size(); ++number) {
+            REQUIRE(std::holds_alternative<in_flight>(claims[number].get().second));
+        }
+    }
+}
+
 TEST_CASE("postgres: only the server's clock judges, whatever the application's zone and the server's") {
     postgres_server server({"timezone='Pacific/Auckland'"});
     inspectable_postgres store(local_postgres(server.connection()));

@@ -42,18 +42,15 @@ TEST_CASE("postgres: of a thousand identical requests to two processes, one is e
     auto const rounds = static_cast<std::size_t>(campaign_cycles(1));
     std::size_t conflicts = 0;
     std::size_t answered = 0;
-    std::size_t refused = 0;
     for (std::size_t round = 1; round <= rounds; ++round) {
         auto const key = "burst-" + style + std::to_string(round);
         for (auto const status : burst(one, other, make_post("/charge?delay_ms=5", key, charge_42))) {
             conflicts += status == 409;
-            refused += status == 503;  // a claim that found no answer in time, on a busy machine
             answered += status == 201;
         }
         REQUIRE(one.charged() + other.charged() == round);
     }
-    CHECK(conflicts + answered + refused == rounds * 1000);
-    CHECK(refused < rounds * 10);
+    CHECK(conflicts + answered == rounds * 1000);
     CHECK(conflicts > 0);
     CHECK(answered > 0);
 }

@@ -55,7 +55,9 @@ TEST_CASE("postgres operation_queue: a batch is all that is ready, up to a limit
 
 TEST_CASE("postgres operation_queue: what had to wait for its key expects a record there") {
     operation_queue queue;
-    for (int submitted = 0; submitted < 3; ++submitted) queue.push(make(1));
+    for (auto const kind : {operation_kind::claim, operation_kind::complete, operation_kind::claim}) {
+        queue.push(make(1, kind));
+    }
     auto taken = queue.take();
     CHECK_FALSE(taken.front()->request().expects_record);
     for (int following = 0; following < 2; ++following) {
@@ -66,6 +68,42 @@ TEST_CASE("postgres operation_queue: what had to wait for its key expects a reco
     finish(queue, taken);
     queue.push(make(1));
     CHECK_FALSE(queue.take().front()->request().expects_record);
+}
+
+TEST_CASE("postgres operation_queue: claims that had to wait for their key run together") {
+    operation_queue queue;
+    std::vector<operation_ptr> submitted;
+    auto const push = [&](unsigned char key, operation_kind kind = operation_kind::claim) {
+        submitted.push_back(make(key, kind));
+        queue.push(submitted.back());
+    };
+    for (int claim = 0; claim < 3; ++claim) push(5);
+    push(5, operation_kind::abandon);
+    push(5);
+    finish(queue, queue.take());
+    push(1);
+    push(9);
+    auto const together = queue.take();
+    CHECK(together == batch{submitted[5], submitted[1], submitted[2], submitted[6]});
+    queue.finish(*submitted[1]);
+    CHECK(queue.take().empty());  // the other one is still under way
+    queue.finish(*submitted[2]);
+    CHECK(queue.take() == batch{submitted[3]});
+    queue.finish(*submitted[3]);
+    CHECK(queue.take() == batch{submitted[4]});
+    for (int const left : {4, 5, 6}) queue.finish(*submitted[static_cast<std::size_t>(left)]);
+    CHECK(queue.clear().empty());
+}
+
+TEST_CASE("postgres operation_queue: claims of one key are no more than a batch") {
+    operation_queue queue;
+    for (std::size_t claim = 0; claim < 300; ++claim) queue.push(make(1));
+    std::vector<std::size_t> sizes;
+    for (auto taken = queue.take(); !taken.empty(); taken = queue.take()) {
+        sizes.push_back(taken.size());
+        finish(queue, taken);
+    }
+    CHECK(sizes == std::vector<std::size_t>{1, 128, 128, 43});
 }
 
 TEST_CASE("postgres operation_queue: operations of one key run one at a time, in order") {
@@ -140,7 +178,8 @@ TEST_CASE("postgres operation_queue: whatever is submitted comes out once, and n
         } else if (random() % 2 == 0 && running.size() < 4) {
             auto taken = queue.take();
             taken_count += taken.size();
-            for (auto const& each : taken) CHECK(expected[each->key()].front() == each);
+            std::map<store_key, std::size_t> together;
+            for (auto const& each : taken) CHECK(expected[each->key()].at(together[each->key()]++) == each);
             if (!taken.empty()) running.push_back(std::move(taken));
         } else if (!running.empty()) {
             std::swap(running[random() % running.size()], running.back());
