@@ -27,9 +27,14 @@ as_root() {
 build_packages() {
     local boost=libboost1.81-dev # Debian 12, whose libboost-dev is older than the library allows
     if grep -qs '^VERSION_ID="24.04"' /etc/os-release; then boost=libboost1.83-dev; fi
-    echo g++ cmake ninja-build "$boost" libssl-dev nlohmann-json3-dev libcli11-dev libhiredis-dev libpqxx-dev
+    echo g++ cmake ninja-build "$boost" libssl-dev nlohmann-json3-dev libcli11-dev libhiredis-dev libpqxx-dev \
+        prometheus-cpp-dev
 }
-test_packages() { echo catch2 libbenchmark-dev libsqlite3-dev doxygen python3 redis-server redis-tools postgresql pgbouncer; }
+test_packages() {
+    echo catch2 libbenchmark-dev libsqlite3-dev doxygen python3 redis-server redis-tools postgresql pgbouncer nginx
+    # Ubuntu has them as snaps only; there the test of the page is skipped.
+    if ! grep -qs '^ID=ubuntu' /etc/os-release; then echo chromium chromium-driver; fi
+}
 
 # Installs those of the named packages that are missing.
 need() {

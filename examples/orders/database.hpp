@@ -1,0 +1,90 @@
+#pragma once
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <pqxx/connection>
+
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+/// The database cannot be asked now. What it was asked for may have happened all the same.
+struct database_unavailable : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// Whether what libpqxx threw may be over soon: no connection, no resources, an administrator, a rival, a standby.
+[[nodiscard]] bool is_outage(std::exception const& thrown);
+
+/// Asks PostgreSQL on threads of its own, since libpqxx blocks; the coroutines that ask wait without one.
+///
+/// A question is answered within `limits::database_time` and the time that connecting takes: the socket of one that is
+/// overdue is shut down. The executor has one thread, and its context outlives the database.
+class database {
+public:
+    /// \param connection as libpq reads it
+    database(boost::asio::any_io_executor executor, std::string connection);
+    database(database const&) = delete;
+    database& operator=(database const&) = delete;
+    /// Ends what is under way.
+    ~database();
+
+    /// Calls `work(pqxx::connection&)` on a thread of the database's, and returns what it returned.
+    /// \throws database_unavailable where there is no connection, it is lost, or there are too many questions; and
+    /// what else `work` throws.
+    template <class Work>
+    boost::asio::awaitable<std::invoke_result_t<Work&, pqxx::connection&>> run(Work work) {
+        using result = std::invoke_result_t<Work&, pqxx::connection&>;
+        auto const value = std::make_shared<std::optional<result>>();
+        auto const asked = std::make_shared<question>();
+        asked->work = [work = std::move(work), value](pqxx::connection& connection) mutable {
+            value->emplace(work(connection));
+        };
+        // Named, since GCC 12 destroys the temporaries of a co_await expression twice that own something.
+        auto start = [this, asked](auto done) { ask(asked, std::move(done)); };
+        auto const& token = boost::asio::use_awaitable;
+        co_await boost::asio::async_initiate<decltype(token), void()>(std::move(start), token);
+        if (asked->thrown) std::rethrow_exception(asked->thrown);
+        co_return std::move(**value);
+    }
+
+private:
+    struct question {
+        std::function<void(pqxx::connection&)> work;
+        std::exception_ptr thrown;
+        /// Guarded by the database's mutex: the socket that it waits for, and whether its time is over.
+        int socket = -1;
+        bool is_overdue = false;
+    };
+
+    void ask(std::shared_ptr<question> const& asked, boost::asio::any_completion_handler<void()> done);
+    void carry_out(question& asked);
+    void give_up(question& overdue);
+
+    [[nodiscard]] std::unique_ptr<pqxx::connection> take_connection();
+    void enter(question& asked, pqxx::connection& with);
+    void leave(question& asked);
+
+    boost::asio::any_io_executor executor_;
+    std::string connection_;
+    std::atomic<std::size_t> pending_{0};
+    std::mutex mutex_;
+    std::vector<std::unique_ptr<pqxx::connection>> idle_;
+    std::set<question*> running_;
+    boost::asio::thread_pool threads_;
+};
