@@ -179,7 +179,7 @@ std::vector<outcome> peek(connection& with, statements const& sql, requests cons
         info = record_info{row[3].is_null() ? record_state::in_flight : record_state::completed, row[0].as<unsigned>(),
                            remaining(1), remaining(2), row[3].as<std::size_t>(0)};
     }
-    return {{{}, std::move(info)}};
+    return {{{}, info}};
 }
 
 std::vector<outcome> forget(connection& with, statements const& sql, requests const& one) {

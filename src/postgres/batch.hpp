@@ -13,6 +13,6 @@ namespace idempo::postgres {
 /// Returns an outcome for each of them.
 /// \throws statement_failure: some or all may have been carried out, and all may be carried out again
 [[nodiscard]] std::vector<outcome> carry_out(connection& with, statements const& sql,
-                                             std::vector<request const*> const& requests);
+                                             std::vector<request const*> const& batch);
 
 }  // namespace idempo::postgres
