@@ -195,7 +195,7 @@ TEST_CASE("memory_rate_limiter: no more windows than allowed; the one that ends 
         clock.advance(1s);
     }
     CHECK(limiter.size() == 3);
-    for (std::size_t client : {2, 3, 4}) CHECK_FALSE(limiter.take(client_number(client), error).allowed);
+    for (std::size_t client : {2U, 3U, 4U}) CHECK_FALSE(limiter.take(client_number(client), error).allowed);
     CHECK(limiter.take(client_number(0), error).allowed);  // it lost its window to a newer one
     clock.advance(1min);
     CHECK(limiter.take(client_number(9), error).allowed);
