@@ -85,7 +85,7 @@ TEST_CASE("rate_limit: the fields that are wanted", "[rate_limit]") {
     CHECK(response.count("X-RateLimit-Limit") == 0);
 }
 
-TEST_CASE("rate_limit: limits nest, each with its name; the structured fields list both", "[rate_limit]") {
+TEST_CASE("rate_limit: limits nest, each with its name, and the structured fields list both", "[rate_limit]") {
     memory_rate_limiter const shared({.limit = 3, .window = 1min});
     auto named = [](std::string name) {
         auto options = by_user();
@@ -186,7 +186,8 @@ TEST_CASE("client: the peer is its address, without port, mapping and zone", "[c
     CHECK_THROWS_AS(idempo::client::field("X User"), std::invalid_argument);
 }
 
-TEST_CASE("memory_rate_limiter: no more windows than allowed; the one that ends soonest goes first", "[rate_limit]") {
+TEST_CASE("memory_rate_limiter: no more windows than allowed, and the one that ends soonest goes first",
+          "[rate_limit]") {
     manual_clock clock;
     memory_rate_limiter limiter({.limit = 1, .window = 1min}, {.max_clients = 3, .clock = clock});
     idempo::error_code error;
