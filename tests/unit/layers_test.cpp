@@ -15,9 +15,11 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -88,6 +90,20 @@ std::string signature_of(std::string_view body) {
     auto const digest = mac.finish();
     return idempo::to_hex({reinterpret_cast<char const*>(digest.data()), digest.size()});
 }
+
+/// Answers in a thread of its own, often before the call that asks has returned.
+struct prompt_limiter {
+    asio::thread_pool::executor_type executor;
+
+    [[nodiscard]] asio::thread_pool::executor_type get_executor() const { return executor; }
+    [[nodiscard]] static idempo::rate get_rate() { return {}; }
+    template <class Done>
+    void async_take(idempo::store_key const&, Done done) const {
+        asio::post(executor, [done = std::move(done)]() mutable {
+            std::move(done)(idempo::error_code(), idempo::rate_decision(true, 1, std::chrono::milliseconds(1)));
+        });
+    }
+};
 
 text_request order(std::string_view key, bool is_signed = true) {
     auto request = keyed_request(key);
@@ -307,6 +323,25 @@ TEST_CASE("layers: the plain call rethrows, the call with a token answers 500 an
                       });
     CHECK(call_back(late, order("key-1")).result_int() == 500);
     CHECK(told == 5);
+}
+
+TEST_CASE("layers: a handler that throws in another thread, while the call returns, is answered once", "[layers]") {
+    constexpr int calls = 2'000;
+    asio::thread_pool pool(2);
+    auto const handle = idempo::rate_limit(prompt_limiter{pool.get_executor()},
+                                           {.client = [](idempo::request_head const&) { return std::string("all"); }}) |
+                        [](text_request const&) -> text_response { throw std::runtime_error("broken"); };
+    std::atomic<int> answers{0};
+    std::atomic<int> refusals{0};
+    for (int call = 0; call < calls; ++call) {
+        handle(keyed_request("key"), asio::bind_executor(pool.get_executor(), [&](http::message_generator message) {
+                   ++answers;
+                   if (read(std::move(message)).result_int() == 500) ++refusals;
+               }));
+    }
+    pool.join();
+    CHECK(answers == calls);
+    CHECK(refusals == calls);
 }
 
 TEST_CASE("layers: what a caller's function throws is treated as if the handler had thrown", "[layers]") {

@@ -94,6 +94,7 @@ public:
 
     void start() {
         auto const self = this->shared_from_this();
+        std::exception_ptr exception;  // no member: what async_check begins may have gone on in another thread
         try {
             if constexpr (gate_type::is_asynchronous) {
                 state_->gate->async_check(request_, asio::bind_executor(where_.executor, [self](verdict said) {
@@ -103,10 +104,10 @@ public:
                 said_ = state_->gate->check(request_);
             }
         } catch (...) {  // one of the caller's functions
-            exception_ = std::current_exception();
+            exception = std::current_exception();
         }
-        if (exception_) {
-            threw(exception_);
+        if (exception) {
+            threw(std::move(exception));
         } else if constexpr (!gate_type::is_asynchronous) {
             go_on();
         }
@@ -157,6 +158,7 @@ private:
 
     void run_with_token() {
         inner_completion<gate_call> done{this->shared_from_this()};
+        std::exception_ptr exception;
         try {
             if constexpr (is_unbound && !gate_type::is_asynchronous) {
                 invoke_inner(state_->handler, std::move(request_), execution_, std::move(done));
@@ -165,19 +167,20 @@ private:
                              asio::bind_executor(where_.executor, std::move(done)));
             }
         } catch (...) {
-            exception_ = std::current_exception();
+            exception = std::current_exception();
         }
-        if (exception_) threw(exception_);
+        if (exception) threw(std::move(exception));
     }
 
     void run_at_once() {
         std::optional<http::message_generator> message;
+        std::exception_ptr exception;
         try {
             message.emplace(with_fields(invoke_inner(state_->handler, std::move(request_), execution_)));
         } catch (...) {
-            exception_ = std::current_exception();
+            exception = std::current_exception();
         }
-        if (exception_) return threw(exception_);
+        if (exception) return threw(std::move(exception));
         respond(std::move(*message));
     }
 
@@ -228,7 +231,6 @@ private:
     asio::executor_work_guard<asio::any_io_executor> work_;
     verdict said_;
     std::optional<http::message_generator> message_;
-    std::exception_ptr exception_;
     /// Set as the call returns, when the request may have gone on elsewhere.
     std::atomic<bool> initiated_{false};
 };
