@@ -45,7 +45,7 @@ struct orders_stores {
     [[nodiscard]] std::size_t orders() const;
 
     postgres_server database;
-    redis_server redis{{"--appendonly", "yes"}};
+    redis_server redis{{"--appendonly", "yes", "--appendfsync", "always"}};
 };
 
 /// A running orders_server and a client that is connected to it.
