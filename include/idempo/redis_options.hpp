@@ -9,8 +9,18 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace idempo {
+
+/// Where a server is.
+struct redis_endpoint {
+    /// A name or an address. A name is resolved anew for each connection, by a thread of the executor's context.
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 6379;
+
+    friend bool operator==(redis_endpoint const&, redis_endpoint const&) = default;
+};
 
 /// What a Redis server says of itself (INFO) when a connection is made.
 struct redis_server_info {
@@ -41,6 +51,10 @@ enum class redis_problem {
     too_old,
     /// A replica, or a server that still loads its data.
     not_ready,
+    /// No sentinel can be reached, or none knows the primary.
+    no_primary_known,
+    /// No node of the cluster has told which node has which keys.
+    no_cluster_known,
     /// The eviction policy may remove live claims, and `redis_options::allow_eviction` is false.
     evicts,
     /// A connection that worked has ended: closed, out of step, without an answer for too long, or of no more use.
@@ -57,6 +71,9 @@ struct redis_event {
     error_code error;
     /// What is known of the server.
     redis_server_info server;
+    /// Which one it is: with Sentinel or a cluster, one that was found. The host is empty where none was found, and for
+    /// a unix socket.
+    redis_endpoint endpoint;
 };
 
 /// How the server's certificate is checked.
@@ -79,20 +96,39 @@ struct redis_replica_wait {
     std::chrono::milliseconds timeout{100};
 };
 
+/// A primary that Sentinel watches, and replaces when it fails.
+/// https://redis.io/docs/latest/develop/reference/sentinel-clients/
+struct redis_sentinels {
+    /// They are asked one after the other until one knows the primary: each has its share of `connect_timeout`.
+    std::vector<redis_endpoint> endpoints;
+    /// As in the `sentinel monitor` line of their configuration.
+    std::string primary_name;
+    /// Of the sentinels themselves.
+    std::string user{};
+    std::string password{};
+    std::optional<redis_tls> tls{};
+};
+
 /// Where the server is, and how the store uses it.
 struct redis_options {
-    /// A name or an address. A name is resolved anew for each connection, by a thread of the executor's context.
+    /// As in `redis_endpoint`.
     std::string host = "127.0.0.1";
     std::uint16_t port = 6379;
     /// Where not empty: a unix socket instead of host and port.
     std::string unix_path{};
+    /// Where there is a value: the primary that they name, instead of host and port.
+    std::optional<redis_sentinels> sentinels{};
+    /// Where not empty: a Redis Cluster, instead of host and port. One of them has to answer when the store is made;
+    /// the other nodes are learned.
+    std::vector<redis_endpoint> cluster_nodes{};
     std::optional<redis_tls> tls{};
     /// Sent with AUTH where the password is not empty; a user needs Redis 6.
     std::string user{};
     std::string password{};
     unsigned database = 0;
 
-    /// Each store key always uses the same one of them. One is enough for hundreds of thousands of claims a second.
+    /// Each store key always uses the same one of them. One is enough for hundreds of thousands of claims a second. A
+    /// cluster has one for each primary.
     std::size_t connections = 1;
     /// For resolving, connecting, TLS and the first questions together.
     std::chrono::milliseconds connect_timeout{1000};
@@ -116,14 +152,21 @@ struct redis_options {
     std::function<void(redis_event const&)> observer{};
 };
 
+/// The schemes that `parse_redis_url` knows.
+[[nodiscard]] bool is_redis_scheme(std::string_view scheme) noexcept;
+
 /// The options that a URL stands for, in addition to `others`:
 ///
 /// - `redis://[[user]:password@]host[:port][/database]`
 /// - `rediss://…`: the same over TLS
 /// - `redis+unix://[[user]:password@]/path/of/the/socket`
+/// - `redis+sentinel://[[user]:password@]host[:26379][,host[:26379]…]/primary_name[/database]`
+/// - `redis+cluster://[[user]:password@]host[:port][,host[:port]…]`
+/// - `rediss+sentinel://…`, `rediss+cluster://…`: the same over TLS, to the sentinels too
 ///
 /// and behind a `?`, separated by `&`: `database=`, `connections=`, `prefix=`, `wait_replicas=`, `ca_file=`,
-/// `verify=none` and `allow_eviction=true`. Whatever is not a letter or a digit may be percent-encoded.
+/// `verify=none`, `allow_eviction=true`, and for Sentinel `sentinel_user=`, `sentinel_password=` and
+/// `sentinel_tls=none`. Whatever is not a letter or a digit may be percent-encoded.
 /// \throws std::invalid_argument with a sentence that quotes nothing of the URL, since it may hold a password.
 [[nodiscard]] redis_options parse_redis_url(std::string_view url, redis_options others = {});
 

@@ -116,14 +116,12 @@ private:
     std::shared_ptr<redis::client> client_;
 };
 
-/// For `open_store`: `redis:`, `rediss:` and `redis+unix:`, as `parse_redis_url` reads them.
+/// For `open_store`: `redis:` and its kin, as `parse_redis_url` reads them.
 struct redis_scheme {
     /// What the URL does not say.
     redis_options others{};
 
-    [[nodiscard]] bool accepts(std::string_view scheme) const noexcept {
-        return scheme == "redis" || scheme == "rediss" || scheme == "redis+unix";
-    }
+    [[nodiscard]] bool accepts(std::string_view scheme) const noexcept { return is_redis_scheme(scheme); }
     [[nodiscard]] any_store open(asio::any_io_executor executor, std::string_view url) const;
 };
 

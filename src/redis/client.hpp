@@ -1,6 +1,7 @@
 #pragma once
 
 #include "redis/connection.hpp"
+#include "redis/router.hpp"
 
 #include <idempo/redis_options.hpp>
 
@@ -8,30 +9,25 @@
 
 #include <memory>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 namespace idempo::redis {
 
-/// What the copies of a redis_store share: its connections. When the last copy goes, what is pending is still
-/// answered, and then they close; nothing waits for that.
+/// What the copies of a redis_store share: the way to the server or servers, which goes with the last copy.
 class client {
 public:
     /// \throws std::invalid_argument
     client(asio::any_io_executor executor, redis_options options);
-    client(client const&) = delete;
-    client& operator=(client const&) = delete;
-    ~client();
 
     [[nodiscard]] asio::any_io_executor const& executor() const noexcept { return executor_; }
     [[nodiscard]] std::string_view prefix() const noexcept { return setup_->options.prefix; }
 
-    /// All operations of a key take the same way, and with it keep their order.
-    void submit(std::unique_ptr<operation> submitted);
+    void submit(std::unique_ptr<operation> submitted) { router_->submit(std::move(submitted)); }
 
 private:
     asio::any_io_executor executor_;
     std::shared_ptr<connection_setup const> setup_;
-    std::vector<std::shared_ptr<connection>> connections_;
+    std::unique_ptr<router> router_;
 };
 
 }  // namespace idempo::redis

@@ -21,8 +21,10 @@ std::size_t worth_a_write(std::size_t pending) { return std::clamp<std::size_t>(
 
 }  // namespace
 
-connection::connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup)
+connection::connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup,
+                       std::shared_ptr<locator> finds)
     : setup_(std::move(setup)),
+      locator_(std::move(finds)),
       strand_(asio::make_strand(executor)),
       pipeline_(setup_->options.operation_timeout, pending_, setup_->options.wait_replicas),
       backoff_(std::random_device{}()),
@@ -62,12 +64,39 @@ void connection::end() {
     });
 }
 
+void connection::reconnect() {
+    asio::post(strand_, [self = shared_from_this()] {
+        if (self->state_ == state::ended) return;
+        bool const was_ready = self->state_ == state::ready;
+        self->drop_link();
+        if (was_ready) {
+            self->pipeline_.disconnect();
+            self->report(redis_problem::lost, {}, {});
+        }
+        self->connect();
+        self->end_if_idle();
+    });
+}
+
 void connection::connect() {
     state_ = state::connecting;
-    reader_ = std::make_unique<reply_reader>();
-    transport_ = make_transport(strand_, setup_->options, setup_->tls.get());
+    auto const attempt = ++attempt_;
+    server_ = {.host = {}, .port = 0};
     set_attempt_timer(setup_->options.connect_timeout,
                       [this] { lose(redis_problem::unreachable, asio::error::timed_out); });
+    locator_->locate(strand_,
+                     [self = shared_from_this(), attempt](redis_problem problem, redis_endpoint const& server) {
+                         if (self->attempt_ != attempt || self->state_ != state::connecting) return;
+                         if (problem != redis_problem::none) return self->lose(problem, {});
+                         self->dial(server);
+                     });
+}
+
+void connection::dial(redis_endpoint const& server) {
+    server_ = server;
+    reader_ = std::make_unique<reply_reader>();
+    auto const& path = setup_->options.unix_path;
+    transport_ = path.empty() ? make_transport(strand_, server_, setup_->tls) : make_unix_transport(strand_, path);
     transport_->connect([self = shared_from_this(), used = transport_](error_code error) {
         if (used != self->transport_) return;
         if (!error) return self->greet();
@@ -96,7 +125,9 @@ void connection::read_more() {
 void connection::on_bytes(std::string_view bytes) {
     reader_->feed(bytes);
     if (state_ != state::ready && !read_greeting()) return;
-    if (state_ == state::ready && !read_answers()) return lose(redis_problem::lost, {});
+    bool const goes_on = state_ != state::ready || read_answers();
+    redirect_misdirected();
+    if (!goes_on) return lose(redis_problem::lost, {});
     if (reader_->is_broken()) return lose(redis_problem::wrong_protocol, {});
     flush();
     read_more();
@@ -131,6 +162,13 @@ bool connection::read_answers() {
         if (!goes_on) return false;
     }
     return true;
+}
+
+void connection::redirect_misdirected() {
+    for (auto& [misdirected, where] : pipeline_.take_misdirected()) {
+        if (where.to.host.empty()) where.to.host = server_.host;
+        locator_->redirect(std::move(misdirected), where);
+    }
 }
 
 void connection::take_submitted() {
@@ -169,12 +207,16 @@ void connection::write_rest() {
     });
 }
 
-void connection::lose(redis_problem problem, error_code error) {
-    transport_->close();
+void connection::drop_link() {
+    if (transport_) transport_->close();
     transport_.reset();
     handshake_.reset();
     outgoing_.clear();
     is_writing_ = false;
+}
+
+void connection::lose(redis_problem problem, error_code error) {
+    drop_link();
     bool const was_ready = state_ == state::ready;
     // Only a connection that has worked for a while is a reason to be quick again: some servers accept and then refuse.
     if (was_ready && std::chrono::steady_clock::now() - ready_since_ > detail::backoff::longest) backoff_.reset();
@@ -182,6 +224,7 @@ void connection::lose(redis_problem problem, error_code error) {
 
     was_ready ? pipeline_.disconnect() : pipeline_.fail_all(error::store_unavailable);
     if (problem != redis_problem::none) report(problem, error, {});
+    locator_->doubt(server_);
     pause();
     end_if_idle();
 }
@@ -193,8 +236,8 @@ void connection::pause() {
 void connection::end_if_idle() {
     if (!is_ending_ || pending_ != 0 || state_ == state::ended) return;
     state_ = state::ended;
-    if (transport_) transport_->close();
-    transport_.reset();
+    drop_link();
+    locator_.reset();
     attempt_timer_.cancel();
     deadline_timer_.cancel();
     health_timer_.cancel();
@@ -203,7 +246,7 @@ void connection::end_if_idle() {
 void connection::report(redis_problem problem, error_code error, redis_server_info const& server) const {
     if (!setup_->options.observer) return;
     try {
-        setup_->options.observer({problem, error, server});
+        setup_->options.observer({problem, error, server, server_});
     } catch (...) {
         // An observer has no say in what happens.
     }
@@ -239,7 +282,7 @@ void connection::watch_deadlines() {
 
 void connection::on_deadline() {
     auto const now = std::chrono::steady_clock::now();
-    pipeline_.expire(now);
+    if (pipeline_.expire(now)) locator_->doubt(server_);
     if (state_ == state::ready && pipeline_.is_overdue(now)) lose(redis_problem::lost, asio::error::timed_out);
     flush();  // what was held back by those that have timed out
     watch_deadlines();
@@ -249,8 +292,8 @@ void connection::on_deadline() {
 template <class Then>
 void connection::set_attempt_timer(std::chrono::milliseconds span, Then then) {
     attempt_timer_.expires_after(span);
-    attempt_timer_.async_wait([self = shared_from_this(), then, used = transport_, now = state_](error_code error) {
-        if (!error && used == self->transport_ && now == self->state_) then();
+    attempt_timer_.async_wait([self = shared_from_this(), then, attempt = attempt_, now = state_](error_code error) {
+        if (!error && attempt == self->attempt_ && now == self->state_) then();
     });
 }
 

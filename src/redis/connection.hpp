@@ -2,6 +2,7 @@
 
 #include "backoff.hpp"
 #include "redis/handshake.hpp"
+#include "redis/locator.hpp"
 #include "redis/operation.hpp"
 #include "redis/pipeline.hpp"
 #include "redis/resp_codec.hpp"
@@ -9,12 +10,12 @@
 
 #include <idempo/redis_options.hpp>
 
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,22 +28,26 @@ namespace idempo::redis {
 struct connection_setup {
     redis_options options;
     /// Null where the options want no TLS.
-    std::unique_ptr<asio::ssl::context> tls;
+    std::shared_ptr<tls_setup> tls;
 };
 
 /// A way to the server that is made again whenever it is lost, and the operations that go over it.
 ///
-/// Everything happens on a strand, but `submit` and `end`, which any thread may call. An operation waits for the end
-/// of one attempt to connect at most: if that fails, so does the operation.
+/// Everything happens on a strand, but `start`, `submit`, `reconnect` and `end`, which any thread may call. An
+/// operation waits for the end of one attempt to connect at most: if that fails, so does the operation.
 class connection : public std::enable_shared_from_this<connection> {
 public:
-    connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup);
+    connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup,
+               std::shared_ptr<locator> finds);
 
     /// Begins to connect, as if by post.
     void start();
 
     /// Settles the operation sooner or later, and never before it returns.
     void submit(std::unique_ptr<operation> submitted);
+
+    /// The server is elsewhere now: what was sent fails, and the next attempt begins at once.
+    void reconnect();
 
     /// Nothing is submitted from now on: what is pending is still answered, and then the connection is closed.
     void end();
@@ -53,6 +58,7 @@ private:
     enum class state { pausing, connecting, ready, ended };
 
     void connect();
+    void dial(redis_endpoint const& server);
     void greet();
     void read_more();
     void on_bytes(std::string_view bytes);
@@ -63,6 +69,9 @@ private:
     void flush();
     void write_rest();
 
+    void redirect_misdirected();
+
+    void drop_link();
     void lose(redis_problem problem, error_code error);
     void pause();
     void end_if_idle();
@@ -77,6 +86,7 @@ private:
     void set_attempt_timer(std::chrono::milliseconds span, Then then);
 
     std::shared_ptr<connection_setup const> setup_;
+    std::shared_ptr<locator> locator_;  // null when it has ended
     strand strand_;
 
     std::mutex mutex_;
@@ -86,6 +96,8 @@ private:
     // The rest is for the strand.
     state state_ = state::pausing;
     bool is_ending_ = false;
+    std::uint64_t attempt_ = 0;
+    redis_endpoint server_;  // that of the last attempt
     link transport_;
     std::unique_ptr<reply_reader> reader_;  // of the connection that there is
     std::optional<handshake> handshake_;

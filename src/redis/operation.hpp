@@ -62,8 +62,12 @@ public:
     /// Whether the caller has been told; such an operation only keeps its place among the expected replies.
     [[nodiscard]] virtual bool is_settled() const noexcept = 0;
 
-    /// When the caller is told that it timed out.
+    /// When the caller is told that it timed out: set by the first pipeline that it is submitted to.
     time_point deadline{};
+    /// How often a node of a cluster has sent it to another one.
+    unsigned redirections = 0;
+    /// Whether ASKING has to be said before each of its commands.
+    bool asks = false;
 
 private:
     store_key key_;

@@ -1,21 +1,32 @@
 #include "redis/pipeline.hpp"
 
+#include "redis/asking.hpp"
 #include "redis/replica_wait.hpp"
 
+#include <iterator>
 #include <utility>
 
 namespace idempo::redis {
 
 void pipeline::submit(std::unique_ptr<operation> submitted, time_point now) {
-    submitted->deadline = now + timeout_;
-    unsettled_.push_back(*submitted);
+    if (submitted->deadline == time_point{}) submitted->deadline = now + timeout_;
+    // The youngest, but for one that another server has sent here.
+    auto place = unsettled_.end();
+    while (place != unsettled_.begin() && std::prev(place)->deadline > submitted->deadline) --place;
+    unsettled_.insert(place, *submitted);
     auto const [line, is_free] = busy_keys_.try_emplace(submitted->key());
     if (is_free) {
         ready_.push_back(std::move(submitted));
         return;
     }
     if (!line->second) line->second = std::make_unique<queue>();
-    line->second->push_back(std::move(submitted));
+    queue_by_age(std::move(submitted), *line->second);
+}
+
+void pipeline::queue_by_age(std::unique_ptr<operation> submitted, queue& line) {
+    auto place = line.end();
+    while (place != line.begin() && (*std::prev(place))->deadline > submitted->deadline) --place;
+    line.insert(place, std::move(submitted));
 }
 
 void pipeline::send(std::string& to, server_abilities abilities, time_point now) {
@@ -26,6 +37,7 @@ void pipeline::send(std::string& to, server_abilities abilities, time_point now)
             drop(std::move(next));
             continue;
         }
+        if (next->asks) send_own(std::make_unique<asking>(), to, abilities, now);
         next->append_command(to, abilities);
         sent_.push_back(std::move(next));
     }
@@ -34,16 +46,26 @@ void pipeline::send(std::string& to, server_abilities abilities, time_point now)
 
 void pipeline::wait_for_replicas(std::string& to, server_abilities abilities, time_point now) {
     auto wait = std::make_unique<replica_wait>(replicas_, std::exchange(uncovered_, 0));
+    send_own(std::move(wait), to, abilities, now);
+}
+
+void pipeline::send_own(std::unique_ptr<operation> own, std::string& to, server_abilities abilities, time_point now) {
     ++places_;
-    wait->deadline = now + timeout_;
-    wait->append_command(to, abilities);
-    sent_.push_back(std::move(wait));
+    own->deadline = now + timeout_;
+    own->append_command(to, abilities);
+    sent_.push_back(std::move(own));
 }
 
 bool pipeline::receive(reply_view answer) {
     if (sent_.empty()) return false;  // an answer to nothing
     auto asked = std::move(sent_.front());
     sent_.pop_front();
+    if (answer.is_error() && !asked->is_settled()) {
+        if (auto const where = read_redirection(answer.text())) {
+            send_away(std::move(asked), *where);
+            return true;
+        }
+    }
     // Also where nobody waits: a reply out of step is one for all that follow.
     auto const outcome = asked->read(answer);
     bool const goes_on = outcome != reading::wrong_connection;
@@ -67,6 +89,15 @@ bool pipeline::receive(reply_view answer) {
     return goes_on;
 }
 
+void pipeline::send_away(std::unique_ptr<operation> misdirected, redirection where) {
+    misdirected->unlink();
+    release(misdirected->key());
+    --places_;
+    misdirected_.push_back({std::move(misdirected), std::move(where)});
+}
+
+std::vector<misdirected_operation> pipeline::take_misdirected() { return std::exchange(misdirected_, {}); }
+
 void pipeline::settle_written(std::size_t count, bool is_replicated) {
     for (; count > 0; --count) {
         auto known = std::move(written_.front());
@@ -76,10 +107,12 @@ void pipeline::settle_written(std::size_t count, bool is_replicated) {
     }
 }
 
-void pipeline::expire(time_point now) {
-    while (!unsettled_.empty() && unsettled_.front().deadline <= now) {
+bool pipeline::expire(time_point now) {
+    bool expired = false;
+    for (; !unsettled_.empty() && unsettled_.front().deadline <= now; expired = true) {
         settle_with(unsettled_.front(), error::store_timed_out);
     }
+    return expired;
 }
 
 bool pipeline::is_overdue(time_point now) const { return !sent_.empty() && sent_.front()->deadline + timeout_ <= now; }
@@ -123,7 +156,9 @@ void pipeline::settle_with(operation& failed, error_code error) {
     release(failed.key());
 }
 
-// Only the operation that holds its key is ever settled: those behind it are younger, and the oldest is settled first.
+// What is settled holds its key, or is the first behind the one that does: the oldest is settled first, and those that
+// wait are in that order. (One that is older than the holder was sent here by another server.) The first is then taken
+// for the holder, and dropped instead of being sent.
 void pipeline::release(store_key const& key) {
     auto const line = busy_keys_.find(key);
     if (line == busy_keys_.end()) return;

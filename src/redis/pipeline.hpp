@@ -1,6 +1,7 @@
 #pragma once
 
 #include "redis/operation.hpp"
+#include "redis/redirection.hpp"
 
 #include <idempo/error.hpp>
 #include <idempo/identifiers.hpp>
@@ -16,8 +17,15 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace idempo::redis {
+
+/// An operation that another server has to answer.
+struct misdirected_operation {
+    std::unique_ptr<operation> misdirected;
+    redirection where;
+};
 
 /// The operations of one connection: what to send next, whose reply comes next, and who waits for too long. It does no
 /// input or output, and has no lock: its owner sees to that one call is made at a time.
@@ -48,8 +56,11 @@ public:
     /// The next reply. False: the connection must not be used again.
     [[nodiscard]] bool receive(reply_view answer);
 
-    /// Tells those whose time is over.
-    void expire(time_point now);
+    /// Those that the server has sent elsewhere since the last call. They are no longer of this pipeline.
+    [[nodiscard]] std::vector<misdirected_operation> take_misdirected();
+
+    /// Tells those whose time is over, and whether there were any.
+    bool expire(time_point now);
 
     /// Whether the oldest command has been without a reply for twice the timeout: then none is to be expected.
     [[nodiscard]] bool is_overdue(time_point now) const;
@@ -68,6 +79,9 @@ private:
     using by_age = boost::intrusive::list<operation, boost::intrusive::constant_time_size<false>>;
 
     void wait_for_replicas(std::string& to, server_abilities abilities, time_point now);
+    void send_own(std::unique_ptr<operation> own, std::string& to, server_abilities abilities, time_point now);
+    static void queue_by_age(std::unique_ptr<operation> submitted, queue& line);
+    void send_away(std::unique_ptr<operation> misdirected, redirection where);
     void settle_written(std::size_t count, bool is_replicated);
     void settle(operation& answered);
     void settle_with(operation& failed, error_code error);
@@ -83,9 +97,10 @@ private:
     /// Answered, and not yet known to be with the replicas; the last few no WAIT has been sent for.
     queue written_;
     std::size_t uncovered_ = 0;
+    std::vector<misdirected_operation> misdirected_;
     /// The keys of operations that have not been settled, sent or ready; and who waits behind them, if anybody does.
     std::unordered_map<store_key, std::unique_ptr<queue>, identifier_hash> busy_keys_;
-    /// Not settled, wherever they are; the first was submitted first.
+    /// Not settled, wherever they are; the oldest is the first.
     by_age unsettled_;
 };
 

@@ -1,12 +1,8 @@
 #include <idempo/redis_options.hpp>
 
-#include <idempo/open_store.hpp>
-
-#include <algorithm>
-#include <charconv>
+#include <chrono>
 #include <stdexcept>
-#include <system_error>
-#include <utility>
+#include <string>
 
 namespace idempo {
 
@@ -14,100 +10,52 @@ namespace {
 
 [[noreturn]] void refuse(std::string const& sentence) { throw std::invalid_argument("redis: " + sentence); }
 
-int hex_digit(char digit) {
-    if (digit >= '0' && digit <= '9') return digit - '0';
-    if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
-    refuse("a '%' in the URL must be followed by two hexadecimal digits");
+void validate_login(std::string const& user, std::string const& password) {
+    if (!user.empty() && password.empty()) refuse("a user needs a password");
 }
 
-std::string decode(std::string_view text) {
-    std::string decoded;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        if (text[at] != '%') {
-            decoded += text[at];
-            continue;
-        }
-        if (text.size() - at < 3) refuse("a '%' in the URL must be followed by two hexadecimal digits");
-        decoded += static_cast<char>(16 * hex_digit(text[at + 1]) + hex_digit(text[at + 2]));
-        at += 2;
+void validate_endpoints(std::vector<redis_endpoint> const& endpoints) {
+    constexpr std::size_t most_endpoints = 100;
+    if (endpoints.empty() || endpoints.size() > most_endpoints) refuse("1 to 100 sentinels or nodes can be named");
+    for (auto const& each : endpoints) {
+        if (each.host.empty()) refuse("each sentinel or node needs a host");
+        if (each.port == 0) refuse("the port must not be 0");
     }
-    return decoded;
 }
 
-template <class Number>
-Number parse_number(std::string_view what, std::string_view text) {
-    Number number{};
-    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) {
-        refuse("the " + std::string(what) + " must be a whole number that is not too large");
+void validate_sentinels(redis_sentinels const& sentinels) {
+    validate_endpoints(sentinels.endpoints);
+    validate_login(sentinels.user, sentinels.password);
+    if (sentinels.primary_name.empty()) refuse("the sentinels need the name of the primary");
+}
+
+void validate_cluster(redis_options const& options) {
+    validate_endpoints(options.cluster_nodes);
+    if (options.database != 0) refuse("a cluster has no database but 0");
+    if (options.connections != 1) refuse("a cluster has one connection for each primary");
+    // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
+    if (options.prefix.find('{') != std::string::npos)
+        refuse("with a '{' in its prefix a cluster may use one node only");
+}
+
+void validate_servers(redis_options const& options) {
+    constexpr std::size_t longest_unix_path = 107;  // sockaddr_un::sun_path without its zero
+    bool const is_unix = !options.unix_path.empty();
+    bool const is_cluster = !options.cluster_nodes.empty();
+    if (int{is_unix} + int{is_cluster} + int{options.sentinels.has_value()} > 1) {
+        refuse("unix_path, sentinels and cluster_nodes exclude each other");
     }
-    return number;
-}
-
-/// Takes what stands before `separator`, and the separator; nothing where there is none.
-std::optional<std::string_view> take_before(std::string_view& text, char separator) {
-    auto const found = text.find(separator);
-    if (found == std::string_view::npos) return std::nullopt;
-    auto const before = text.substr(0, found);
-    text.remove_prefix(found + 1);
-    return before;
-}
-
-void read_credentials(std::string_view text, redis_options& options) {
-    auto const user = take_before(text, ':');
-    if (!user) refuse("credentials are written user:password@, or :password@");
-    options.user = decode(*user);
-    options.password = decode(text);
-    if (options.password.empty()) refuse("the password is empty");
-}
-
-void read_host(std::string_view text, redis_options& options) {
-    std::string_view port;
-    if (text.starts_with('[')) {
-        auto const end = text.find(']');
-        if (end == std::string_view::npos) refuse("the address lacks its ']'");
-        options.host = std::string(text.substr(1, end - 1));
-        port = text.substr(end + 1);
+    validate_login(options.user, options.password);
+    if (is_unix) {
+        if (options.unix_path.size() > longest_unix_path) refuse("the unix_path is too long");
+        if (options.tls) refuse("a unix_path excludes tls");
+    } else if (is_cluster) {
+        validate_cluster(options);
+    } else if (options.sentinels) {
+        validate_sentinels(*options.sentinels);
     } else {
-        auto const end = std::min(text.find(':'), text.size());
-        options.host = decode(text.substr(0, end));
-        port = text.substr(end);
-    }
-    if (options.host.empty()) refuse("the URL lacks a host");
-    if (port.empty()) return;
-    if (!port.starts_with(':')) refuse("the host must be followed by a port or a path");
-    options.port = parse_number<std::uint16_t>("port", port.substr(1));
-}
-
-void read_parameter(std::string_view text, redis_options& options) {
-    auto const name = take_before(text, '=');
-    if (name == "database") {
-        options.database = parse_number<unsigned>("database", text);
-    } else if (name == "connections") {
-        options.connections = parse_number<std::size_t>("number of connections", text);
-    } else if (name == "wait_replicas") {
-        options.wait_replicas.count = parse_number<unsigned>("number of replicas", text);
-    } else if (name == "prefix") {
-        options.prefix = decode(text);
-    } else if (name == "ca_file" && options.tls) {
-        options.tls->ca_file = decode(text);
-    } else if (name == "verify" && text == "none" && options.tls) {
-        options.tls->verify = false;
-    } else if (name == "allow_eviction" && (text == "true" || text == "false")) {
-        options.allow_eviction = text == "true";
-    } else {
-        refuse("the URL has a parameter that is not database, connections, prefix, wait_replicas, allow_eviction or, "
-               "for rediss:, ca_file or verify=none");
-    }
-}
-
-void read_parameters(std::string_view text, redis_options& options) {
-    while (true) {
-        auto const end = text.find('&');
-        read_parameter(text.substr(0, end), options);
-        if (end == std::string_view::npos) return;
-        text.remove_prefix(end + 1);
+        if (options.host.empty()) refuse("a host or a unix_path is needed");
+        if (options.port == 0) refuse("the port must not be 0");
     }
 }
 
@@ -122,54 +70,17 @@ std::string_view to_string(redis_problem problem) noexcept {
     case redis_problem::wrong_protocol: return "What answers is not Redis.";
     case redis_problem::too_old: return "Redis is older than 6.2.";
     case redis_problem::not_ready: return "Redis is a replica, or still loads its data.";
+    case redis_problem::no_primary_known: return "No sentinel says which Redis is the primary.";
+    case redis_problem::no_cluster_known: return "No node says which Redis of the cluster has which keys.";
     case redis_problem::evicts: return "Redis may evict live claims: its maxmemory-policy is not noeviction.";
     case redis_problem::lost: return "The connection to Redis is lost.";
     }
     return "Unknown.";
 }
 
-redis_options parse_redis_url(std::string_view url, redis_options others) {
-    auto options = std::move(others);
-    auto const scheme = url_scheme(url);
-    bool const is_unix = scheme == "redis+unix";
-    bool const is_tls = scheme == "rediss";
-    if (!is_unix && !is_tls && scheme != "redis") refuse("the URL begins with redis:, rediss: or redis+unix:");
-    auto rest = url.substr(scheme.size() + 1);
-    if (!rest.starts_with("//")) refuse("the scheme is followed by two slashes, as in redis://localhost");
-    rest.remove_prefix(2);
-    if (is_tls && !options.tls) options.tls.emplace();
-
-    auto const question = std::min(rest.find('?'), rest.size());
-    auto const parameters = rest.substr(std::min(question + 1, rest.size()));
-    auto authority = rest.substr(0, question);
-    auto const slash = std::min(authority.find('/'), authority.size());
-    auto const path = authority.substr(slash);
-    authority = authority.substr(0, slash);
-    if (auto const at = authority.rfind('@'); at != std::string_view::npos) {
-        read_credentials(authority.substr(0, at), options);
-        authority.remove_prefix(at + 1);
-    }
-    if (is_unix) {
-        if (!authority.empty()) refuse("a unix socket has no host: redis+unix:///path");
-        options.unix_path = decode(path);
-        if (options.unix_path.empty()) refuse("the URL lacks the path of the socket");
-    } else {
-        read_host(authority, options);
-        if (path.size() > 1) options.database = parse_number<unsigned>("database", path.substr(1));
-    }
-    if (!parameters.empty()) read_parameters(parameters, options);
-    validate(options);
-    return options;
-}
-
 void validate(redis_options const& options) {
-    constexpr std::size_t longest_unix_path = 107;  // sockaddr_un::sun_path without its zero
+    validate_servers(options);
     constexpr std::size_t most_connections = 64;
-    if (options.host.empty() && options.unix_path.empty()) refuse("a host or a unix_path is needed");
-    if (options.unix_path.size() > longest_unix_path) refuse("the unix_path is too long");
-    if (!options.unix_path.empty() && options.tls) refuse("a unix_path excludes tls");
-    if (options.unix_path.empty() && options.port == 0) refuse("the port must not be 0");
-    if (!options.user.empty() && options.password.empty()) refuse("a user needs a password");
     if (options.connections == 0 || options.connections > most_connections) refuse("connections must be 1 to 64");
     if (options.max_pending == 0) refuse("max_pending must be positive");
     using std::chrono::milliseconds;

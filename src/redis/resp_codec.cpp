@@ -23,6 +23,10 @@ bool has_text(int type) noexcept {
 }  // namespace
 
 void append_command(std::string& to, std::initializer_list<std::string_view> words) {
+    append_command(to, std::span(words.begin(), words.size()));
+}
+
+void append_command(std::string& to, std::span<std::string_view const> words) {
     assert(words.size() <= max_words);
     std::array<char const*, max_words> texts{};
     std::array<std::size_t, max_words> sizes{};
@@ -64,6 +68,7 @@ void reply_reader::reader_deleter::operator()(redisReader* reader) const noexcep
 struct reply_reader::functions {
     redisReplyObjectFunctions theirs;
     redisReplyObjectFunctions ours;
+    std::size_t max_array_elements;
 };
 
 void reply_reader::functions_deleter::operator()(functions* owned) const noexcept { delete owned; }
@@ -72,20 +77,21 @@ namespace {
 
 /// hiredis 0.14 allocates whatever the server says that the array has. Null makes it report an error.
 /// \tparam Count `int` in 0.14, `size_t` in 1.x.
-template <class Count>
+template <class Functions, class Count>
 void* create_small_array(redisReadTask const* task, Count elements) {
-    if (elements < 0 || static_cast<std::size_t>(elements) > reply_reader::max_array_elements) return nullptr;
-    return static_cast<redisReplyObjectFunctions const*>(task->privdata)->createArray(task, elements);
+    auto const& functions = *static_cast<Functions const*>(task->privdata);
+    if (elements < 0 || static_cast<std::size_t>(elements) > functions.max_array_elements) return nullptr;
+    return functions.theirs.createArray(task, elements);
 }
 
 }  // namespace
 
-reply_reader::reply_reader() : reader_(redisReaderCreate()) {
+reply_reader::reply_reader(std::size_t max_array_elements) : reader_(redisReaderCreate()) {
     if (!reader_) throw std::bad_alloc();
-    functions_.reset(new functions{*reader_->fn, *reader_->fn});
-    functions_->ours.createArray = create_small_array;
+    functions_.reset(new functions{*reader_->fn, *reader_->fn, max_array_elements});
+    functions_->ours.createArray = create_small_array<functions>;
     reader_->fn = &functions_->ours;
-    reader_->privdata = &functions_->theirs;
+    reader_->privdata = functions_.get();
     reader_->maxbuf = 0;  // otherwise it gives its buffer back, and takes a new one, for each large reply
 }
 

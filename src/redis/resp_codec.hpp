@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,7 @@ namespace idempo::redis {
 
 /// Appends one command. hiredis wants an array of pointers, so its words are few.
 void append_command(std::string& to, std::initializer_list<std::string_view> words);
+void append_command(std::string& to, std::span<std::string_view const> words);
 
 /// A reply, or an element of one: a view. Asking it for what it is not gives an empty text, -1, or no element.
 class reply_view {
@@ -52,10 +54,10 @@ class reply_reader {
 public:
     /// An incomplete reply with more bytes than this is an error: it is twice what Redis lets a value be.
     static constexpr std::size_t max_reply_bytes = std::size_t{1} << 30;
-    /// An array with more elements is an error. None of our commands is answered by half as many.
-    static constexpr std::size_t max_array_elements = 64;
+    /// An array with more elements is an error. None of the store's commands is answered by half as many.
+    static constexpr std::size_t default_max_array_elements = 64;
 
-    reply_reader();
+    explicit reply_reader(std::size_t max_array_elements = default_max_array_elements);
     // The members refer to each other: an assignment would free them in the wrong order.
     reply_reader(reply_reader const&) = delete;
     reply_reader& operator=(reply_reader const&) = delete;

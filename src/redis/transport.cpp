@@ -60,21 +60,25 @@ protected:
 /// Finds the host's addresses and connects to the first that answers.
 class tcp_connector {
 public:
-    tcp_connector(strand const& executor, redis_options const& options) : resolver_(executor), options_(options) {}
+    tcp_connector(strand const& executor, redis_endpoint endpoint)
+        : resolver_(executor),
+          endpoint_(std::move(endpoint)) {}
+
+    [[nodiscard]] std::string const& host() const noexcept { return endpoint_.host; }
 
     template <class Done>
     void connect(tcp::socket& socket, Done done) {
         // The name of an address needs no resolver, and with it no thread.
         error_code is_name;
-        auto const address = asio::ip::make_address(options_.host, is_name);
+        auto const address = asio::ip::make_address(endpoint_.host, is_name);
         if (!is_name) {
-            socket.async_connect({address, options_.port}, [&socket, done](error_code error) {
+            socket.async_connect({address, endpoint_.port}, [&socket, done](error_code error) {
                 if (!error) configure(socket);
                 done(error);
             });
             return;
         }
-        resolver_.async_resolve(options_.host, std::to_string(options_.port),
+        resolver_.async_resolve(endpoint_.host, std::to_string(endpoint_.port),
                                 [&socket, done](error_code error, tcp::resolver::results_type const& found) {
                                     if (error) return done(error);
                                     connect_to_any(socket, found, done);
@@ -103,14 +107,14 @@ private:
     }
 
     tcp::resolver resolver_;
-    redis_options const& options_;
+    redis_endpoint endpoint_;
 };
 
 class tcp_transport final : public stream_transport<tcp::socket> {
 public:
-    tcp_transport(strand const& executor, redis_options const& options)
+    tcp_transport(strand const& executor, redis_endpoint endpoint)
         : stream_transport(executor),
-          connector_(executor, options) {}
+          connector_(executor, std::move(endpoint)) {}
 
     void connect(on_connected done) override { connector_.connect(stream_, std::move(done)); }
 
@@ -125,12 +129,10 @@ private:
 
 class unix_transport final : public stream_transport<local::socket> {
 public:
-    unix_transport(strand const& executor, redis_options const& options)
-        : stream_transport(executor),
-          options_(options) {}
+    unix_transport(strand const& executor, std::string path) : stream_transport(executor), path_(std::move(path)) {}
 
     void connect(on_connected done) override {
-        stream_.async_connect(local::endpoint(options_.unix_path), [this, done = std::move(done)](error_code error) {
+        stream_.async_connect(local::endpoint(path_), [this, done = std::move(done)](error_code error) {
             error_code ignored;
             if (!error) stream_.non_blocking(true, ignored);
             done(error);
@@ -138,16 +140,15 @@ public:
     }
 
 private:
-    redis_options const& options_;
+    std::string path_;
 };
 
 class tls_transport final : public stream_transport<asio::ssl::stream<tcp::socket>> {
 public:
-    tls_transport(strand const& executor, redis_options const& options, asio::ssl::context& context)
-        : stream_transport(executor, context),
-          options_(options),
-          verify_(!options.tls || options.tls->verify),
-          connector_(executor, options) {}
+    tls_transport(strand const& executor, redis_endpoint endpoint, std::shared_ptr<tls_setup> setup)
+        : stream_transport(executor, setup->context),
+          setup_(std::move(setup)),
+          connector_(executor, std::move(endpoint)) {}
 
     void connect(on_connected done) override {
         connector_.connect(stream_.next_layer(), [this, done = std::move(done)](error_code error) {
@@ -165,37 +166,40 @@ private:
     void shake_hands(on_connected done) {
         // Server Name Indication is for names: RFC 6066, section 3.
         error_code is_name;
-        (void)asio::ip::make_address(options_.host, is_name);
-        if (is_name) SSL_set_tlsext_host_name(stream_.native_handle(), options_.host.c_str());
-        if (verify_) stream_.set_verify_callback(asio::ssl::host_name_verification(options_.host));
+        (void)asio::ip::make_address(connector_.host(), is_name);
+        if (is_name) SSL_set_tlsext_host_name(stream_.native_handle(), connector_.host().c_str());
+        if (setup_->verify) stream_.set_verify_callback(asio::ssl::host_name_verification(connector_.host()));
         stream_.async_handshake(asio::ssl::stream_base::client, std::move(done));
     }
 
-    redis_options const& options_;
-    bool verify_;
+    std::shared_ptr<tls_setup> setup_;
     tcp_connector connector_;
 };
 
 }  // namespace
 
-std::unique_ptr<transport> make_transport(strand executor, redis_options const& options, asio::ssl::context* tls) {
-    if (!options.unix_path.empty()) return std::make_unique<unix_transport>(executor, options);
-    if (tls != nullptr) return std::make_unique<tls_transport>(executor, options, *tls);
-    return std::make_unique<tcp_transport>(executor, options);
+std::unique_ptr<transport> make_transport(strand executor, redis_endpoint endpoint, std::shared_ptr<tls_setup> tls) {
+    if (!tls) return std::make_unique<tcp_transport>(executor, std::move(endpoint));
+    return std::make_unique<tls_transport>(executor, std::move(endpoint), std::move(tls));
 }
 
-std::unique_ptr<asio::ssl::context> make_tls_context(redis_tls const& options) {
-    auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
-    SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
-    context->set_verify_mode(options.verify ? asio::ssl::verify_peer : asio::ssl::verify_none);
+std::unique_ptr<transport> make_unix_transport(strand executor, std::string path) {
+    return std::make_unique<unix_transport>(executor, std::move(path));
+}
+
+std::shared_ptr<tls_setup> make_tls_setup(redis_tls const& options) {
+    auto setup = std::make_shared<tls_setup>(asio::ssl::context(asio::ssl::context::tls_client), options.verify);
+    auto& context = setup->context;
+    SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+    context.set_verify_mode(options.verify ? asio::ssl::verify_peer : asio::ssl::verify_none);
     error_code error;
     if (options.ca_file.empty()) {
-        context->set_default_verify_paths(error);
+        context.set_default_verify_paths(error);
     } else {
-        context->load_verify_file(options.ca_file, error);
+        context.load_verify_file(options.ca_file, error);
     }
     if (error) throw std::invalid_argument("redis: the file with the trusted certificates cannot be read");
-    return context;
+    return setup;
 }
 
 bool is_certificate_error(error_code error) noexcept {

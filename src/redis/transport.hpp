@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace idempo::redis {
@@ -41,13 +42,20 @@ public:
     virtual void close() = 0;
 };
 
-/// \param options must outlive the transport
-/// \param tls must outlive the transport; null where the options want none
-[[nodiscard]] std::unique_ptr<transport> make_transport(strand executor, redis_options const& options,
-                                                        asio::ssl::context* tls);
+/// What connections over TLS have in common.
+struct tls_setup {
+    asio::ssl::context context;
+    bool verify;
+};
 
 /// \throws std::invalid_argument where the certificates cannot be read
-[[nodiscard]] std::unique_ptr<asio::ssl::context> make_tls_context(redis_tls const& options);
+[[nodiscard]] std::shared_ptr<tls_setup> make_tls_setup(redis_tls const& options);
+
+/// \param tls null where there is to be none
+[[nodiscard]] std::unique_ptr<transport> make_transport(strand executor, redis_endpoint endpoint,
+                                                        std::shared_ptr<tls_setup> tls);
+
+[[nodiscard]] std::unique_ptr<transport> make_unix_transport(strand executor, std::string path);
 
 /// Whether it was the certificate that failed.
 [[nodiscard]] bool is_certificate_error(error_code error) noexcept;

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 using idempo::parse_redis_url;
 
@@ -51,6 +52,55 @@ TEST_CASE("redis url: unix socket") {
     CHECK(parse_redis_url("redis+unix://:secret@/run/redis.sock").password == "secret");
 }
 
+TEST_CASE("redis url: sentinels") {
+    using endpoints = std::vector<idempo::redis_endpoint>;
+    auto const plain = parse_redis_url("redis+sentinel://:secret@one,two:7000,[::1]:7001/my%2Fprimary/3?connections=2");
+    REQUIRE(plain.sentinels);
+    CHECK(plain.sentinels->endpoints == endpoints{{"one", 26379}, {"two", 7000}, {"::1", 7001}});
+    CHECK(plain.sentinels->primary_name == "my/primary");
+    CHECK(plain.sentinels->password.empty());
+    CHECK_FALSE(plain.sentinels->tls);
+    CHECK_FALSE(plain.tls);
+    CHECK(plain.password == "secret");
+    CHECK(plain.database == 3);
+    CHECK(plain.connections == 2);
+
+    auto const login = parse_redis_url("redis+sentinel://one/mine?sentinel_user=who&sentinel_password=s%26cret");
+    CHECK(login.sentinels->user == "who");
+    CHECK(login.sentinels->password == "s&cret");
+
+    auto const secure = parse_redis_url("rediss+sentinel://one/mine?ca_file=/ca.pem");
+    REQUIRE(secure.tls);
+    REQUIRE(secure.sentinels->tls);
+    CHECK(secure.tls->ca_file == "/ca.pem");
+    CHECK(secure.sentinels->tls->ca_file == "/ca.pem");
+    auto const mixed = parse_redis_url("rediss+sentinel://one/mine?sentinel_tls=none");
+    CHECK(mixed.tls);
+    CHECK_FALSE(mixed.sentinels->tls);
+}
+
+TEST_CASE("redis url: cluster") {
+    auto const cluster = parse_redis_url("redis+cluster://user:secret@one,two:7000?wait_replicas=1&prefix=my:");
+    CHECK(cluster.cluster_nodes == std::vector<idempo::redis_endpoint>{{"one", 6379}, {"two", 7000}});
+    CHECK(cluster.user == "user");
+    CHECK(cluster.wait_replicas.count == 1);
+    CHECK(cluster.prefix == "my:");
+    CHECK_FALSE(cluster.tls);
+    CHECK(parse_redis_url("rediss+cluster://one/0").tls);
+}
+
+TEST_CASE("redis url: it alone says where the servers are") {
+    idempo::redis_options others;
+    others.cluster_nodes = {{"elsewhere", 1}};
+    CHECK(parse_redis_url("redis://localhost", others).cluster_nodes.empty());
+    others = {};
+    others.sentinels = idempo::redis_sentinels{.endpoints = {}, .primary_name = "other", .password = "secret"};
+    CHECK_FALSE(parse_redis_url("redis+cluster://one", others).sentinels);
+    auto const kept = parse_redis_url("redis+sentinel://one/mine", others);
+    CHECK(kept.sentinels->primary_name == "mine");
+    CHECK(kept.sentinels->password == "secret");
+}
+
 TEST_CASE("redis url: what it does not say is left alone") {
     idempo::redis_options others;
     others.max_pending = 7;
@@ -88,6 +138,20 @@ TEST_CASE("redis url: what makes no sense is refused, without a word of it") {
                                        "redis://a:%zzhunter2@localhost",
                                        "redis+unix://hunter2/path",
                                        "redis+unix://",
+                                       "redis+sentinel://hunter2",
+                                       "redis+sentinel:///hunter2",
+                                       "redis+sentinel://one,/hunter2",
+                                       "redis+sentinel://one/mine/hunter2",
+                                       "redis+sentinel://one/mine?sentinel_user=hunter2",
+                                       "redis+sentinel://one/mine?sentinel_tls=hunter2",
+                                       "redis+sentinel://one/mine?hunter2",
+                                       "redis://localhost?sentinel_password=hunter2",
+                                       "redis+cluster://",
+                                       "redis+cluster://one,hunter2:0",
+                                       "redis+cluster://one/1",
+                                       "redis+cluster://one?connections=2",
+                                       "redis+cluster://one?prefix={hunter2}",
+                                       "redis+hunter2://one",
                                        "memory:hunter2",
                                        "memory://hunter2"}) {
         CAPTURE(url);
@@ -117,5 +181,12 @@ TEST_CASE("redis options: what makes no sense is refused") {
     refused([](auto& options) { options.connect_timeout = -1ms; });
     refused([](auto& options) { options.connect_timeout = std::chrono::milliseconds::max(); });
     refused([](auto& options) { options.user = "user"; });
+    refused([](auto& options) { options.sentinels.emplace(); });
+    refused([](auto& options) { options.cluster_nodes = {{"one", 0}}; });
+    refused([](auto& options) { options.cluster_nodes.resize(101); });
+    refused([](auto& options) {
+        options.cluster_nodes = {{"one", 1}};
+        options.unix_path = "/socket";
+    });
     CHECK_NOTHROW(idempo::validate({}));
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -325,4 +326,84 @@ TEST_CASE("pipeline: with the connection goes what the replicas had not answered
     CHECK(all.told == fake_operation::journal{{"a", unavailable}, {"b", unavailable}});
     CHECK(all.places == 0);
     CHECK(all.send().empty());
+}
+
+TEST_CASE("pipeline: an operation that the server sends elsewhere leaves") {
+    scene all;
+    all.submit("a", 1);
+    all.submit("b", 1);
+    all.submit("c", 2);
+    all.send();
+    CHECK(all.receive_raw("-MOVED 7 host:1\r\n"));
+    auto const away = all.line.take_misdirected();
+    REQUIRE(away.size() == 1);
+    CHECK(away.front().where.slot == 7);
+    CHECK_FALSE(away.front().misdirected->is_settled());
+    CHECK(all.line.take_misdirected().empty());
+    CHECK(all.places == 2);
+    CHECK(all.receive("of c"));
+    CHECK(all.send() == "b ");  // which waited for it
+    all.pass(1s);
+    CHECK(all.told == fake_operation::journal{{"b", timed_out}, {"c", "of c"}});
+}
+
+TEST_CASE("pipeline: one that has timed out is not sent elsewhere") {
+    scene all;
+    all.submit("a", 1);
+    all.send();
+    all.pass(1s);
+    CHECK(all.receive_raw("-ASK 7 host:1\r\n"));
+    CHECK(all.line.take_misdirected().empty());
+    CHECK(all.places == 0);
+}
+
+TEST_CASE("pipeline: an operation from another server keeps its deadline, and asks if it has to") {
+    scene there;
+    there.submit("a", 1);
+    there.send();
+    CHECK(there.receive_raw("-ASK 7 host:1\r\n"));
+    auto away = there.line.take_misdirected();
+    REQUIRE(away.size() == 1);
+
+    scene here;
+    here.now = there.now + 600ms;
+    here.submit("younger", 1);
+    here.submit("youngest", 1);
+    here.submit("other", 2);
+    CHECK(here.send() == "younger other ");
+    away.front().misdirected->asks = true;
+    ++here.places;
+    here.line.submit(std::move(away.front().misdirected), here.now);
+
+    SECTION("it comes before those that wait for its key") {
+        CHECK(here.receive("of younger"));
+        CHECK(here.send() == "*1\r\n$6\r\nASKING\r\na ");
+        CHECK(here.receive("of other"));
+        CHECK(here.receive("OK"));
+        CHECK(here.receive("again"));
+        CHECK(here.send() == "*1\r\n$6\r\nASKING\r\na ");
+        CHECK(here.receive("OK"));
+        CHECK(here.receive("of a"));
+        CHECK(here.send() == "youngest ");
+        CHECK(here.receive("of youngest"));
+        CHECK(there.told == fake_operation::journal{{"a", "of a"}});
+        CHECK(here.places == 0);
+    }
+    SECTION("it times out first, and nothing is stuck behind it") {
+        here.pass(400ms);
+        CHECK(there.told == fake_operation::journal{{"a", timed_out}});
+        CHECK(here.told.empty());
+        CHECK(here.send().empty());
+        CHECK(here.receive("of younger"));
+        CHECK(here.send() == "youngest ");
+        CHECK(here.receive("of other"));
+        CHECK(here.receive("of youngest"));
+        CHECK(here.places == 0);
+    }
+    SECTION("a node that does not ask is out of step") {
+        CHECK(here.receive("of younger"));
+        here.send();
+        CHECK(here.receive("of other"));
+        CHECK_FALSE(here.receive("of a"));
+    }
 }

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "redis/connection.hpp"
+#include "redis/locator.hpp"
+#include "redis/router.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace idempo::redis {
+
+/// For one server that has all keys: each key has its way among a few connections.
+class primary_router final : public router {
+public:
+    primary_router(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> const& setup,
+                   std::shared_ptr<locator> const& finds);
+    ~primary_router() override;
+
+    void submit(std::unique_ptr<operation> submitted) override;
+
+private:
+    std::vector<std::shared_ptr<connection>> connections_;
+};
+
+}  // namespace idempo::redis
