@@ -14,6 +14,7 @@ It starts redis-server and PostgreSQL itself, with throw-away data. wrk has to b
 import argparse
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import pathlib
@@ -133,10 +134,11 @@ def start_cells(arguments, stack):
         flags = ["--style", style, "--threads", str(arguments.threads)]
         bare = started(servers.ChargeServer(arguments.server, *flags, "--no-middleware"))
         cells.append(Cell(style, "none", "bare", bare, None))
-        for store in arguments.stores:
+        for store, kind in itertools.product(arguments.stores, KINDS):
             url, pid = stores[store]
+            # A server for each kind: what the first requests leave in the memory store makes malloc slower for the others.
             server = started(servers.ChargeServer(arguments.server, *flags, "--store", url))
-            cells += [Cell(style, store, kind, server, pid) for kind in KINDS]
+            cells.append(Cell(style, store, kind, server, pid))
     for cell in cells:
         if cell.kind == "replay":
             cell.prime()
