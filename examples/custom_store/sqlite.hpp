@@ -1,22 +1,34 @@
 #pragma once
 
+#include <idempo/error.hpp>
+
+#include <boost/system/system_error.hpp>
+
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
+#include <optional>
+#include <semaphore>
 #include <string_view>
 
 /// \file
-/// As much of SQLite as the store needs, with exceptions and destructors.
+/// As much of SQLite as the store needs, with destructors, and with exceptions in the words of a store: what fails
+/// throws `boost::system::system_error` with an `idempo::error`.
 
-/// An error code of SQLite's, and its sentence.
-struct sqlite_error : std::runtime_error {
-    sqlite_error(int code_, char const* sentence) : std::runtime_error(sentence), code(code_) {}
-    int code;
-};
+/// What an error code of SQLite's says of a record.
+inline idempo::error meaning_of(int code) {
+    switch (code) {
+    case SQLITE_BUSY: return idempo::error::store_timed_out;
+    case SQLITE_FULL: return idempo::error::store_full;
+    default: return idempo::error::store_unavailable;
+    }
+}
 
-/// Opens the file, or makes it. \throws sqlite_error
+/// Opens the file, or makes it.
 class sqlite_database {
 public:
     explicit sqlite_database(char const* path) {
@@ -31,17 +43,21 @@ public:
     void execute(char const* sql) const { check(::sqlite3_exec(get(), sql, nullptr, nullptr, nullptr)); }
 
     void check(int code) const {
-        if (code != SQLITE_OK) throw sqlite_error(code, database_ ? ::sqlite3_errmsg(get()) : ::sqlite3_errstr(code));
+        if (code == SQLITE_OK) return;
+        throw boost::system::system_error(meaning_of(code),
+                                          database_ ? ::sqlite3_errmsg(get()) : ::sqlite3_errstr(code));
     }
 
 private:
+    friend class sqlite_transaction;
     struct closer {
         void operator()(::sqlite3* database) const noexcept { ::sqlite3_close(database); }
     };
     std::unique_ptr<::sqlite3, closer> database_;
+    std::binary_semaphore free_{1};  // ThreadSanitizer does not know how GCC's timed_mutex waits
 };
 
-/// One statement, with a value for each `?`: bytes, numbers, or nullptr. `step` says whether there is a row.
+/// One statement, with a value for each `?`: bytes, bytes or NULL, or a number. `step` says whether there is a row.
 class sqlite_statement {
 public:
     template <class... Values>
@@ -78,8 +94,10 @@ private:
         auto const* const data = bytes.data() != nullptr ? bytes.data() : "";
         return ::sqlite3_bind_blob64(statement_.get(), index, data, bytes.size(), SQLITE_TRANSIENT);
     }
+    int bind(int index, std::optional<std::string_view> bytes) {
+        return bytes ? bind(index, *bytes) : ::sqlite3_bind_null(statement_.get(), index);
+    }
     int bind(int index, std::int64_t number) { return ::sqlite3_bind_int64(statement_.get(), index, number); }
-    int bind(int index, std::nullptr_t) { return ::sqlite3_bind_null(statement_.get(), index); }
 
     struct finalizer {
         void operator()(::sqlite3_stmt* statement) const noexcept { ::sqlite3_finalize(statement); }
@@ -88,24 +106,46 @@ private:
     std::unique_ptr<::sqlite3_stmt, finalizer> statement_;
 };
 
-/// BEGIN IMMEDIATE, and ROLLBACK unless committed: nobody else writes in between, in this process or another.
+/// This thread's turn, BEGIN IMMEDIATE, and ROLLBACK unless committed: nobody else writes in between, in this process
+/// or another. Waits for `timeout` for both together; after that it is `store_timed_out`.
 class sqlite_transaction {
 public:
-    explicit sqlite_transaction(sqlite_database const& database) : database_(&database) {
-        database.execute("BEGIN IMMEDIATE");
-    }
+    sqlite_transaction(sqlite_database& database, std::chrono::milliseconds timeout)
+        : sqlite_transaction(database, std::chrono::steady_clock::now() + timeout) {}
+
     sqlite_transaction(sqlite_transaction const&) = delete;
     sqlite_transaction& operator=(sqlite_transaction const&) = delete;
     ~sqlite_transaction() {
-        if (!committed_) ::sqlite3_exec(database_->get(), "ROLLBACK", nullptr, nullptr, nullptr);
+        if (!committed_) ::sqlite3_exec(turn_.database.get(), "ROLLBACK", nullptr, nullptr, nullptr);
     }
 
     void commit() {
-        database_->execute("COMMIT");
+        turn_.database.execute("COMMIT");
         committed_ = true;
     }
 
 private:
-    sqlite_database const* database_;
+    using time_point = std::chrono::steady_clock::time_point;
+
+    struct turn {
+        turn(sqlite_database& database_, time_point deadline) : database(database_) {
+            if (database.free_.try_acquire_until(deadline)) return;
+            throw boost::system::system_error(idempo::error::store_timed_out);
+        }
+        turn(turn const&) = delete;
+        turn& operator=(turn const&) = delete;
+        ~turn() { database.free_.release(); }
+
+        sqlite_database& database;
+    };
+
+    sqlite_transaction(sqlite_database& database, time_point deadline) : turn_(database, deadline) {
+        using std::chrono::milliseconds;
+        auto const rest = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+        ::sqlite3_busy_timeout(database.get(), static_cast<int>(std::max(rest, milliseconds(1)).count()));
+        database.execute("BEGIN IMMEDIATE");
+    }
+
+    turn turn_;
     bool committed_ = false;
 };

@@ -6,11 +6,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <exception>
 #include <optional>
-#include <semaphore>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -18,8 +15,6 @@
 namespace {
 
 using std::chrono::milliseconds;
-
-constexpr int schema_version = 1;
 
 constexpr auto schema = R"(
     CREATE TABLE IF NOT EXISTS record (
@@ -34,25 +29,12 @@ constexpr auto schema = R"(
     CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON record BEGIN UPDATE room SET taken = taken - 1; END;
     PRAGMA user_version = 1;)";
 
-milliseconds system_time() {
-    return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch());
-}
-
 template <class Identifier>
 Identifier identifier_of(std::string_view bytes) {
     Identifier made;
     if (bytes.size() != made.bytes.size()) throw boost::system::system_error(idempo::error::record_unreadable);
     std::ranges::copy(bytes, made.bytes.begin());
     return made;
-}
-
-/// What SQLite says, in the words of a store.
-idempo::error_code meaning_of(sqlite_error const& failure) {
-    switch (failure.code) {
-    case SQLITE_BUSY: return idempo::error::store_timed_out;
-    case SQLITE_FULL: return idempo::error::store_full;
-    default: return idempo::error::store_unavailable;
-    }
 }
 
 //[sqlite-record
@@ -68,17 +50,16 @@ struct record {
 
 }  // namespace
 
-/// The file, its connection, and who may use it now.
 class sqlite_store::file {
 public:
     explicit file(sqlite_store_options options) : options_(std::move(options)), database_(options_.path.c_str()) {
-        if (!options_.clock) options_.clock = system_time;
         ::sqlite3_busy_timeout(database_.get(), static_cast<int>(options_.timeout.count()));
-        database_.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-        sqlite_transaction transaction(database_);
-        sqlite_statement version(database_, "PRAGMA user_version");
-        auto const found = version.step() ? version.number(0) : 0;
-        if (found != 0 && found != schema_version) throw std::runtime_error(options_.path + " is of another version");
+        // Recursive, since only then a row that is replaced counts as removed.
+        database_.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA recursive_triggers = ON");
+        sqlite_transaction transaction(database_, options_.timeout);
+        if (run("SELECT 1 FROM pragma_user_version WHERE user_version NOT IN (0, 1)")) {
+            throw std::runtime_error(options_.path + " is of another version");
+        }
         database_.execute(schema);
         transaction.commit();
     }
@@ -89,21 +70,11 @@ public:
     template <class Body>
     auto transact(idempo::error_code& ec, Body body) -> decltype(body(milliseconds())) {
         ec = {};
-        auto const deadline = std::chrono::steady_clock::now() + options_.timeout;
-        turn const mine(free_, deadline);
-        if (!mine) {
-            ec = idempo::error::store_timed_out;
-            return {};
-        }
-        auto const rest = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
-        ::sqlite3_busy_timeout(database_.get(), std::max(1, static_cast<int>(rest.count())));
         try {
-            sqlite_transaction transaction(database_);
+            sqlite_transaction transaction(database_, options_.timeout);
             auto result = body(options_.clock());  // once it is our turn: to wait for it takes time
             transaction.commit();
             return result;
-        } catch (sqlite_error const& failure) {
-            ec = meaning_of(failure);
         } catch (boost::system::system_error const& failure) {
             ec = failure.code();
         } catch (std::exception const&) {  // no memory, say: a store does not throw
@@ -113,77 +84,43 @@ public:
     }
     //]
 
+    /// Whether there is a row.
+    template <class... Values>
+    bool run(std::string_view sql, Values... values) {
+        return sqlite_statement(database_, sql, values...).step();
+    }
+
     /// The unexpired record.
     std::optional<record> find(idempo::store_key const& key, milliseconds now) {
-        sqlite_statement found(database_,
-                               "SELECT fingerprint, token, attempt, response, lease_ends, expires"
-                               " FROM record WHERE key = ? AND expires > ?",
-                               key.view(), now.count());
+        sqlite_statement found(database_, "SELECT * FROM record WHERE key = ? AND expires > ?", key.view(),
+                               now.count());
         if (!found.step()) return std::nullopt;
-        return record{identifier_of<idempo::fingerprint>(found.bytes(0)),
-                      identifier_of<idempo::token>(found.bytes(1)),
-                      static_cast<unsigned>(found.number(2)),
-                      found.is_null(3) ? std::nullopt : std::optional(idempo::shared_bytes(found.bytes(3))),
-                      milliseconds(found.number(4)),
-                      milliseconds(found.number(5))};
+        return record{identifier_of<idempo::fingerprint>(found.bytes(1)),
+                      identifier_of<idempo::token>(found.bytes(2)),
+                      static_cast<unsigned>(found.number(3)),
+                      found.is_null(4) ? std::nullopt : std::optional(idempo::shared_bytes(found.bytes(4))),
+                      milliseconds(found.number(5)),
+                      milliseconds(found.number(6))};
     }
 
     void put(idempo::store_key const& key, record const& made) {
-        constexpr std::string_view sql =
-            "INSERT INTO record (fingerprint, token, attempt, lease_ends, expires, key, response)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET (fingerprint, token, attempt, lease_ends,"
-            " expires, response) = (excluded.fingerprint, excluded.token, excluded.attempt, excluded.lease_ends,"
-            " excluded.expires, excluded.response)";
-        auto const put_with = [&](auto response) {
-            sqlite_statement(database_, sql, made.fingerprint.view(), made.token.view(), std::int64_t{made.attempt},
-                             made.lease_ends.count(), made.expires.count(), key.view(), response)
-                .step();
-        };
-        made.response ? put_with(made.response->view()) : put_with(nullptr);
-    }
-
-    void remove_in_flight(idempo::store_key const& key, idempo::token const& by) {
-        sqlite_statement(database_, "DELETE FROM record WHERE key = ? AND token = ? AND response IS NULL", key.view(),
-                         by.view())
-            .step();
+        auto const response = made.response ? std::optional(made.response->view()) : std::nullopt;
+        run("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", key.view(), made.fingerprint.view(),
+            made.token.view(), made.attempt, response, made.lease_ends.count(), made.expires.count());
     }
 
     //[sqlite-room
     /// For one more record: a few expired ones go, so that they get fewer; none of the others does.
     void make_room(milliseconds now) {
-        sqlite_statement(database_,
-                         "DELETE FROM record WHERE key IN (SELECT key FROM record WHERE expires <= ? LIMIT 4)",
-                         now.count())
-            .step();
-        sqlite_statement room(database_, "SELECT taken FROM room");
-        if (room.step() && room.number(0) >= options_.max_records) {
+        run("DELETE FROM record WHERE key IN (SELECT key FROM record WHERE expires <= ? LIMIT 4)", now.count());
+        if (run("SELECT 1 FROM room WHERE taken >= ?", options_.max_records)) {
             throw boost::system::system_error(idempo::error::store_full);
         }
     }
     //]
 
 private:
-    /// This thread's turn; none where the deadline came first. A semaphore, for ThreadSanitizer does not know how GCC's
-    /// timed_mutex waits.
-    class turn {
-    public:
-        turn(std::binary_semaphore& free, std::chrono::steady_clock::time_point deadline)
-            : free_(free),
-              mine_(free.try_acquire_until(deadline)) {}
-        turn(turn const&) = delete;
-        turn& operator=(turn const&) = delete;
-        ~turn() {
-            if (mine_) free_.release();
-        }
-        explicit operator bool() const noexcept { return mine_; }
-
-    private:
-        std::binary_semaphore& free_;
-        bool mine_;
-    };
-
     sqlite_store_options options_;
-    std::binary_semaphore free_{1};
     sqlite_database database_;
 };
 
@@ -233,8 +170,7 @@ idempo::complete_result sqlite_store::complete(idempo::complete_request const& r
 //[sqlite-abandon
 void sqlite_store::abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& ec) {
     file_->transact(ec, [&](milliseconds) {
-        file_->remove_in_flight(key, by);
-        return true;
+        return file_->run("DELETE FROM record WHERE key = ? AND token = ? AND response IS NULL", key.view(), by.view());
     });
 }
 //]
@@ -243,13 +179,10 @@ void sqlite_store::abandon(idempo::store_key const& key, idempo::token const& by
 bool sqlite_store::renew(idempo::store_key const& key, idempo::token const& by, milliseconds lease,
                          idempo::error_code& ec) {
     return file_->transact(ec, [&](milliseconds now) {
-        auto found = file_->find(key, now);
-        if (!found || found->token != by || found->response) return false;
-        auto const retention = found->expires - found->lease_ends;
-        found->lease_ends = now + lease;
-        found->expires = found->lease_ends + retention;
-        file_->put(key, *found);
-        return true;
+        auto const lease_ends = (now + lease).count();
+        return file_->run("UPDATE record SET lease_ends = ?, expires = ? + expires - lease_ends"
+                          " WHERE key = ? AND token = ? AND response IS NULL AND expires > ? RETURNING 1",
+                          lease_ends, lease_ends, key.view(), by.view(), now.count());
     });
 }
 //]

@@ -17,8 +17,11 @@ struct sqlite_store_options {
     std::chrono::milliseconds timeout{std::chrono::seconds{2}};
     /// Records in the file, of whatever state.
     std::int64_t max_records = 1'000'000;
-    /// Time since 1970, for tests. Empty: the system's clock.
-    std::function<std::chrono::milliseconds()> clock{};
+    /// Time since 1970.
+    std::function<std::chrono::milliseconds()> clock = [] {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::system_clock::now().time_since_epoch());
+    };
 };
 
 /// A store of your own, to be read with docs/writing-a-store.md: records in an SQLite file, shared by the processes of
