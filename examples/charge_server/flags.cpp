@@ -54,7 +54,8 @@ void add_server_flags(CLI::App& app, written_flags& written) {
         ->check(CLI::Range(1, 1'000'000))
         ->capture_default_str();
     app.add_option("--store", written.store,
-                   "memory:[?max_records=N&max_bytes=N], redis://…, rediss://…, redis+unix://… or postgresql://…")
+                   "memory:[?max_records=N&max_bytes=N], redis://…, rediss://…, redis+unix://…, "
+                   "redis+sentinel://… or postgresql://…")
         ->capture_default_str();
     app.add_flag("--migrate", written.migrate, "Prepare the store, and exit");
     app.add_option("--style", written.style, "sync, callback or awaitable; sync has a thread for each connection")

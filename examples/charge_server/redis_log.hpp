@@ -14,6 +14,7 @@ public:
         if (last_->exchange(event.problem) == event.problem) return;
         std::ostringstream line;  // one write, since other threads have something to say, too
         line << "charge_server: " << idempo::to_string(event.problem);
+        if (!event.endpoint.host.empty()) line << " [" << event.endpoint.host << ':' << event.endpoint.port << ']';
         if (event.error) line << " (" << event.error.message() << ')';
         bool const is_ready = event.problem == idempo::redis_problem::none;
         if (is_ready && !event.server.has_append_only_file) {

@@ -51,8 +51,11 @@ enum class redis_problem {
     too_old,
     /// A replica, or a server that still loads its data.
     not_ready,
-    /// No sentinel can be reached, or none knows the primary.
-    no_primary_known,
+    /// No sentinel answers as it should. Where that is said while a connection works: a failover is noticed only when
+    /// the connection fails.
+    no_sentinel,
+    /// The sentinels know no primary of that name.
+    unknown_primary,
     /// No node of the cluster has told which node has which keys.
     no_cluster_known,
     /// The eviction policy may remove live claims, and `redis_options::allow_eviction` is false.

@@ -2,6 +2,7 @@
 
 #include "redis/locator.hpp"
 #include "redis/primary_router.hpp"
+#include "redis/sentinel_router.hpp"
 
 #include <utility>
 
@@ -20,6 +21,9 @@ std::shared_ptr<connection_setup const> make_setup(redis_options options) {
 std::unique_ptr<router> make_router(asio::any_io_executor const& executor,
                                     std::shared_ptr<connection_setup const> const& setup) {
     auto const& options = setup->options;
+    if (options.sentinels) {
+        return std::make_unique<sentinel_router>(executor, setup, std::make_shared<sentinel_group>(options));
+    }
     redis_endpoint const server{options.host, options.port};
     return std::make_unique<primary_router>(executor, setup, std::make_shared<fixed_locator>(server));
 }

@@ -21,6 +21,15 @@ std::size_t worth_a_write(std::size_t pending) { return std::clamp<std::size_t>(
 
 }  // namespace
 
+void connection_setup::report(redis_event const& event) const noexcept {
+    if (!options.observer) return;
+    try {
+        options.observer(event);
+    } catch (...) {
+        // An observer has no say in what happens.
+    }
+}
+
 connection::connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup,
                        std::shared_ptr<locator> finds)
     : setup_(std::move(setup)),
@@ -74,6 +83,23 @@ void connection::reconnect() {
             self->report(redis_problem::lost, {}, {});
         }
         self->connect();
+        self->end_if_idle();
+    });
+}
+
+void connection::follow(redis_endpoint const& server) {
+    asio::post(strand_, [self = shared_from_this(), server] {
+        bool const is_asking = self->state_ == state::connecting && !self->transport_;
+        if (self->state_ == state::ended || self->server_ == server || is_asking) return;
+        bool const was_ready = self->state_ == state::ready;
+        self->drop_link();
+        if (was_ready) {
+            self->pipeline_.disconnect();
+            self->report(redis_problem::lost, {}, {});
+        }
+        self->state_ = state::pausing;
+        self->backoff_.reset();
+        self->pause();
         self->end_if_idle();
     });
 }
@@ -244,12 +270,7 @@ void connection::end_if_idle() {
 }
 
 void connection::report(redis_problem problem, error_code error, redis_server_info const& server) const {
-    if (!setup_->options.observer) return;
-    try {
-        setup_->options.observer({problem, error, server, server_});
-    } catch (...) {
-        // An observer has no say in what happens.
-    }
+    setup_->report({problem, error, server, server_});
 }
 
 void connection::watch_health() {

@@ -29,6 +29,9 @@ struct connection_setup {
     redis_options options;
     /// Null where the options want no TLS.
     std::shared_ptr<tls_setup> tls;
+
+    /// To the observer, where there is one.
+    void report(redis_event const& event) const noexcept;
 };
 
 /// A way to the server that is made again whenever it is lost, and the operations that go over it.
@@ -48,6 +51,10 @@ public:
 
     /// The server is elsewhere now: what was sent fails, and the next attempt begins at once.
     void reconnect();
+
+    /// The same, where the connection does not lead to this server already; after a short pause, since others are told
+    /// at the same time.
+    void follow(redis_endpoint const& server);
 
     /// Nothing is submitted from now on: what is pending is still answered, and then the connection is closed.
     void end();

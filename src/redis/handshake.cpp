@@ -56,16 +56,18 @@ redis_problem judge(redis_server_info const& server, redis_options const& option
 
 server_abilities abilities_of(redis_server_info const& server) { return {server.major >= 7}; }
 
+void append_authentication(std::string& to, std::string_view user, std::string_view password) {
+    if (password.empty()) return;
+    user.empty() ? append_command(to, {"AUTH", password}) : append_command(to, {"AUTH", user, password});
+}
+
 unsigned handshake::acknowledgements() const noexcept {
     return (options_.password.empty() ? 0U : 1U) + (options_.database == 0 ? 0U : 1U);
 }
 
 std::string handshake::questions() const {
     std::string text;
-    if (!options_.password.empty() && options_.user.empty()) append_command(text, {"AUTH", options_.password});
-    if (!options_.password.empty() && !options_.user.empty()) {
-        append_command(text, {"AUTH", options_.user, options_.password});
-    }
+    append_authentication(text, options_.user, options_.password);
     if (options_.database != 0) append_command(text, {"SELECT", std::to_string(options_.database)});
     append_command(text, {"INFO"});
     return text;

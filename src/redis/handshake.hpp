@@ -18,6 +18,9 @@ namespace idempo::redis {
 
 [[nodiscard]] server_abilities abilities_of(redis_server_info const& server);
 
+/// AUTH, where there is a password.
+void append_authentication(std::string& to, std::string_view user, std::string_view password);
+
 /// The first questions on a connection, all asked at once: AUTH and SELECT where they are needed, and INFO.
 /// There is no HELLO: without it every Redis speaks RESP2.
 class handshake {

@@ -1,5 +1,7 @@
 #include "redis/inquiry.hpp"
 
+#include "redis/handshake.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <span>
@@ -46,12 +48,8 @@ void inquiry::ask_next() {
 
 void inquiry::ask() {
     outgoing_.clear();
-    unanswered_ = 1;
-    if (!asked_.password.empty()) {
-        ++unanswered_;
-        if (asked_.user.empty()) append_command(outgoing_, {"AUTH", asked_.password});
-        if (!asked_.user.empty()) append_command(outgoing_, {"AUTH", asked_.user, asked_.password});
-    }
+    unanswered_ = asked_.password.empty() ? 1 : 2;
+    append_authentication(outgoing_, asked_.user, asked_.password);
     std::vector<std::string_view> const words(asked_.words.begin(), asked_.words.end());
     append_command(outgoing_, std::span(words));
     transport_->write(outgoing_, [self = shared_from_this(), used = transport_](error_code error, std::size_t) {
@@ -73,10 +71,9 @@ void inquiry::on_bytes(std::string_view bytes) {
     reader_->feed(bytes);
     while (auto const answer = reader_->next()) {
         reply_view const view(answer.get());
-        if (view.is_error()) return give_up();
-        if (--unanswered_ > 0) continue;
+        if (--unanswered_ > 0 && !view.is_error()) continue;
         auto const& server = asked_.servers[next_ - 1];
-        return accept_(view, server) ? finish(server) : give_up();
+        return accept_(view, server) && !view.is_error() ? finish(server) : give_up();
     }
     reader_->is_broken() ? give_up() : read_more();
 }

@@ -35,7 +35,8 @@ struct question {
 /// Asks the servers one after the other, each on a connection of its own, until an answer will do.
 class inquiry : public std::enable_shared_from_this<inquiry> {
 public:
-    /// Whether the reply, which is no error, will do; what it says has been kept then.
+    /// Whether the reply will do; what it says has been kept then. An error reply, which may be one to AUTH, never
+    /// will.
     using on_reply = std::function<bool(reply_view, redis_endpoint const& from)>;
     /// The server whose reply did; nothing where there was none.
     using on_done = std::function<void(std::optional<redis_endpoint> const&)>;

@@ -20,6 +20,8 @@ public:
 
     void submit(std::unique_ptr<operation> submitted) override;
 
+    [[nodiscard]] std::vector<std::shared_ptr<connection>> const& connections() const noexcept { return connections_; }
+
 private:
     std::vector<std::shared_ptr<connection>> connections_;
 };

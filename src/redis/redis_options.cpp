@@ -70,7 +70,8 @@ std::string_view to_string(redis_problem problem) noexcept {
     case redis_problem::wrong_protocol: return "What answers is not Redis.";
     case redis_problem::too_old: return "Redis is older than 6.2.";
     case redis_problem::not_ready: return "Redis is a replica, or still loads its data.";
-    case redis_problem::no_primary_known: return "No sentinel says which Redis is the primary.";
+    case redis_problem::no_sentinel: return "No sentinel answers as it should.";
+    case redis_problem::unknown_primary: return "The sentinels know no primary of that name.";
     case redis_problem::no_cluster_known: return "No node says which Redis of the cluster has which keys.";
     case redis_problem::evicts: return "Redis may evict live claims: its maxmemory-policy is not noeviction.";
     case redis_problem::lost: return "The connection to Redis is lost.";

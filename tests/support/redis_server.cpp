@@ -63,10 +63,14 @@ std::string printed(redis::reply_view reply) {
 
 }  // namespace
 
-redis_server::redis_server(std::vector<std::string> flags)
+redis_server::redis_server(std::vector<std::string> flags, std::string const& configuration)
     : flags_(std::move(flags)),
       directory_(make_directory()),
       port_(free_port()) {
+    if (!configuration.empty()) {
+        configuration_path_ = directory_ + "/configuration";
+        std::ofstream(configuration_path_) << configuration;
+    }
     start();
 }
 
@@ -96,9 +100,10 @@ void redis_server::kill() {
 
 void redis_server::start(bool waits) {
     bool const has_tls = std::find(flags_.begin(), flags_.end(), "--tls-cert-file") != flags_.end();
-    std::vector<std::string> words{"redis-server",        "--bind", "127.0.0.1", has_tls ? "--tls-port" : "--port",
-                                   std::to_string(port_), "--dir",  directory_,  "--unixsocket",
-                                   unix_path(),           "--save", ""};
+    std::vector<std::string> words{"redis-server"};
+    if (!configuration_path_.empty()) words.push_back(configuration_path_);
+    words.insert(words.end(), {"--bind", "127.0.0.1", has_tls ? "--tls-port" : "--port", std::to_string(port_), "--dir",
+                               directory_, "--unixsocket", unix_path(), "--save", ""});
     if (has_tls) words.insert(words.end(), {"--port", "0"});
     words.insert(words.end(), flags_.begin(), flags_.end());
     std::vector<char*> arguments;

@@ -16,7 +16,8 @@ namespace idempo::tests {
 class redis_server {
 public:
     /// Starts it without persistence unless `flags`, as on its command line, say otherwise; waits until it answers.
-    explicit redis_server(std::vector<std::string> flags = {});
+    /// \param configuration where not empty, the first content of a file that it may write to, as a sentinel does
+    explicit redis_server(std::vector<std::string> flags = {}, std::string const& configuration = {});
     redis_server(redis_server const&) = delete;
     redis_server& operator=(redis_server const&) = delete;
     ~redis_server();
@@ -49,6 +50,7 @@ private:
 
     std::vector<std::string> flags_;
     std::string directory_;
+    std::string configuration_path_;  // empty where there is none
     std::uint16_t port_ = 0;
     ::pid_t process_ = -1;
 };

@@ -1,0 +1,147 @@
+#include "support/redis_sentinel.hpp"
+
+#include "support/poll_until.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <stdexcept>
+#include <utility>
+
+namespace idempo::tests {
+
+namespace {
+
+constexpr std::size_t sentinel_count = 3;
+
+std::vector<std::string> joined(std::vector<std::string> words, std::vector<std::string> const& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+}
+
+std::string configuration(std::string const& host, std::uint16_t port, std::string const& more_lines) {
+    std::string const name = sentinel_scene::primary_name;
+    return "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n"
+           "sentinel monitor " +
+           name + ' ' + host + ' ' + std::to_string(port) +
+           " 2\n"
+           "sentinel down-after-milliseconds " +
+           name +
+           " 500\n"
+           "sentinel failover-timeout " +
+           name +
+           " 3000\n"
+           "sentinel parallel-syncs " +
+           name + " 2\n" + more_lines;
+}
+
+/// The value behind a name in an answer that is a list of both.
+std::string value_of(std::string const& answer, std::string const& name) {
+    auto const found = answer.find(' ' + name + ' ');
+    if (found == std::string::npos) return {};
+    auto const begin = found + name.size() + 2;
+    return answer.substr(begin, answer.find(' ', begin) - begin);
+}
+
+std::string replication_of(redis_server const& server) { return server.ask({"INFO", "replication"}); }
+
+/// Also where it is not there to answer.
+bool is_primary(redis_server const& server) {
+    try {
+        return info_field(replication_of(server), "role") == "master";
+    } catch (std::exception const&) {
+        return false;
+    }
+}
+
+}  // namespace
+
+sentinel_scene::sentinel_scene(settings wanted) : host_(std::move(wanted.host)) {
+    auto const flags =
+        joined({"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--replica-announce-ip", host_},
+               wanted.server_flags);
+    servers_.emplace_back(flags);
+    auto const first_port = servers_.front().port();
+    for (std::size_t made = 0; made < wanted.replicas; ++made) {
+        servers_.emplace_back(joined({"--replicaof", host_, std::to_string(first_port)}, flags));
+    }
+    for (std::size_t made = 0; made < sentinel_count; ++made) {
+        sentinels_.emplace_back(joined({"--sentinel"}, wanted.sentinel_flags),
+                                configuration(host_, first_port, wanted.sentinel_lines));
+        hasten(sentinels_.back());
+    }
+    await_health();
+}
+
+// The pace is half a second rather than ten, so that what a sentinel knows of a replica is fresh when it has to choose
+// one; and the pause after a jump of the clock, which a busy machine looks like, is a second rather than thirty.
+void sentinel_scene::hasten(redis_server const& sentinel) const {
+    auto const answer = sentinel.ask({"SENTINEL", "DEBUG", "info-period", "200", "ping-period", "200", "publish-period",
+                                      "200", "ask-period", "100", "tilt-period", "1000"});
+    if (answer != "OK") throw std::runtime_error("a sentinel cannot be hastened: " + answer);
+}
+
+std::size_t sentinel_scene::primary(std::size_t sentinel) const {
+    auto const answer = sentinels_[sentinel].ask({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary_name});
+    auto const port = answer.substr(answer.rfind(' ') + 1);
+    auto const found = std::find_if(servers_.begin(), servers_.end(),
+                                    [&](redis_server const& each) { return std::to_string(each.port()) == port; });
+    if (found == servers_.end()) throw std::runtime_error("a sentinel knows a server that we do not: " + answer);
+    return static_cast<std::size_t>(found - servers_.begin());
+}
+
+std::size_t sentinel_scene::await_successor(std::size_t old) const {
+    std::size_t found = old;
+    poll_until([&] {
+        found = primary();
+        if (found == old || !is_primary(servers_[found])) return false;
+        return primary(1) == found && primary(2) == found;
+    });
+    return found;
+}
+
+void sentinel_scene::await_health() const {
+    poll_until([this] { return is_healthy(); });
+}
+
+bool sentinel_scene::is_healthy() const {
+    auto const replicas = std::to_string(servers_.size() - 1);
+    auto const others = std::to_string(sentinel_count - 1);
+    auto const leader = primary();
+    for (std::size_t number = 0; number < sentinel_count; ++number) {
+        auto const known = sentinels_[number].ask({"SENTINEL", "MASTER", primary_name});
+        if (primary(number) != leader || value_of(known, "flags") != "master" ||
+            value_of(known, "num-slaves") != replicas || value_of(known, "num-other-sentinels") != others) {
+            return false;
+        }
+    }
+    return std::all_of(servers_.begin(), servers_.end(), [&](redis_server const& each) {
+        auto const state = replication_of(each);
+        if (&each == &servers_[leader]) {
+            return info_field(state, "role") == "master" && info_field(state, "connected_slaves") == replicas;
+        }
+        return info_field(state, "master_link_status") == "up" &&
+               info_field(state, "master_port") == std::to_string(servers_[leader].port());
+    });
+}
+
+void sentinel_scene::fail_over() {
+    std::string answer;
+    // Refused while a failover is under way, and where no replica has been heard of lately.
+    poll_until([&] { return (answer = sentinels_[0].ask({"SENTINEL", "FAILOVER", primary_name})) == "OK"; });
+}
+
+void sentinel_scene::restart_sentinel(std::size_t number) {
+    sentinels_[number].start();
+    hasten(sentinels_[number]);
+}
+
+std::string sentinel_scene::url(std::string_view parameters) const {
+    std::string text = "redis+sentinel://";
+    for (auto const& each : sentinels_) {
+        if (&each != &sentinels_.front()) text += ',';
+        text += host_ + ':' + std::to_string(each.port());
+    }
+    return text + '/' + primary_name + std::string(parameters);
+}
+
+}  // namespace idempo::tests

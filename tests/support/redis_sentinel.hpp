@@ -1,0 +1,67 @@
+#pragma once
+
+#include "support/redis_server.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace idempo::tests {
+
+/// A primary, its replicas, and three sentinels that watch over them: servers of the test's own. The sentinels look
+/// more often than they do by default, so that a failover takes one or two seconds.
+class sentinel_scene {
+public:
+    struct settings {
+        std::size_t replicas = 2;
+        /// By which servers and sentinels know each other.
+        std::string host = "127.0.0.1";
+        /// More words for the command lines.
+        std::vector<std::string> server_flags{};
+        std::vector<std::string> sentinel_flags{};
+        /// More lines for the sentinels' configuration.
+        std::string sentinel_lines{};
+    };
+
+    static constexpr char const* primary_name = "charges";
+
+    /// Waits until all is well.
+    explicit sentinel_scene(settings wanted);
+    sentinel_scene() : sentinel_scene(settings()) {}
+
+    /// The first of them is the primary at the beginning.
+    [[nodiscard]] redis_server& server(std::size_t number) { return servers_[number]; }
+    [[nodiscard]] redis_server& sentinel(std::size_t number) { return sentinels_[number]; }
+
+    /// The number of the server that is the primary in a sentinel's opinion. \pre the sentinel is not stopped
+    [[nodiscard]] std::size_t primary(std::size_t sentinel = 0) const;
+
+    /// Waits until all three sentinels say that another than `old` is, and it says so itself; returns its number.
+    std::size_t await_successor(std::size_t old) const;
+
+    /// Waits until the sentinels agree with each other, and all replicas follow. \pre all are running
+    void await_health() const;
+
+    /// What an operator does for maintenance.
+    void fail_over();
+
+    /// After `kill`.
+    void restart_sentinel(std::size_t number);
+
+    /// `redis+sentinel://…`, with the parameters, which begin with a '?'.
+    [[nodiscard]] std::string url(std::string_view parameters = {}) const;
+
+private:
+    void hasten(redis_server const& sentinel) const;
+    [[nodiscard]] bool is_healthy() const;
+
+    std::string host_;
+    // Neither is ever moved: their owner would not find them again.
+    std::deque<redis_server> servers_;
+    std::deque<redis_server> sentinels_;
+};
+
+}  // namespace idempo::tests
