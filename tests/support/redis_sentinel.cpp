@@ -3,7 +3,9 @@
 #include "support/poll_until.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
+#include <sstream>
 #include <stdexcept>
 #include <utility>
 
@@ -18,20 +20,16 @@ std::vector<std::string> joined(std::vector<std::string> words, std::vector<std:
     return words;
 }
 
-std::string configuration(std::string const& host, std::uint16_t port, std::string const& more_lines) {
-    std::string const name = sentinel_scene::primary_name;
-    return "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n"
-           "sentinel monitor " +
-           name + ' ' + host + ' ' + std::to_string(port) +
-           " 2\n"
-           "sentinel down-after-milliseconds " +
-           name +
-           " 500\n"
-           "sentinel failover-timeout " +
-           name +
-           " 3000\n"
-           "sentinel parallel-syncs " +
-           name + " 2\n" + more_lines;
+std::string configuration(std::string const& host, std::uint16_t port) {
+    std::ostringstream lines;
+    auto const* const name = sentinel_scene::primary_name;
+    lines << "sentinel resolve-hostnames yes\n";
+    lines << "sentinel announce-hostnames yes\n";
+    lines << "sentinel monitor " << name << ' ' << host << ' ' << port << " 2\n";
+    lines << "sentinel down-after-milliseconds " << name << " 500\n";
+    lines << "sentinel failover-timeout " << name << " 2000\n";
+    lines << "sentinel parallel-syncs " << name << " 2\n";
+    return lines.str();
 }
 
 /// The value behind a name in an answer that is a list of both.
@@ -44,6 +42,12 @@ std::string value_of(std::string const& answer, std::string const& name) {
 
 std::string replication_of(redis_server const& server) { return server.ask({"INFO", "replication"}); }
 
+std::size_t occurrences(std::string const& text, std::string const& part) {
+    std::size_t count = 0;
+    for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+    return count;
+}
+
 /// Also where it is not there to answer.
 bool is_primary(redis_server const& server) {
     try {
@@ -55,9 +59,13 @@ bool is_primary(redis_server const& server) {
 
 }  // namespace
 
-sentinel_scene::sentinel_scene(settings wanted) : host_(std::move(wanted.host)) {
+sentinel_scene::sentinel_scene(settings wanted)
+    : host_(std::move(wanted.host)),
+      scheme_(wanted.sentinel_flags.empty() ? "redis+sentinel" : "rediss+sentinel") {
+    // Over the disk: after a sync without it the primary sends nothing more until the replica's next acknowledgement,
+    // up to a second later, while each of them says that the link is up.
     auto const flags =
-        joined({"--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--replica-announce-ip", host_},
+        joined({"--repl-diskless-sync", "no", "--repl-ping-replica-period", "1", "--replica-announce-ip", host_},
                wanted.server_flags);
     servers_.emplace_back(flags);
     auto const first_port = servers_.front().port();
@@ -65,9 +73,9 @@ sentinel_scene::sentinel_scene(settings wanted) : host_(std::move(wanted.host)) 
         servers_.emplace_back(joined({"--replicaof", host_, std::to_string(first_port)}, flags));
     }
     for (std::size_t made = 0; made < sentinel_count; ++made) {
-        sentinels_.emplace_back(joined({"--sentinel"}, wanted.sentinel_flags),
-                                configuration(host_, first_port, wanted.sentinel_lines));
+        sentinels_.emplace_back(joined({"--sentinel"}, wanted.sentinel_flags), configuration(host_, first_port));
         hasten(sentinels_.back());
+        present_.insert(made);
     }
     await_health();
 }
@@ -80,7 +88,7 @@ void sentinel_scene::hasten(redis_server const& sentinel) const {
     if (answer != "OK") throw std::runtime_error("a sentinel cannot be hastened: " + answer);
 }
 
-std::size_t sentinel_scene::primary(std::size_t sentinel) const {
+std::size_t sentinel_scene::primary_of(std::size_t sentinel) const {
     auto const answer = sentinels_[sentinel].ask({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", primary_name});
     auto const port = answer.substr(answer.rfind(' ') + 1);
     auto const found = std::find_if(servers_.begin(), servers_.end(),
@@ -94,7 +102,8 @@ std::size_t sentinel_scene::await_successor(std::size_t old) const {
     poll_until([&] {
         found = primary();
         if (found == old || !is_primary(servers_[found])) return false;
-        return primary(1) == found && primary(2) == found;
+        return std::all_of(present_.begin(), present_.end(),
+                           [&](std::size_t each) { return primary_of(each) == found; });
     });
     return found;
 }
@@ -109,7 +118,7 @@ bool sentinel_scene::is_healthy() const {
     auto const leader = primary();
     for (std::size_t number = 0; number < sentinel_count; ++number) {
         auto const known = sentinels_[number].ask({"SENTINEL", "MASTER", primary_name});
-        if (primary(number) != leader || value_of(known, "flags") != "master" ||
+        if (primary_of(number) != leader || value_of(known, "flags") != "master" ||
             value_of(known, "num-slaves") != replicas || value_of(known, "num-other-sentinels") != others) {
             return false;
         }
@@ -117,26 +126,56 @@ bool sentinel_scene::is_healthy() const {
     return std::all_of(servers_.begin(), servers_.end(), [&](redis_server const& each) {
         auto const state = replication_of(each);
         if (&each == &servers_[leader]) {
-            return info_field(state, "role") == "master" && info_field(state, "connected_slaves") == replicas;
+            return info_field(state, "role") == "master" && info_field(state, "connected_slaves") == replicas &&
+                   occurrences(state, "state=online") == servers_.size() - 1;
         }
         return info_field(state, "master_link_status") == "up" &&
                info_field(state, "master_port") == std::to_string(servers_[leader].port());
     });
 }
 
+void sentinel_scene::await_replication() const {
+    auto const offset_of = [](redis_server const& server) {
+        return std::stoull(info_field(replication_of(server), "master_repl_offset"));
+    };
+    auto const offset = offset_of(servers_[primary()]);
+    poll_until([&] {
+        return std::all_of(servers_.begin(), servers_.end(),
+                           [&](redis_server const& each) { return offset_of(each) >= offset; });
+    });
+}
+
 void sentinel_scene::fail_over() {
     std::string answer;
     // Refused while a failover is under way, and where no replica has been heard of lately.
-    poll_until([&] { return (answer = sentinels_[0].ask({"SENTINEL", "FAILOVER", primary_name})) == "OK"; });
+    poll_until([&] {
+        return (answer = sentinels_[*present_.begin()].ask({"SENTINEL", "FAILOVER", primary_name})) == "OK";
+    });
+}
+
+void sentinel_scene::kill_sentinel(std::size_t number) {
+    present_.erase(number);
+    sentinels_[number].kill();
 }
 
 void sentinel_scene::restart_sentinel(std::size_t number) {
     sentinels_[number].start();
     hasten(sentinels_[number]);
+    present_.insert(number);
+}
+
+void sentinel_scene::stop_sentinel(std::size_t number) {
+    present_.erase(number);
+    sentinels_[number].send_signal(SIGSTOP);
+}
+
+void sentinel_scene::continue_sentinel(std::size_t number) {
+    sentinels_[number].send_signal(SIGCONT);
+    present_.insert(number);
 }
 
 std::string sentinel_scene::url(std::string_view parameters) const {
-    std::string text = "redis+sentinel://";
+    auto text = scheme_ + "://";
     for (auto const& each : sentinels_) {
         if (&each != &sentinels_.front()) text += ',';
         text += host_ + ':' + std::to_string(each.port());

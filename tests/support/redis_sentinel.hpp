@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,11 +20,9 @@ public:
         std::size_t replicas = 2;
         /// By which servers and sentinels know each other.
         std::string host = "127.0.0.1";
-        /// More words for the command lines.
+        /// More words for the command lines; those of the sentinels are for TLS.
         std::vector<std::string> server_flags{};
         std::vector<std::string> sentinel_flags{};
-        /// More lines for the sentinels' configuration.
-        std::string sentinel_lines{};
     };
 
     static constexpr char const* primary_name = "charges";
@@ -36,32 +35,41 @@ public:
     [[nodiscard]] redis_server& server(std::size_t number) { return servers_[number]; }
     [[nodiscard]] redis_server& sentinel(std::size_t number) { return sentinels_[number]; }
 
-    /// The number of the server that is the primary in a sentinel's opinion. \pre the sentinel is not stopped
-    [[nodiscard]] std::size_t primary(std::size_t sentinel = 0) const;
+    void kill_sentinel(std::size_t number);
+    void restart_sentinel(std::size_t number);
+    void stop_sentinel(std::size_t number);
+    void continue_sentinel(std::size_t number);
 
-    /// Waits until all three sentinels say that another than `old` is, and it says so itself; returns its number.
+    /// The number of the server that is the primary in the opinion of the first sentinel that there is.
+    [[nodiscard]] std::size_t primary() const { return primary_of(*present_.begin()); }
+
+    /// Waits until the sentinels that there are say that another than `old` is, and it says so itself; returns its
+    /// number.
     std::size_t await_successor(std::size_t old) const;
 
     /// Waits until the sentinels agree with each other, and all replicas follow. \pre all are running
     void await_health() const;
 
+    /// Waits until the replicas have all that the primary has now.
+    void await_replication() const;
+
     /// What an operator does for maintenance.
     void fail_over();
 
-    /// After `kill`.
-    void restart_sentinel(std::size_t number);
-
-    /// `redis+sentinel://…`, with the parameters, which begin with a '?'.
+    /// `redis+sentinel://…`, or rediss, with the parameters, which begin with a '?'.
     [[nodiscard]] std::string url(std::string_view parameters = {}) const;
 
 private:
     void hasten(redis_server const& sentinel) const;
+    [[nodiscard]] std::size_t primary_of(std::size_t sentinel) const;
     [[nodiscard]] bool is_healthy() const;
 
     std::string host_;
+    std::string scheme_;
     // Neither is ever moved: their owner would not find them again.
     std::deque<redis_server> servers_;
     std::deque<redis_server> sentinels_;
+    std::set<std::size_t> present_;  // the sentinels that are neither killed nor stopped
 };
 
 }  // namespace idempo::tests

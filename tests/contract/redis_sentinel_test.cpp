@@ -1,0 +1,302 @@
+#include "support/catch.hpp"
+#include "support/effect_ledger.hpp"
+#include "support/fault_proxy.hpp"
+#include "support/inspectable_redis.hpp"
+#include "support/pending_answer.hpp"
+#include "support/poll_until.hpp"
+#include "support/redis_events.hpp"
+#include "support/redis_scene.hpp"
+#include "support/redis_sentinel.hpp"
+#include "support/test_certificate.hpp"
+
+#include <idempo/redis_store.hpp>
+#include <idempo/store.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <variant>
+
+using namespace idempo::tests;
+using namespace idempo;
+
+// A primary that fails, and sentinels that do.
+
+namespace {
+
+redis_options local_sentinels(sentinel_scene const& scene, redis_events const& events,
+                              std::string_view parameters = {}) {
+    redis_options others;
+    others.operation_timeout = 500ms;
+    others.observer = events.observer();
+    return parse_redis_url(scene.url(parameters), others);
+}
+
+/// Options with which nothing but a sentinel's word can end a connection to a server that has stopped.
+redis_options with_patience(redis_options options) {
+    options.operation_timeout = 60s;
+    return options;
+}
+
+/// That the connection to a primary that has stopped is given up, since a sentinel says that there is another.
+void check_is_told_of_successor(sentinel_scene& scene, redis_options const& options) {
+    inspectable_redis store(with_patience(options));
+    REQUIRE(works(store));
+    auto& old = scene.server(scene.primary());
+    old.send_signal(SIGSTOP);
+    auto unanswered = begin_claim(store.async(), claim_of(numbered_key(1)));
+    CHECK(unanswered.get().first == error::store_unavailable);
+    poll_until([&] { return works(store); });
+    old.send_signal(SIGCONT);
+}
+
+}  // namespace
+
+TEST_CASE("redis sentinel: a primary that is killed is succeeded, and comes back as a replica") {
+    sentinel_scene scene;
+    redis_events const events;
+    inspectable_redis store(local_sentinels(scene, events));
+    REQUIRE(works(store));
+    CHECK(events.ready_port() == scene.server(0).port());
+    effect_ledger ledger;
+    REQUIRE_FALSE(execute(store, numbered_key(1), ledger).first);
+    scene.await_replication();
+
+    scene.server(0).kill();
+    auto const refused = execute(store, numbered_key(2), ledger).first;
+    CHECK((refused == error::store_unavailable || refused == error::store_timed_out));
+    auto const successor = scene.await_successor(0);
+    poll_until([&] { return works(store); });
+    CHECK(events.ready_port() == scene.server(successor).port());
+    CHECK(std::holds_alternative<completed>(execute(store, numbered_key(1), ledger).second));
+
+    scene.server(0).start();
+    scene.await_health();
+    CHECK(works(store));
+    inspectable_redis another(local_sentinels(scene, events));
+    CHECK(works(another));
+    CHECK(events.ready_port() == scene.server(successor).port());
+    CHECK(ledger.size() == 1);
+}
+
+TEST_CASE("redis sentinel: a primary that has stopped is left when a sentinel says that it has been replaced") {
+    sentinel_scene scene;
+    redis_events const events;
+    check_is_told_of_successor(scene, local_sentinels(scene, events, "?connections=3"));
+    CHECK(events.ready_port() != scene.server(0).port());
+    CHECK(events.count(redis_problem::lost) == 3);
+    scene.await_health();
+}
+
+TEST_CASE("redis sentinel: failovers that an operator asks for are followed, there and back") {
+    sentinel_scene scene({.replicas = 1});
+    redis_events const events;
+    inspectable_redis store(local_sentinels(scene, events));
+    effect_ledger ledger;
+    for (std::size_t round = 0; round < 2; ++round) {
+        auto const old = scene.primary();
+        poll_until([&] { return works(store); });
+        REQUIRE_FALSE(execute(store, numbered_key(round), ledger).first);
+        scene.await_replication();
+        scene.fail_over();
+        auto const successor = scene.await_successor(old);
+        poll_until([&] { return works(store) && events.ready_port() == scene.server(successor).port(); });
+        CHECK(std::holds_alternative<completed>(execute(store, numbered_key(round), ledger).second));
+        scene.await_health();
+    }
+    CHECK(ledger.size() == 2);
+}
+
+TEST_CASE("redis sentinel: a primary that has become a replica refuses, and is asked nothing more") {
+    sentinel_scene scene({.replicas = 1});
+    redis_events const events;
+    inspectable_redis store(with_patience(local_sentinels(scene, events)));
+    REQUIRE(works(store));
+    // Not by the sentinels, who would close its connections.
+    scene.server(0).ask({"REPLICAOF", "127.0.0.1", std::to_string(scene.server(1).port())});
+    effect_ledger ledger;
+    CHECK(execute(store, numbered_key(1), ledger).first == error::store_unavailable);
+    CHECK(info_field(scene.server(0).ask({"INFO", "errorstats"}), "errorstat_READONLY") == "count=1");
+    CHECK(ledger.size() == 0);
+    // The sentinels still name it, and it is not used, until they have made the other one the primary.
+    poll_until([&] { return events.count(redis_problem::not_ready) > 0; });
+    poll_until([&] { return works(store); });
+    CHECK(events.ready_port() == scene.server(scene.primary()).port());
+}
+
+TEST_CASE("redis sentinel: two of three may be gone, and without any an established connection goes on") {
+    sentinel_scene scene({.replicas = 1});
+    redis_events const events;
+    inspectable_redis store(local_sentinels(scene, events));
+    REQUIRE(works(store));
+    scene.kill_sentinel(0);
+    scene.kill_sentinel(1);
+    CHECK(works(store));
+    {
+        inspectable_redis another(local_sentinels(scene, {}));
+        CHECK(works(another));
+    }
+    scene.kill_sentinel(2);
+    poll_until([&] { return events.count(redis_problem::no_sentinel) > 0; });
+    CHECK(works(store));
+    CHECK(events.count(redis_problem::lost) == 0);
+
+    redis_events const others_events;
+    inspectable_redis another(local_sentinels(scene, others_events));
+    effect_ledger ledger;
+    CHECK(execute(another, numbered_key(1), ledger).first == error::store_unavailable);
+    CHECK(others_events.count(redis_problem::no_sentinel) > 0);
+    scene.restart_sentinel(1);
+    CHECK(time_to_work(another) < 5s);
+    CHECK(ledger.size() == 0);
+    CHECK(events.count(redis_problem::lost) == 0);
+}
+
+TEST_CASE("redis sentinel: one that is silent is passed over, and is listened to no more") {
+    sentinel_scene scene({.replicas = 1});
+    redis_events const events;
+    auto options = local_sentinels(scene, events);
+    inspectable_redis subscribed(with_patience(options));
+    REQUIRE(works(subscribed));
+    scene.stop_sentinel(0);
+    inspectable_redis another(options);
+    CHECK(works(another));  // within its first attempt, or it would be refused
+    check_is_told_of_successor(scene, options);
+    poll_until([&] { return works(subscribed); });
+    scene.continue_sentinel(0);
+}
+
+TEST_CASE("redis sentinel: what was said between two subscriptions is not missed") {
+    sentinel_scene scene({.replicas = 1});
+    fault_proxy proxy(scene.sentinel(0).port());
+    redis_events const events;
+    auto options = with_patience(local_sentinels(scene, events));
+    options.connect_timeout = 300ms;
+    options.sentinels->endpoints = {{"127.0.0.1", proxy.port()}};
+    inspectable_redis store(options);
+    REQUIRE(works(store));
+    proxy.hold();
+    scene.server(0).send_signal(SIGSTOP);
+    auto unanswered = begin_claim(store.async(), claim_of(numbered_key(1)));
+    scene.await_successor(0);
+    poll_until([&] { return events.count(redis_problem::no_sentinel) > 0; });
+    CHECK(events.count(redis_problem::lost) == 0);
+    proxy.release();
+    CHECK(unanswered.get().first == error::store_unavailable);
+    poll_until([&] { return works(store); });
+    scene.server(0).send_signal(SIGCONT);
+}
+
+TEST_CASE("redis sentinel: one that says nonsense is asked again, not too often, and one that is behind is overruled") {
+    sentinel_scene scene({.replicas = 1});
+    fault_proxy proxy(scene.sentinel(0).port());
+    redis_events const events;
+    auto options = local_sentinels(scene, events);
+    options.sentinels->endpoints[0].port = proxy.port();
+
+    SECTION("nonsense") {
+        proxy.rewrite([](std::string& reply) {
+            if (reply.find("subscribe") != std::string::npos) reply += "*1\r\n$5\r\nhello\r\n";
+        });
+        options.sentinels->endpoints.resize(1);
+        inspectable_redis store(options);
+        REQUIRE(works(store));
+        auto const before = proxy.connections();
+        std::this_thread::sleep_for(1s);
+        CHECK(works(store));
+        CHECK(proxy.connections() - before < 50);
+        CHECK(events.count(redis_problem::lost) == 0);
+        poll_until([&] { return events.count(redis_problem::no_sentinel) > 0; });
+    }
+    SECTION("behind") {
+        // As one would that has missed a failover: it names what is a replica now.
+        proxy.rewrite([from = std::to_string(scene.server(0).port()),
+                       to = std::to_string(scene.server(1).port())](std::string& reply) {
+            auto const found = reply.find(from);
+            if (found != std::string::npos) reply.replace(found, from.size(), to);
+        });
+        inspectable_redis store(options);
+        poll_until([&] { return works(store); });
+        CHECK(events.ready_port() == scene.server(0).port());
+        CHECK(events.count(redis_problem::not_ready) > 0);
+    }
+}
+
+TEST_CASE("redis sentinel: a name that they do not know, and a password that they do not take, are reported") {
+    sentinel_scene scene({.replicas = 0});
+    redis_events const events;
+    auto options = local_sentinels(scene, events);
+    effect_ledger ledger;
+
+    SECTION("a name") {
+        options.sentinels->primary_name = "orders";
+        inspectable_redis store(options);
+        CHECK(execute(store, numbered_key(1), ledger).first == error::store_unavailable);
+        CHECK(events.count(redis_problem::unknown_primary) > 0);
+    }
+    SECTION("a password") {
+        for (std::size_t number = 0; number < 3; ++number) {
+            scene.sentinel(number).ask({"ACL", "SETUSER", "default", "resetpass", ">other"});
+        }
+        options.sentinels->password = "secret";
+        inspectable_redis store(options);
+        CHECK(execute(store, numbered_key(1), ledger).first == error::store_unavailable);
+        CHECK(events.count(redis_problem::not_permitted) > 0);
+    }
+    CHECK(events.count(redis_problem::none) == 0);
+    CHECK(ledger.size() == 0);
+}
+
+TEST_CASE("redis sentinel: a user of theirs with the least of permissions is enough") {
+    sentinel_scene scene({.replicas = 1});
+    for (std::size_t number = 0; number < 3; ++number) {
+        scene.sentinel(number).ask({"ACL", "SETUSER", "client", "on", ">s&cret", "resetchannels", "&+switch-master",
+                                    "+sentinel|get-master-addr-by-name", "+subscribe", "+ping"});
+        scene.sentinel(number).ask({"ACL", "SETUSER", "default", "-sentinel|get-master-addr-by-name", "-subscribe"});
+    }
+    redis_events const events;
+    inspectable_redis store(
+        with_patience(local_sentinels(scene, events, "?sentinel_user=client&sentinel_password=s%26cret")));
+    REQUIRE(works(store));
+    scene.server(0).send_signal(SIGSTOP);
+    auto unanswered = begin_claim(store.async(), claim_of(numbered_key(1)));
+    CHECK(unanswered.get().first == error::store_unavailable);
+    poll_until([&] { return works(store); });
+    CHECK(events.count(redis_problem::no_sentinel) == 0);
+    scene.server(0).send_signal(SIGCONT);
+}
+
+TEST_CASE("redis sentinel: over TLS, with the names of hosts, and never to a stranger") {
+    test_certificate const certificate("localhost");
+    auto flags = certificate.redis_flags();
+    flags.insert(flags.end(), {"--tls-replication", "yes"});
+    sentinel_scene scene({.replicas = 1, .host = "localhost", .server_flags = flags, .sentinel_flags = flags});
+    redis_events const events;
+    auto const options = local_sentinels(scene, events, "?ca_file=" + certificate.path());
+    check_is_told_of_successor(scene, options);
+    CHECK(events.ready_port() != scene.server(0).port());
+
+    test_certificate const another("localhost");
+    redis_events const strangers_events;
+    inspectable_redis distrustful(local_sentinels(scene, strangers_events, "?ca_file=" + another.path()));
+    effect_ledger ledger;
+    CHECK(execute(distrustful, numbered_key(2), ledger).first);
+    CHECK(strangers_events.count(redis_problem::none) == 0);
+}
+
+TEST_CASE("redis sentinel: a store that is given up waits for no sentinel") {
+    sentinel_scene scene({.replicas = 0});
+    detail::background_thread thread;
+    for (std::size_t number = 0; number < 3; ++number) scene.stop_sentinel(number);
+    auto const start = std::chrono::steady_clock::now();
+    pending_answer<claim_result> pending;
+    {
+        redis_store store(thread.get_executor(), local_sentinels(scene, {}));
+        pending = begin_claim(store, claim_of(numbered_key(1)));
+    }
+    CHECK(std::chrono::steady_clock::now() - start < 100ms);
+    CHECK(pending.get().first);
+    for (std::size_t number = 0; number < 3; ++number) scene.continue_sentinel(number);
+}
