@@ -9,6 +9,7 @@
 #include <boost/asio/append.hpp>
 #include <boost/asio/post.hpp>
 
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -47,8 +48,8 @@ class called_operation : public operation {
 public:
     using handler = boost::asio::any_completion_handler<typename signature_of<Result>::type>;
 
-    called_operation(store_key const& of, boost::asio::any_io_executor executor, handler done)
-        : operation(of),
+    called_operation(store_key const& of, std::string server_key, boost::asio::any_io_executor executor, handler done)
+        : operation(of, std::move(server_key)),
           executor_(std::move(executor)),
           done_(std::move(done)) {}
 

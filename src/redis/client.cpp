@@ -1,5 +1,6 @@
 #include "redis/client.hpp"
 
+#include "redis/cluster_router.hpp"
 #include "redis/locator.hpp"
 #include "redis/primary_router.hpp"
 #include "redis/sentinel_router.hpp"
@@ -18,9 +19,14 @@ std::shared_ptr<connection_setup const> make_setup(redis_options options) {
     return setup;
 }
 
-std::unique_ptr<router> make_router(asio::any_io_executor const& executor,
+std::shared_ptr<router> make_router(asio::any_io_executor const& executor,
                                     std::shared_ptr<connection_setup const> const& setup) {
     auto const& options = setup->options;
+    if (!options.cluster_nodes.empty()) {
+        auto cluster = std::make_shared<cluster_router>(executor, setup);
+        cluster->start();
+        return cluster;
+    }
     if (options.sentinels) {
         return std::make_unique<sentinel_router>(executor, setup, std::make_shared<sentinel_group>(options));
     }

@@ -27,7 +27,7 @@ public:
 private:
     asio::any_io_executor executor_;
     std::shared_ptr<connection_setup const> setup_;
-    std::unique_ptr<router> router_;
+    std::shared_ptr<router> router_;
 };
 
 }  // namespace idempo::redis

@@ -153,6 +153,7 @@ void connection::on_bytes(std::string_view bytes) {
     if (state_ != state::ready && !read_greeting()) return;
     bool const goes_on = state_ != state::ready || read_answers();
     redirect_misdirected();
+    if (pipeline_.take_cluster_down()) locator_->doubt(server_);
     if (!goes_on) return lose(redis_problem::lost, {});
     if (reader_->is_broken()) return lose(redis_problem::wrong_protocol, {});
     flush();

@@ -28,8 +28,8 @@ public:
     /// minds no delay beyond `connect_timeout`, since then the attempt has failed.
     virtual void locate(strand const& executor, on_located done) = 0;
 
-    /// The server may be gone or the wrong one: an attempt has failed, a connection was lost, or an operation has timed
-    /// out.
+    /// The server may be gone or the wrong one: an attempt has failed, a connection was lost, an operation has timed
+    /// out, or the server says that its cluster is down.
     virtual void doubt(redis_endpoint const&) {}
 
     /// The server says that another one has the key.

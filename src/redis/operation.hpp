@@ -9,7 +9,9 @@
 #include <boost/intrusive/list_hook.hpp>
 
 #include <chrono>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace idempo::redis {
 
@@ -40,12 +42,16 @@ enum class reading {
 /// ask is the pipeline's affair.
 class operation : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    explicit operation(store_key const& of) : key_(of) {}
+    /// \param server_key what the commands name; empty where they name none
+    explicit operation(store_key const& of, std::string server_key = {})
+        : key_(of),
+          server_key_(std::move(server_key)) {}
     operation(operation const&) = delete;
     operation& operator=(operation const&) = delete;
     virtual ~operation() = default;
 
     [[nodiscard]] store_key const& key() const noexcept { return key_; }
+    [[nodiscard]] std::string const& server_key() const noexcept { return server_key_; }
 
     /// Appends what it asks next.
     virtual void append_command(std::string& to, server_abilities abilities) = 0;
@@ -68,9 +74,12 @@ public:
     unsigned redirections = 0;
     /// Whether ASKING has to be said before each of its commands.
     bool asks = false;
+    /// Where it may be sent on: who does that lives as long.
+    std::shared_ptr<void const> kept_alive;
 
 private:
     store_key key_;
+    std::string server_key_;
 };
 
 }  // namespace idempo::redis

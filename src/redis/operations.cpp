@@ -38,18 +38,17 @@ std::string redis_key(std::string_view prefix, store_key const& key) {
 
 claim_operation::claim_operation(claim_request const& request, std::string_view prefix, any_io_executor executor,
                                  handler done)
-    : called_operation(request.key, std::move(executor), std::move(done)),
-      request_(request),
-      key_(redis_key(prefix, request.key)) {}
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
+      request_(request) {}
 
 void claim_operation::append_command(std::string& to, server_abilities abilities) {
     auto const value = write_open(request_);
     auto const life = in_milliseconds(life_of(request_.lease, request_.retention));
     sent_script_ = needs_script_ || !abilities.set_nx_get;
     if (sent_script_) {
-        script_.append(to, key_, value, life, std::string_view(request_.take_over ? "1" : "0"));
+        script_.append(to, server_key(), value, life, std::string_view(request_.take_over ? "1" : "0"));
     } else {
-        redis::append_command(to, {"SET", key_, value, "NX", "GET", "PX", life});
+        redis::append_command(to, {"SET", server_key(), value, "NX", "GET", "PX", life});
     }
 }
 
@@ -77,14 +76,13 @@ reading claim_operation::read_first_step(reply_view answer_) {
 
 complete_operation::complete_operation(complete_request request, std::string_view prefix, any_io_executor executor,
                                        handler done)
-    : called_operation(request.key, std::move(executor), std::move(done)),
-      request_(std::move(request)),
-      key_(redis_key(prefix, request_.key)) {}
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
+      request_(std::move(request)) {}
 
 void complete_operation::append_command(std::string& to, server_abilities) {
     bool const has_room = request_.record.size() <= small_record_bytes;
     auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
-    script_.append(to, key_, write_done(request_), life, std::string_view(has_room ? "1" : "0"));
+    script_.append(to, server_key(), write_done(request_), life, std::string_view(has_room ? "1" : "0"));
 }
 
 reading complete_operation::read(reply_view answer_) {
@@ -94,13 +92,12 @@ reading complete_operation::read(reply_view answer_) {
 
 renew_operation::renew_operation(store_key const& key, token const& by, std::chrono::milliseconds lease,
                                  std::string_view prefix, any_io_executor executor, handler done)
-    : called_operation(key, std::move(executor), std::move(done)),
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
       by_(by),
-      lease_(lease),
-      key_(redis_key(prefix, key)) {}
+      lease_(lease) {}
 
 void renew_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, key_, by_.view(), in_milliseconds(bounded(lease_)));
+    script_.append(to, server_key(), by_.view(), in_milliseconds(bounded(lease_)));
 }
 
 reading renew_operation::read(reply_view answer_) {
@@ -109,11 +106,12 @@ reading renew_operation::read(reply_view answer_) {
 
 abandon_operation::abandon_operation(store_key const& key, token const& by, std::string_view prefix,
                                      any_io_executor executor, handler done)
-    : called_operation(key, std::move(executor), std::move(done)),
-      by_(by),
-      key_(redis_key(prefix, key)) {}
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
+      by_(by) {}
 
-void abandon_operation::append_command(std::string& to, server_abilities) { script_.append(to, key_, by_.view()); }
+void abandon_operation::append_command(std::string& to, server_abilities) {
+    script_.append(to, server_key(), by_.view());
+}
 
 reading abandon_operation::read(reply_view answer_) {
     auto const keep = [this](auto found) {
@@ -127,10 +125,11 @@ reading abandon_operation::read(reply_view answer_) {
 }
 
 peek_operation::peek_operation(store_key const& key, std::string_view prefix, any_io_executor executor, handler done)
-    : called_operation(key, std::move(executor), std::move(done)),
-      key_(redis_key(prefix, key)) {}
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)) {}
 
-void peek_operation::append_command(std::string& to, server_abilities) { script_.append(to, key_, key().view()); }
+void peek_operation::append_command(std::string& to, server_abilities) {
+    script_.append(to, server_key(), key().view());
+}
 
 reading peek_operation::read(reply_view answer_) {
     return read_script(script_, answer_, key().view(), read_peek, [this](auto found) { return answer(found); });
@@ -138,10 +137,11 @@ reading peek_operation::read(reply_view answer_) {
 
 forget_operation::forget_operation(store_key const& key, std::string_view prefix, any_io_executor executor,
                                    handler done)
-    : called_operation(key, std::move(executor), std::move(done)),
-      key_(redis_key(prefix, key)) {}
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)) {}
 
-void forget_operation::append_command(std::string& to, server_abilities) { redis::append_command(to, {"DEL", key_}); }
+void forget_operation::append_command(std::string& to, server_abilities) {
+    redis::append_command(to, {"DEL", server_key()});
+}
 
 reading forget_operation::read(reply_view answer_) {
     if (answer_.is_error()) {

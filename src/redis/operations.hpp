@@ -32,7 +32,6 @@ private:
     [[nodiscard]] reading read_first_step(reply_view answer);
 
     claim_request request_;
-    std::string key_;
     script_call script_{scripts::claim};
     bool needs_script_ = false;
     bool sent_script_ = false;
@@ -47,7 +46,6 @@ public:
 
 private:
     complete_request request_;
-    std::string key_;
     script_call script_{scripts::complete};
 };
 
@@ -61,7 +59,6 @@ public:
 private:
     token by_;
     std::chrono::milliseconds lease_;
-    std::string key_;
     script_call script_{scripts::renew};
 };
 
@@ -74,7 +71,6 @@ public:
 
 private:
     token by_;
-    std::string key_;
     script_call script_{scripts::abandon};
 };
 
@@ -85,7 +81,6 @@ public:
     [[nodiscard]] reading read(reply_view answer) override;
 
 private:
-    std::string key_;
     script_call script_{scripts::peek};
 };
 
@@ -96,9 +91,6 @@ public:
                      handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
-
-private:
-    std::string key_;
 };
 
 }  // namespace idempo::redis

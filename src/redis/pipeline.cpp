@@ -60,6 +60,7 @@ bool pipeline::receive(reply_view answer) {
     if (sent_.empty()) return false;  // an answer to nothing
     auto asked = std::move(sent_.front());
     sent_.pop_front();
+    if (answer.is_error() && answer.text().starts_with("CLUSTERDOWN")) is_cluster_down_ = true;
     if (answer.is_error() && !asked->is_settled()) {
         if (auto const where = read_redirection(answer.text())) {
             send_away(std::move(asked), *where);

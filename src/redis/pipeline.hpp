@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace idempo::redis {
@@ -59,6 +60,9 @@ public:
     /// Those that the server has sent elsewhere since the last call. They are no longer of this pipeline.
     [[nodiscard]] std::vector<misdirected_operation> take_misdirected();
 
+    /// Whether the server has said since the last call that its cluster is down: it may be cut off from the rest.
+    [[nodiscard]] bool take_cluster_down() { return std::exchange(is_cluster_down_, false); }
+
     /// Tells those whose time is over, and whether there were any.
     bool expire(time_point now);
 
@@ -98,6 +102,7 @@ private:
     queue written_;
     std::size_t uncovered_ = 0;
     std::vector<misdirected_operation> misdirected_;
+    bool is_cluster_down_ = false;
     /// The keys of operations that have not been settled, sent or ready; and who waits behind them, if anybody does.
     std::unordered_map<store_key, std::unique_ptr<queue>, identifier_hash> busy_keys_;
     /// Not settled, wherever they are; the oldest is the first.

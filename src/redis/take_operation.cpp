@@ -22,12 +22,11 @@ std::optional<script_answer<rate_decision>> read_take(reply_view answer, rate co
 
 take_operation::take_operation(store_key const& client, rate const& rate, std::string_view prefix,
                                boost::asio::any_io_executor executor, handler done)
-    : called_operation(client, std::move(executor), std::move(done)),
-      rate_(rate),
-      key_(redis_key(std::string(prefix) + "rate:", client)) {}
+    : called_operation(client, redis_key(std::string(prefix) + "rate:", client), std::move(executor), std::move(done)),
+      rate_(rate) {}
 
 void take_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, key_, token_.view(), std::to_string(rate_.limit), std::to_string(rate_.window.count()));
+    script_.append(to, server_key(), token_.view(), std::to_string(rate_.limit), std::to_string(rate_.window.count()));
 }
 
 reading take_operation::read(reply_view answer_) {

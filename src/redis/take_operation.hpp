@@ -30,7 +30,6 @@ public:
 private:
     rate rate_;
     token token_ = make_token();
-    std::string key_;
     script_call script_{scripts::take};
 };
 

@@ -32,12 +32,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-std::uint16_t free_port() {
-    asio::io_context context;
-    tcp::acceptor acceptor(context, {asio::ip::address_v4::loopback(), 0});
-    return acceptor.local_endpoint().port();
-}
-
 std::string make_directory() {
     auto name = (std::filesystem::temp_directory_path() / "idempo-redis-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), "mkdtemp");
@@ -62,6 +56,12 @@ std::string printed(redis::reply_view reply) {
 }
 
 }  // namespace
+
+std::uint16_t free_port() {
+    asio::io_context context;
+    tcp::acceptor acceptor(context, {asio::ip::address_v4::loopback(), 0});
+    return acceptor.local_endpoint().port();
+}
 
 redis_server::redis_server(std::vector<std::string> flags, std::string const& configuration)
     : flags_(std::move(flags)),

@@ -11,6 +11,9 @@
 
 namespace idempo::tests {
 
+/// Of this machine; nobody holds it.
+[[nodiscard]] std::uint16_t free_port();
+
 /// A redis-server of the test's own, on a free port and a unix socket, with its data in a directory of its own. Both
 /// are gone when this object is. The system's server is never used.
 class redis_server {

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "redis/cluster_watch.hpp"
+#include "redis/connection.hpp"
+#include "redis/redirection.hpp"
+#include "redis/router.hpp"
+#include "redis/slot_map.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace idempo::redis {
+
+/// For a Redis Cluster: each operation goes to the primary of its key's slot, over a connection that is made when it is
+/// first used, and ends when the primary has no slots any more. What a node sends on goes where it says.
+///
+/// Operations of one key keep their order as long as their slot stays where it is. While it moves, one that was sent to
+/// its old node may be overtaken by a later one; the scripts and tokens make that harmless.
+///
+/// Each operation keeps it alive: it may still be sent on when the client is gone.
+class cluster_router final : public router, public std::enable_shared_from_this<cluster_router> {
+public:
+    cluster_router(asio::any_io_executor executor, std::shared_ptr<connection_setup const> setup);
+    ~cluster_router() override;
+
+    /// Begins to ask the nodes which of them has which slots. Operations wait for that as for a connection.
+    void start();
+
+    void submit(std::unique_ptr<operation> submitted) override;
+
+    /// For the connections, on any thread.
+    void redirect(std::unique_ptr<operation> misdirected, redirection const& where);
+    [[nodiscard]] cluster_watch& watch() const noexcept { return *watch_; }
+
+private:
+    using way = std::shared_ptr<connection>;
+    struct node {
+        redis_endpoint endpoint;
+        way there;
+    };
+
+    void use(slot_map const& map);
+    [[nodiscard]] way way_for(operation const& submitted);
+    [[nodiscard]] way way_to(redis_endpoint const& endpoint);
+    [[nodiscard]] way make_way(redis_endpoint const& endpoint);
+
+    asio::any_io_executor executor_;
+    std::shared_ptr<connection_setup const> setup_;
+    std::shared_ptr<cluster_watch> watch_;
+
+    std::mutex mutex_;  // guards the rest
+    /// Until there is a map: to the first primary of that map, which sends on what is not its own.
+    way first_way_;
+    std::optional<slot_map> map_;
+    /// The primaries of the map, in its order; null until used.
+    std::vector<way> ways_;
+    /// Nodes that operations were sent on to, and that are not in the map.
+    std::vector<node> others_;
+};
+
+}  // namespace idempo::redis

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "support/redis_server.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace idempo::tests {
+
+struct redis_cluster_setup {
+    std::size_t primaries = 3;
+    std::size_t replicas_each = 1;
+    /// A node that is silent for so long is failed by the others. Short only where a test waits for that: a busy
+    /// machine must not fail over by itself.
+    std::chrono::milliseconds node_timeout{5000};
+    /// For the command line of each node.
+    std::vector<std::string> flags{};
+};
+
+/// A Redis Cluster of the test's own: processes on free ports, that are gone with this object.
+///
+/// The nodes have numbers: first the primaries, which share all slots, then their replicas in the same order.
+class redis_cluster {
+public:
+    /// Waits until each node says that the cluster is healthy, and the replicas are in step.
+    explicit redis_cluster(redis_cluster_setup const& setup = {});
+
+    [[nodiscard]] redis_server& operator[](std::size_t node) { return *nodes_[node]; }
+    [[nodiscard]] redis_server const& operator[](std::size_t node) const { return *nodes_[node]; }
+    [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+
+    /// With the first three nodes as seeds.
+    [[nodiscard]] std::string url() const;
+
+    /// The node that serves the slot, as `asked` sees it.
+    [[nodiscard]] std::size_t primary_of(std::uint16_t slot, std::size_t asked = 0) const;
+
+    [[nodiscard]] std::string id(std::size_t node) const;
+
+    /// Whether each of these nodes says that the cluster is healthy.
+    [[nodiscard]] bool is_healthy(std::vector<std::size_t> const& nodes) const;
+    void wait_until_healthy() const;
+
+    /// From now on keys of the slot may be moved, and those that are gone are answered with ASK.
+    void begin_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
+    /// Moves the keys that are there now. Returns their number.
+    std::size_t move_keys(std::uint16_t slot, std::size_t from, std::size_t to) const;
+    /// The slot belongs to `to` from now on, and `from` answers with MOVED.
+    void end_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
+    /// All three, as an operator does it.
+    void move(std::uint16_t slot, std::size_t from, std::size_t to) const;
+
+    /// A primary without slots that all others know. Returns its number.
+    std::size_t add_node();
+
+    /// All other nodes forget it, for a minute or until they are told to meet it again.
+    void forget(std::size_t node) const;
+    void meet(std::size_t node) const;
+
+private:
+    void start_node();
+    void introduce(std::size_t node, std::size_t to) const;
+    void wait_until_all_know_each_other() const;
+
+    redis_cluster_setup setup_;
+    std::vector<std::unique_ptr<redis_server>> nodes_;
+    std::vector<std::string> bus_ports_;
+};
+
+}  // namespace idempo::tests
