@@ -73,20 +73,6 @@ void connection::end() {
     });
 }
 
-void connection::reconnect() {
-    asio::post(strand_, [self = shared_from_this()] {
-        if (self->state_ == state::ended) return;
-        bool const was_ready = self->state_ == state::ready;
-        self->drop_link();
-        if (was_ready) {
-            self->pipeline_.disconnect();
-            self->report(redis_problem::lost, {}, {});
-        }
-        self->connect();
-        self->end_if_idle();
-    });
-}
-
 void connection::follow(redis_endpoint const& server) {
     asio::post(strand_, [self = shared_from_this(), server] {
         bool const is_asking = self->state_ == state::connecting && !self->transport_;

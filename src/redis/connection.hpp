@@ -36,7 +36,7 @@ struct connection_setup {
 
 /// A way to the server that is made again whenever it is lost, and the operations that go over it.
 ///
-/// Everything happens on a strand, but `start`, `submit`, `reconnect` and `end`, which any thread may call. An
+/// Everything happens on a strand, but `start`, `submit`, `follow` and `end`, which any thread may call. An
 /// operation waits for the end of one attempt to connect at most: if that fails, so does the operation.
 class connection : public std::enable_shared_from_this<connection> {
 public:
@@ -49,11 +49,8 @@ public:
     /// Settles the operation sooner or later, and never before it returns.
     void submit(std::unique_ptr<operation> submitted);
 
-    /// The server is elsewhere now: what was sent fails, and the next attempt begins at once.
-    void reconnect();
-
-    /// The same, where the connection does not lead to this server already; after a short pause, since others are told
-    /// at the same time.
+    /// The server is there now: where the connection leads elsewhere, what was sent fails, and another attempt follows
+    /// after a short pause, since others are told at the same time.
     void follow(redis_endpoint const& server);
 
     /// Nothing is submitted from now on: what is pending is still answered, and then the connection is closed.
