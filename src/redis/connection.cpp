@@ -76,7 +76,8 @@ void connection::end() {
 void connection::follow(redis_endpoint const& server) {
     asio::post(strand_, [self = shared_from_this(), server] {
         bool const is_asking = self->state_ == state::connecting && !self->transport_;
-        if (self->state_ == state::ended || self->server_ == server || is_asking) return;
+        bool const is_pausing = self->state_ == state::pausing;
+        if (self->state_ == state::ended || is_asking || (self->server_ == server && !is_pausing)) return;
         bool const was_ready = self->state_ == state::ready;
         self->drop_link();
         if (was_ready) {

@@ -50,7 +50,7 @@ public:
     void submit(std::unique_ptr<operation> submitted);
 
     /// The server is there now: where the connection leads elsewhere, what was sent fails, and another attempt follows
-    /// after a short pause, since others are told at the same time.
+    /// after a pause, since others are told at the same time; a short one, also where a longer one was under way.
     void follow(redis_endpoint const& server);
 
     /// Nothing is submitted from now on: what is pending is still answered, and then the connection is closed.

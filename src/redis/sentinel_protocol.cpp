@@ -10,7 +10,10 @@ namespace idempo::redis {
 
 namespace {
 
-constexpr std::string_view channel = "+switch-master";
+// The sentinels that follow a failover tell of the first when they hear of it; the one that leads it tells of the
+// second then, and of the first up to a second later, when all replicas know.
+constexpr std::string_view switch_channel = "+switch-master";
+constexpr std::string_view promotion_channel = "+promoted-slave";
 
 std::optional<redis_endpoint> read_endpoint(std::string_view host, std::string_view port) {
     std::uint16_t number = 0;
@@ -37,6 +40,14 @@ sentinel_news read_switch(std::string_view line, std::string_view primary_name) 
     auto const primary = read_endpoint(host, port);
     if (!primary || !line.empty()) return {sentinel_news::kind::nonsense};
     return {sentinel_news::kind::moved, *primary};
+}
+
+/// "slave name host port @ name-of-primary host port"
+sentinel_news read_promotion(std::string_view line, std::string_view primary_name) {
+    std::string_view word;
+    while (!line.empty() && word != "@") word = take_word(line);
+    if (line.empty()) return {sentinel_news::kind::nonsense};
+    return {take_word(line) == primary_name ? sentinel_news::kind::promoted : sentinel_news::kind::nothing};
 }
 
 }  // namespace
@@ -74,7 +85,7 @@ redis_problem problem_of(reply_view answer) {
 std::string subscription(redis_sentinels const& sentinels) {
     std::string text;
     append_authentication(text, sentinels.user, sentinels.password);
-    append_command(text, {"SUBSCRIBE", channel});
+    append_command(text, {"SUBSCRIBE", promotion_channel, switch_channel});
     return text;
 }
 
@@ -82,9 +93,16 @@ sentinel_news read_news(reply_view message, std::string_view primary_name) {
     if (message.text() == "OK") return {sentinel_news::kind::nothing};  // to AUTH
     auto const kind = message[0].text();
     if (kind == "pong") return {sentinel_news::kind::nothing};
-    if (message.size() != 3 || message[1].text() != channel) return {sentinel_news::kind::nonsense};
-    if (kind == "subscribe") return {sentinel_news::kind::subscribed};
-    if (kind == "message") return read_switch(message[2].text(), primary_name);
+    if (message.size() != 3) return {sentinel_news::kind::nonsense};
+    auto const channel = message[1].text();
+    if (channel == promotion_channel) {
+        if (kind == "subscribe") return {sentinel_news::kind::nothing};  // the other one follows
+        if (kind == "message") return read_promotion(message[2].text(), primary_name);
+    }
+    if (channel == switch_channel) {
+        if (kind == "subscribe") return {sentinel_news::kind::subscribed};
+        if (kind == "message") return read_switch(message[2].text(), primary_name);
+    }
     return {sentinel_news::kind::nonsense};
 }
 

@@ -51,6 +51,9 @@ struct sentinel_news {
         subscribed,
         /// The primary is at `primary` now.
         moved,
+        /// It is about to be elsewhere: the sentinel can say where, but says so by itself only when the failover is
+        /// over. Until then, what the old primary acknowledges is lost.
+        promoted,
         /// An answer to AUTH or PING, or news of another primary.
         nothing,
         /// The subscription cannot be trusted any more.

@@ -69,14 +69,21 @@ void sentinel_watch::on_bytes(std::string_view bytes) {
     while (auto const message = reader_->next()) {
         auto const news = read_news(reply_view(message.get()), group_->options.primary_name);
         if (news.what == sentinel_news::kind::nonsense) return give_up();
-        if (news.what == sentinel_news::kind::subscribed) compare();
+        if (news.what == sentinel_news::kind::subscribed) listen();
+        if (news.what == sentinel_news::kind::promoted) compare();
         if (news.what == sentinel_news::kind::moved) tell_(news.primary);
     }
     reader_->is_broken() ? give_up() : read_more();
 }
 
-void sentinel_watch::compare() {
+void sentinel_watch::listen() {
     subscribed_since_ = std::chrono::steady_clock::now();
+    compare();
+    keep_alive();
+}
+
+void sentinel_watch::compare() {
+    if (comparison_) comparison_->cancel();
     auto const said = std::make_shared<redis_endpoint>();
     auto const accept = [said](reply_view answer, redis_endpoint const&) {
         auto const primary = read_primary(answer);
@@ -90,7 +97,6 @@ void sentinel_watch::compare() {
         self->tell_(*said);
     };
     comparison_ = inquiry::start(strand_, where_is_primary(*group_, sentinel_, 1), accept, done);
-    keep_alive();
 }
 
 void sentinel_watch::keep_alive() {

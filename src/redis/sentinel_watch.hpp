@@ -46,6 +46,7 @@ private:
     void write(std::string bytes);
     void read_more();
     void on_bytes(std::string_view bytes);
+    void listen();
     void compare();
     void keep_alive();
     void drop_link();

@@ -145,12 +145,16 @@ void sentinel_scene::await_replication() const {
     });
 }
 
-void sentinel_scene::fail_over() {
-    std::string answer;
-    // Refused while a failover is under way, and where no replica has been heard of lately.
+// Asked for again and again: it is refused while one is under way or no replica has been heard of lately, and given up
+// where another sentinel, which has not heard of it, puts the promoted replica back.
+std::size_t sentinel_scene::fail_over() {
+    auto const old = primary();
     poll_until([&] {
-        return (answer = sentinels_[*present_.begin()].ask({"SENTINEL", "FAILOVER", primary_name})) == "OK";
+        if (primary() != old) return true;
+        sentinels_[*present_.begin()].ask({"SENTINEL", "FAILOVER", primary_name});
+        return false;
     });
+    return await_successor(old);
 }
 
 void sentinel_scene::kill_sentinel(std::size_t number) {

@@ -53,8 +53,8 @@ public:
     /// Waits until the replicas have all that the primary has now.
     void await_replication() const;
 
-    /// What an operator does for maintenance.
-    void fail_over();
+    /// What an operator does for maintenance; returns the number of the new primary.
+    std::size_t fail_over();
 
     /// `redis+sentinel://…`, or rediss, with the parameters, which begin with a '?'.
     [[nodiscard]] std::string url(std::string_view parameters = {}) const;

@@ -84,11 +84,13 @@ TEST_CASE("redis sentinel: why there is no answer") {
 
 TEST_CASE("redis sentinel: a subscription begins with the login") {
     auto options = *three_sentinels().sentinels;
-    CHECK(subscription(options) == array({"AUTH", "who", "secret"}) + array({"SUBSCRIBE", "+switch-master"}));
+    CHECK(subscription(options) ==
+          array({"AUTH", "who", "secret"}) + array({"SUBSCRIBE", "+promoted-slave", "+switch-master"}));
     options.user.clear();
-    CHECK(subscription(options) == array({"AUTH", "secret"}) + array({"SUBSCRIBE", "+switch-master"}));
+    CHECK(subscription(options) ==
+          array({"AUTH", "secret"}) + array({"SUBSCRIBE", "+promoted-slave", "+switch-master"}));
     options.password.clear();
-    CHECK(subscription(options) == array({"SUBSCRIBE", "+switch-master"}));
+    CHECK(subscription(options) == array({"SUBSCRIBE", "+promoted-slave", "+switch-master"}));
 }
 
 TEST_CASE("redis sentinel: news of our primary is told, that of others is not") {
@@ -98,6 +100,14 @@ TEST_CASE("redis sentinel: news of our primary is told, that of others is not") 
     auto const moved = told("charges 10.0.0.1 6379 redis-2.internal 6380");
     CHECK(moved.what == kind::moved);
     CHECK(moved.primary == redis_endpoint{"redis-2.internal", 6380});
+    CHECK(news("*3\r\n$9\r\nsubscribe\r\n$15\r\n+promoted-slave\r\n:1\r\n").what == kind::nothing);
+    auto const promotion = [](std::string_view payload) {
+        return news(array({"message", "+promoted-slave", payload})).what;
+    };
+    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379 @ charges 10.0.0.1 6379") == kind::promoted);
+    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379 @ orders 10.0.0.1 6379") == kind::nothing);
+    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379") == kind::nonsense);
+    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379 @") == kind::nonsense);
     CHECK(told("orders 10.0.0.1 6379 10.0.0.2 6379").what == kind::nothing);
 }
 

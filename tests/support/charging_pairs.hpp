@@ -1,0 +1,127 @@
+#pragma once
+
+#include "support/http_client.hpp"
+#include "support/requests.hpp"
+
+#include <atomic>
+#include <barrier>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace idempo::tests {
+
+/// A charge as its clients know it: one key, one amount that no other charge has.
+struct charge_order {
+    std::string key;
+    std::size_t amount = 0;
+
+    [[nodiscard]] text_request request() const {
+        return make_post("/charge?delay_ms=20", key, "{\"amount\":" + std::to_string(amount) + "}");
+    }
+};
+
+/// An answer with 201.
+struct charge_receipt {
+    charge_order order;
+    std::string id;
+    bool is_for_order = false;  // else it is the answer to another request
+};
+
+/// Nothing where the answer is another than 201.
+inline std::optional<charge_receipt> receipt_in(text_response const& answer, charge_order const& order) {
+    if (answer.result_int() != 201) return std::nullopt;
+    auto const& body = answer.body();
+    auto const id = body.find("\"id\":\"") + 6;
+    auto const amount = "\"amount\":" + std::to_string(order.amount) + ',';
+    return charge_receipt{order, body.substr(id, body.find('"', id) - id), body.find(amount) != std::string::npos};
+}
+
+/// Pairs of clients, one of each at each of two servers: both send the same charge at the same time, again and again
+/// until they are answered, and then the next.
+class charging_pairs {
+public:
+    charging_pairs(std::uint16_t one, std::uint16_t other, std::size_t count) {
+        for (std::size_t number = 0; number < count; ++number) {
+            pairs_.push_back(std::make_unique<pair>(is_stopping_));
+            for (auto const port : {one, other}) {
+                threads_.emplace_back([this, port, number] { run(port, number, *pairs_[number]); });
+            }
+        }
+    }
+    charging_pairs(charging_pairs const&) = delete;
+    charging_pairs& operator=(charging_pairs const&) = delete;
+    ~charging_pairs() { stop(); }
+
+    /// Lets each finish what it is about.
+    void stop() {
+        is_stopping_ = true;
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
+    [[nodiscard]] std::vector<charge_receipt> receipts() const {
+        std::lock_guard const lock(mutex_);
+        return receipts_;
+    }
+
+    /// Answers that were not 201, and connections that ended.
+    [[nodiscard]] std::size_t setbacks() const noexcept { return setbacks_; }
+
+private:
+    struct pair {
+        explicit pair(std::atomic<bool> const& is_stopping)
+            : next(2, [this, &is_stopping]() noexcept { goes_on = !is_stopping; }) {}
+        bool goes_on = true;
+        std::barrier<std::function<void()>> next;
+    };
+
+    void run(std::uint16_t port, std::size_t number, pair& with_other) {
+        std::optional<http_client> connection;
+        for (std::size_t round = 1;; ++round) {
+            with_other.next.arrive_and_wait();
+            if (!with_other.goes_on) return;
+            charge_order const order{std::to_string(number) + '-' + std::to_string(round), number + round * 1000};
+            std::optional<charge_receipt> receipt;
+            while (!(receipt = try_once(connection, port, order))) {
+                ++setbacks_;
+                std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            }
+            std::lock_guard const lock(mutex_);
+            receipts_.push_back(*receipt);
+        }
+    }
+
+    static std::optional<charge_receipt> try_once(std::optional<http_client>& connection, std::uint16_t port,
+                                                  charge_order const& order) {
+        try {
+            if (!connection) connection.emplace(port);
+            auto const answer = connection->exchange(order.request());
+            if (!answer.keep_alive()) connection.reset();
+            return receipt_in(answer, order);
+        } catch (std::exception const&) {  // the server closes connections, too
+            connection.reset();
+            return std::nullopt;
+        }
+    }
+
+    std::atomic<bool> is_stopping_{false};
+    std::atomic<std::size_t> setbacks_{0};
+    std::vector<std::unique_ptr<pair>> pairs_;
+    std::vector<std::thread> threads_;
+    mutable std::mutex mutex_;
+    std::vector<charge_receipt> receipts_;
+};
+
+}  // namespace idempo::tests
