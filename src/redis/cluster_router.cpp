@@ -159,8 +159,12 @@ void cluster_router::use(slot_map const& map) {
             if (kept != before.end()) ways_[i] = std::move(kept->there);
         }
     }
+    auto const submit_again = [weak = weak_from_this()](std::unique_ptr<operation> unsent) {
+        auto const self = weak.lock();
+        self ? self->submit(std::move(unsent)) : unsent->fail(error::store_unavailable);
+    };
     for (auto const& each : before) {
-        if (each.there) each.there->end();
+        if (each.there) each.there->leave(submit_again);
     }
 }
 

@@ -53,7 +53,7 @@ private:
     std::shared_ptr<cluster_watch> watch_;
 
     std::mutex mutex_;  // guards the rest
-    /// Until there is a map: to the first primary of that map, which sends on what is not its own.
+    /// Until there is a map: operations wait there.
     way first_way_;
     std::optional<slot_map> map_;
     /// The primaries of the map, in its order; null until used.

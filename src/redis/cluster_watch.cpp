@@ -115,7 +115,7 @@ void cluster_watch::ask() {
     auto const accept = [weak = weak_from_this()](reply_view answer, redis_endpoint const& from) {
         auto const self = weak.lock();
         auto found = slot_map::read(answer, from);
-        if (!self || !found) return false;
+        if (!self || !found || found->covered() == 0) return false;
         if (!self->best_ || found->covered() > self->best_->covered()) self->best_ = std::move(found);
         return self->best_->is_complete();
     };
@@ -153,12 +153,14 @@ void cluster_watch::on_answer(std::vector<redis_endpoint> const& asked,
         if (node == answered_by) break;
         remember_silence(node);
     }
-    not_before_ = now() + backoff_.next();
+    not_before_ = now() + backoff_.next() / 2;
     if (best_) {
         known_ = std::exchange(best_, std::nullopt);
         tell_(*known_);
     } else {
         asks_again_ = true;
+        // At the start the connection that waits for the map tells it.
+        if (known_) setup_->report({redis_problem::no_cluster_known, {}, {}, {.host = {}, .port = 0}});
     }
     tell_waiting();
     if (asks_again_ || now() < doubt_ends_) ask_soon();
@@ -182,9 +184,8 @@ bool cluster_watch::is_silent(redis_endpoint const& node) const {
 }
 
 void cluster_watch::tell_waiting() {
-    bool const is_found = known_ && !known_->primaries().empty();
-    auto const problem = is_found ? redis_problem::none : redis_problem::no_cluster_known;
-    auto const primary = is_found ? known_->primaries().front() : redis_endpoint{.host = {}, .port = 0};
+    auto const problem = known_ ? redis_problem::none : redis_problem::no_cluster_known;
+    auto const primary = known_ ? known_->primaries().front() : redis_endpoint{.host = {}, .port = 0};
     for (auto& each : std::exchange(waiting_, {})) {
         asio::post(each.executor, [done = std::move(each.done), problem, primary] { done(problem, primary); });
     }

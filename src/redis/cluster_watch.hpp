@@ -19,7 +19,7 @@
 namespace idempo::redis {
 
 /// Finds out which node has which slots: at the start, when a node says that another one has them, and again and again
-/// while there is doubt about one, with pauses of 20 ms to 1 s.
+/// while there is doubt about one, with pauses of 10 to 500 ms: half of those between attempts to connect.
 ///
 /// A node may be wrong, or cut off from the others. So it is asked in turn with the rest, those that were silent last,
 /// until one knows the primaries of all slots; else what the best of them says has to do.

@@ -65,6 +65,15 @@ void connection::submit(std::unique_ptr<operation> submitted) {
     if (waiting == worth_a_write(pending)) asio::dispatch(strand_, take);
 }
 
+void connection::leave(std::function<void(std::unique_ptr<operation>)> elsewhere) {
+    asio::post(strand_, [self = shared_from_this(), elsewhere = std::move(elsewhere)] {
+        self->is_ending_ = true;
+        self->take_submitted();
+        for (auto& unsent : self->pipeline_.take_unsent()) elsewhere(std::move(unsent));
+        self->end_if_idle();
+    });
+}
+
 void connection::end() {
     asio::post(strand_, [self = shared_from_this()] {
         self->is_ending_ = true;

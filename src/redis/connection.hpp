@@ -16,6 +16,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -52,6 +53,10 @@ public:
     /// The server is there now: where the connection leads elsewhere, what was sent fails, and another attempt follows
     /// after a pause, since others are told at the same time; a short one, also where a longer one was under way.
     void follow(redis_endpoint const& server);
+
+    /// As `end`, but what has not been sent yet is given to `elsewhere`, on the strand: the server has no keys any
+    /// more.
+    void leave(std::function<void(std::unique_ptr<operation>)> elsewhere);
 
     /// Nothing is submitted from now on: what is pending is still answered, and then the connection is closed.
     void end();

@@ -99,6 +99,23 @@ void pipeline::send_away(std::unique_ptr<operation> misdirected, redirection whe
 
 std::vector<misdirected_operation> pipeline::take_misdirected() { return std::exchange(misdirected_, {}); }
 
+std::vector<std::unique_ptr<operation>> pipeline::take_unsent() {
+    std::vector<std::unique_ptr<operation>> unsent;
+    while (!ready_.empty()) {
+        auto next = std::move(ready_.front());
+        ready_.pop_front();
+        if (next->is_settled()) {
+            drop(std::move(next));
+            continue;
+        }
+        next->unlink();
+        release(next->key());  // the next of its key is ready now
+        --places_;
+        unsent.push_back(std::move(next));
+    }
+    return unsent;
+}
+
 void pipeline::settle_written(std::size_t count, bool is_replicated) {
     for (; count > 0; --count) {
         auto known = std::move(written_.front());

@@ -60,6 +60,10 @@ public:
     /// Those that the server has sent elsewhere since the last call. They are no longer of this pipeline.
     [[nodiscard]] std::vector<misdirected_operation> take_misdirected();
 
+    /// Those that need not be sent here: all that wait, but for those behind one of their key that was sent. They are
+    /// no longer of this pipeline.
+    [[nodiscard]] std::vector<std::unique_ptr<operation>> take_unsent();
+
     /// Whether the server has said since the last call that its cluster is down: it may be cut off from the rest.
     [[nodiscard]] bool take_cluster_down() { return std::exchange(is_cluster_down_, false); }
 

@@ -347,6 +347,38 @@ TEST_CASE("pipeline: an operation that the server sends elsewhere leaves") {
     CHECK(all.told == fake_operation::journal{{"b", timed_out}, {"c", "of c"}});
 }
 
+TEST_CASE("pipeline: what has not been sent can go elsewhere, in its order, and the rest stays") {
+    scene all;
+    all.submit("sent", 1);
+    all.send();
+    all.submit("behind", 1);
+    all.pass(400ms);
+    all.submit("b", 2);
+    all.submit("c", 3);
+    all.submit("behind b", 2);
+    auto unsent = all.line.take_unsent();
+    REQUIRE(unsent.size() == 3);
+    CHECK(all.places == 2);
+    CHECK(all.line.take_unsent().empty());
+
+    scene there;
+    there.now = all.now + 100ms;
+    for (auto& each : unsent) {
+        ++there.places;
+        there.line.submit(std::move(each), there.now);
+    }
+    CHECK(there.send() == "b c ");
+    CHECK(there.receive("of b"));
+    CHECK(there.send() == "behind b ");
+    there.pass(900ms);  // they are as old as they were
+    CHECK(all.told == fake_operation::journal{{"b", "of b"}, {"c", timed_out}, {"behind b", timed_out}});
+
+    CHECK(all.receive("of sent"));
+    CHECK(all.send() == "behind ");
+    CHECK(all.receive("of behind"));
+    CHECK(all.places == 0);
+}
+
 TEST_CASE("pipeline: one that has timed out is not sent elsewhere") {
     scene all;
     all.submit("a", 1);

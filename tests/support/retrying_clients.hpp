@@ -1,0 +1,157 @@
+#pragma once
+
+#include "support/http_client.hpp"
+#include "support/redis_cluster_scene.hpp"
+#include "support/requests.hpp"
+
+#include <idempo/key.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace idempo::tests {
+
+/// A charge as its client knows it: one key, and an amount by which its answer is known.
+struct keyed_charge {
+    std::string key;
+    std::size_t amount = 0;
+};
+
+/// An answer with 201.
+struct charge_answer {
+    keyed_charge charge;
+    std::string id;
+    bool is_for_charge = false;  // else it is the answer to another request
+};
+
+/// Nothing where the answer is another than 201, or there is none.
+inline std::optional<charge_answer> ask_once(std::optional<http_client>& connection, std::uint16_t port,
+                                             keyed_charge const& charge) {
+    try {
+        if (!connection) connection.emplace(port);
+        auto const wanted = "\"amount\":" + std::to_string(charge.amount);
+        auto const answer = connection->exchange(make_post("/charge?delay_ms=10", charge.key, '{' + wanted + '}'));
+        if (!answer.keep_alive()) connection.reset();
+        if (answer.result_int() != 201) return std::nullopt;
+        auto const& body = answer.body();
+        auto const id = body.find("\"id\":\"") + 6;
+        return charge_answer{charge, body.substr(id, body.find('"', id) - id),
+                             body.find(wanted + ',') != std::string::npos};
+    } catch (std::exception const&) {  // the server closes connections, too
+        connection.reset();
+        return std::nullopt;
+    }
+}
+
+/// Which slots of a cluster keys may be in.
+using slot_filter = std::function<bool(std::uint16_t)>;
+
+/// A charge of which the key is in one of these slots; the numbers are used up. No other has its amount, as long as
+/// names end with different letters.
+inline keyed_charge next_charge(std::string const& name, std::size_t& number, slot_filter const& wanted) {
+    while (true) {
+        auto const key = name + '-' + std::to_string(++number);
+        if (wanted(slot_of(idempo::make_store_key("", "", key)))) {
+            return {key, number * 256 + static_cast<unsigned char>(name.back())};
+        }
+    }
+}
+
+/// What the clients know: which ids each charge has been answered with, and answers to other requests.
+class answer_book {
+public:
+    void add(charge_answer const& answer) {
+        std::lock_guard const lock(mutex_);
+        charges_[answer.charge.key] = answer.charge;
+        ids_[answer.charge.key].insert(answer.id);
+        wrong_ += answer.is_for_charge ? 0 : 1;
+        ++size_;
+    }
+
+    [[nodiscard]] std::size_t size() const {
+        std::lock_guard const lock(mutex_);
+        return size_;
+    }
+    [[nodiscard]] std::map<std::string, keyed_charge> all() const {
+        std::lock_guard const lock(mutex_);
+        return charges_;
+    }
+    [[nodiscard]] std::size_t wrong() const { return wrong_; }
+    [[nodiscard]] std::size_t charges() const { return ids_.size(); }
+    [[nodiscard]] std::size_t ids(std::string const& key) const { return ids_.at(key).size(); }
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, keyed_charge> charges_;
+    std::map<std::string, std::set<std::string>> ids_;
+    std::size_t wrong_ = 0;
+    std::size_t size_ = 0;
+};
+
+/// Clients who ask for each charge until it is made, at one server, and then once more at the other; and who now and
+/// then ask for an older one again.
+class retrying_clients {
+public:
+    retrying_clients(std::vector<std::uint16_t> ports, std::size_t count, slot_filter wanted, answer_book& book)
+        : ports_(std::move(ports)),
+          wanted_(std::move(wanted)),
+          book_(book) {
+        for (std::size_t client = 0; client < count; ++client) threads_.emplace_back([this, client] { run(client); });
+    }
+    retrying_clients(retrying_clients const&) = delete;
+    retrying_clients& operator=(retrying_clients const&) = delete;
+    ~retrying_clients() { stop(); }
+
+    /// Lets each finish what it is about.
+    void stop() {
+        is_stopping_ = true;
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
+    /// Answers that were not 201, and connections that ended.
+    [[nodiscard]] std::size_t setbacks() const noexcept { return setbacks_; }
+
+private:
+    void run(std::size_t client) {
+        std::vector<std::optional<http_client>> connections(ports_.size());
+        std::vector<keyed_charge> done;
+        std::size_t number = 0;
+        for (std::size_t round = client; !is_stopping_; ++round) {
+            bool const asks_again = round % 4 == 0 && !done.empty();
+            auto const charge = asks_again ? done[round % done.size()]
+                                           : next_charge("client" + std::to_string(client), number, wanted_);
+            for (std::size_t turn = 0; turn < ports_.size(); ++turn) {
+                auto const server = (round + turn) % ports_.size();
+                std::optional<charge_answer> answer;
+                while (!(answer = ask_once(connections[server], ports_[server], charge))) {
+                    ++setbacks_;
+                    std::this_thread::sleep_for(20ms);
+                }
+                book_.add(*answer);
+            }
+            if (!asks_again) done.push_back(charge);
+        }
+    }
+
+    std::vector<std::uint16_t> ports_;
+    slot_filter wanted_;
+    answer_book& book_;
+    std::atomic<bool> is_stopping_{false};
+    std::atomic<std::size_t> setbacks_{0};
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace idempo::tests
