@@ -7,6 +7,7 @@
 #include "redis/pipeline.hpp"
 #include "redis/redis_record.hpp"
 #include "redis/resp_codec.hpp"
+#include "redis/take_operation.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -71,6 +72,28 @@ Identifier filled(unsigned char byte) {
     return made;
 }
 
+/// What the rate limiter makes of an answer of its script is within the rate, and as it was written.
+void check_take(reply_view answer) {
+    constexpr idempo::rate rate{.limit = 10, .window = 60s};
+    auto const found = read_take(answer, rate);
+    if (!found || !found->result) return;
+    auto const& decision = *found->result;
+    require(decision.reset > 0s && decision.reset <= rate.window, "a window ends, and is no longer than it may be");
+    require(decision.reset.count() == answer[3].integer(), "the end of a window is what was written");
+    if (decision.allowed) {
+        require(answer[2].integer() + decision.remaining == rate.limit, "what is left is what was not taken");
+        require(decision.remaining < rate.limit, "a request that is let through has taken something");
+    } else {
+        require(decision.remaining == 0, "nothing is left to one that is refused");
+    }
+}
+
+void check_takes(std::string_view bytes) {
+    reply_reader reader;
+    reader.feed(bytes);
+    while (auto const found = reader.next()) check_take(reply_view(found.get()));
+}
+
 /// A connection's pipeline with calls of every kind. Keys and tokens are letters, so that the fuzzer can write them.
 class scene {
     inline static auto const ours = filled<idempo::token>('T');
@@ -106,6 +129,12 @@ public:
         add<peek_operation>(told_with<std::optional<idempo::record_info>>(key_of('e')), key_of('e'));
         add<forget_operation>([this](idempo::error_code, bool) { ++told_; }, key_of('f'));
         claim('a');  // held back by the first
+        add<take_operation>(
+            [this](idempo::error_code ec, idempo::rate_decision) {
+                ++told_;
+                require(ec.failed(), "no answer is taken for one to a call whose token nobody knows");
+            },
+            key_of('g'), idempo::rate{});
     }
 
     /// Reads it in pieces as a connection does, and asks what is to be asked next.
@@ -123,6 +152,7 @@ public:
     }
 
     void end() {
+        for (auto const& each : line_.take_misdirected()) each.misdirected->fail(idempo::error::store_unavailable);
         line_.fail_all(make_error_code(idempo::error::store_unavailable));
         context_.poll();
         require(told_ == submitted_, "each caller is told once");
@@ -179,6 +209,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     std::string const bytes(reinterpret_cast<char const*>(data) + 1, size - 1);
     check_cuts(bytes, piece);
     check_header(bytes);
+    check_takes(bytes);
     scene calls((choice & 1U) != 0 ? 1 : 0, {.set_nx_get = (choice & 2U) != 0}, bytes);
     calls.converse(piece);
     calls.end();
