@@ -143,7 +143,6 @@ TEST_CASE("transfer_server: killed at each failpoint, each transfer happens once
     for (auto& each : clients) threads.emplace_back([&] { each.run(stop); });
 
     std::minstd_rand random(seed);
-    std::map<std::string, int> kills;
     for (int cycle = 0; cycle < cycles; ++cycle) {
         std::string const point = points[static_cast<std::size_t>(cycle) % points.size()];
         auto const count = std::to_string(1 + random() / 7 % 8);
@@ -153,7 +152,6 @@ TEST_CASE("transfer_server: killed at each failpoint, each transfer happens once
             server_process server(bank.flags(port, point + ":" + count), IDEMPO_TRANSFER_SERVER);
             return server.wait() == 128 + SIGKILL;
         });
-        ++kills[point];
     }
 
     server_process server(bank.flags(port), IDEMPO_TRANSFER_SERVER);
@@ -162,7 +160,6 @@ TEST_CASE("transfer_server: killed at each failpoint, each transfer happens once
     stop = true;
     for (auto& each : threads) each.join();
 
-    for (auto const* const point : points) CHECK(kills[point] == cycles / static_cast<int>(points.size()));
     CHECK(client::conflicts > 0);
     CHECK(client::outages >= cycles);
 
