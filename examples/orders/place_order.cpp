@@ -1,5 +1,7 @@
 #include "orders/place_order.hpp"
 
+#include "orders/outage.hpp"
+
 #include <idempo/fingerprint.hpp>
 #include <idempo/identifiers.hpp>
 
@@ -42,13 +44,6 @@ http_response answer_placement(placement const& placed, order_to_place const& or
     return answer;
 }
 
-/// A 503 is not stored, so that the client can try again. If the order was made after all, then the retry finds it.
-http_response answer_outage(order_to_place const& order) {
-    auto answer = problem_response(503, "The database is unavailable", order.version, order.keep_alive);
-    answer.set(http::field::retry_after, "1");
-    return answer;
-}
-
 asio::awaitable<http_response> place(database* database, idempo::problem_table const* problems, order_or_refusal taken,
                                      idempo::execution* execution) {
     if (auto* const refusal = std::get_if<http_response>(&taken)) co_return std::move(*refusal);
@@ -61,7 +56,8 @@ asio::awaitable<http_response> place(database* database, idempo::problem_table c
         auto const placed = co_await database->run(std::move(insert));
         co_return answer_placement(placed, order, *execution, *problems);
     } catch (database_unavailable const&) {
-        co_return answer_outage(order);
+        // A 503 is not stored. If the order was made after all, then the retry finds it.
+        co_return outage_response(order.version, order.keep_alive);
     }
 }
 
@@ -91,6 +87,6 @@ http_response transactional_place_order_handler::operator()(http_request const& 
         return answer_placement(placed, order, execution, *problems_);
     } catch (pqxx::failure const& error) {
         if (!is_outage(error)) throw;
-        return answer_outage(order);
+        return outage_response(order.version, order.keep_alive);
     }
 }

@@ -3,6 +3,7 @@
 #include "orders/embedded_files.hpp"
 #include "orders/limits.hpp"
 #include "orders/orders_table.hpp"
+#include "orders/outage.hpp"
 #include "orders/service_log.hpp"
 
 #include <nlohmann/json.hpp>
@@ -86,12 +87,6 @@ http_response answer_one(http_request const& request, order const& found) {
     return json(request, {{"order", to_json(found)}});
 }
 
-http_response answer_outage(http_request const& request) {
-    auto answer = problem(request, 503, "The database is unavailable");
-    answer.set(http::field::retry_after, "1");
-    return answer;
-}
-
 /// What libpqxx says may quote what it was sent, so it is not logged.
 http_response answer_failure(http_request const& request) {
     service_log::write("failure", {{"route", routes::route_of(request.target())}});
@@ -148,7 +143,7 @@ asio::awaitable<http_response> routes::read_orders(http_request const* request) 
         if (route_of(request->target()) == "/orders") co_return co_await list(&orders_, request);
         co_return co_await find(&orders_, request);
     } catch (database_unavailable const&) {
-        co_return answer_outage(*request);
+        co_return outage_response(request->version(), request->keep_alive());
     } catch (std::exception const&) {
         co_return answer_failure(*request);
     }

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "common/responses.hpp"
+
+/// What a client is told while the database is unavailable: to try again. What it asked for may have happened all the
+/// same.
+[[nodiscard]] inline http_response outage_response(unsigned version, bool keep_alive) {
+    auto answer = problem_response(503, "The database is unavailable", version, keep_alive);
+    answer.set(http::field::retry_after, "1");
+    return answer;
+}
