@@ -19,6 +19,7 @@
 #include <boost/beast/core/bind_handler.hpp>
 #include <boost/beast/core/buffers_generator.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http.hpp>
 
 #include <chrono>
@@ -185,6 +186,16 @@ asio::awaitable<void> do_session_async(Stream& stream, Handle handle) {
 }
 //]
 
+//[cookbook-expect
+template <class Stream, class Parser>
+void read_head(Stream& stream, beast::flat_buffer& buffer, Parser& parser, beast::error_code& ec) {
+    http::read_header(stream, buffer, parser, ec);
+    if (ec || parser.get().version() < 11) return;
+    if (!beast::iequals(parser.get()[http::field::expect], "100-continue")) return;
+    http::write(stream, http::response<http::empty_body>(http::status::continue_, 11), ec);
+}
+//]
+
 /// The same keyed request twice; the client asks for the connection to be closed after the second.
 std::string two_tries() {
     auto const first = keyed_request("a");
@@ -234,6 +245,23 @@ TEST_CASE("cookbook: each of Beast's sessions with the middleware", "[snippets]"
         context.run();
     }
     check_answers(client);
+}
+
+TEST_CASE("cookbook: a client that waits is told to go on, and its request is read", "[snippets]") {
+    auto const version = GENERATE(as<std::string>(), "1.0", "1.1");
+    asio::io_context context;
+    stream_type stream(context,
+                       "POST / HTTP/" + version + "\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\nhello");
+    auto const client = beast::test::connect(stream);
+    beast::flat_buffer buffer;
+    http::request_parser<http::string_body> parser;
+    beast::error_code ec;
+    read_head(stream, buffer, parser, ec);
+    REQUIRE_FALSE(ec);
+    CHECK(client.str() == (version == "1.1" ? "HTTP/1.1 100 Continue\r\n\r\n" : ""));
+    idempo::read_request(stream, buffer, parser, ec);
+    CHECK_FALSE(ec);
+    CHECK(parser.get().body() == "hello");
 }
 
 TEST_CASE("cookbook: options for each endpoint", "[snippets]") {
