@@ -1,15 +1,13 @@
 #pragma once
 
-#include <chrono>
+#include "support/patience.hpp"
+
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
 
 namespace idempo::tests {
-
-/// How long a test waits for what must come; only a test that fails ever waits as long.
-inline constexpr std::chrono::seconds patience{60};
 
 /// Something passes through only when the test lets it. A handle, safe from any thread.
 class gate {

@@ -1,6 +1,6 @@
 #include "support/http_client.hpp"
 
-#include "support/poll_until.hpp"
+#include "support/patience.hpp"
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/write.hpp>

@@ -1,13 +1,12 @@
 #pragma once
 
+#include "support/patience.hpp"
+
 #include <chrono>
 #include <stdexcept>
 #include <thread>
 
 namespace idempo::tests {
-
-/// Long enough for a busy machine and a sanitizer; only a test that fails waits for it.
-inline constexpr std::chrono::seconds patience{60};
 
 /// Asks again and again until the answer is yes. \throws std::runtime_error where it stays no.
 template <class Condition>

@@ -1,5 +1,7 @@
 #include "support/service.hpp"
 
+#include "support/patience.hpp"
+
 #include <idempo/blocking.hpp>
 #include <idempo/layer.hpp>
 #include <idempo/middleware.hpp>

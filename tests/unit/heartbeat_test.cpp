@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 #include "support/charges.hpp"
 #include "support/fault_store.hpp"
+#include "support/patience.hpp"
 
 #include <idempo/blocking.hpp>
 #include <idempo/layer.hpp>

@@ -2,6 +2,7 @@
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"
+#include "support/patience.hpp"
 
 #include <idempo/layer.hpp>
 #include <idempo/offload.hpp>

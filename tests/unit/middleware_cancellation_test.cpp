@@ -3,6 +3,7 @@
 #include "support/catch.hpp"
 #include "support/charges.hpp"
 #include "support/fault_store.hpp"
+#include "support/patience.hpp"
 #include "support/posted_store.hpp"
 #include "support/recording_executor.hpp"
 
