@@ -58,7 +58,7 @@ void database::ask(std::shared_ptr<question> const& asked, asio::any_completion_
                        asked->thrown = std::current_exception();
                    }
                    --pending_;
-                   asio::post(executor_, [deadline = std::move(deadline), done = std::move(done)]() mutable {
+                   asio::post(executor_, [deadline, done = std::move(done)]() mutable {
                        deadline->cancel();
                        std::move(done)();
                    });

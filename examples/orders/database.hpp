@@ -52,9 +52,7 @@ public:
         using result = std::invoke_result_t<Work&, pqxx::connection&>;
         auto const value = std::make_shared<std::optional<result>>();
         auto const asked = std::make_shared<question>();
-        asked->work = [work = std::move(work), value](pqxx::connection& connection) mutable {
-            value->emplace(work(connection));
-        };
+        asked->work = keep_result(std::move(work), value);
         // Named, since GCC 12 destroys the temporaries of a co_await expression twice that own something.
         auto start = [this, asked](auto done) { ask(asked, std::move(done)); };
         auto const& token = boost::asio::use_awaitable;
@@ -71,6 +69,14 @@ private:
         int socket = -1;
         bool is_overdue = false;
     };
+
+    /// Not within the coroutine, for whose parameters clang-tidy takes those of a lambda.
+    template <class Work, class Result>
+    static std::function<void(pqxx::connection&)> keep_result(Work work, std::shared_ptr<std::optional<Result>> to) {
+        return [work = std::move(work), to = std::move(to)](pqxx::connection& connection) mutable {
+            to->emplace(work(connection));
+        };
+    }
 
     void ask(std::shared_ptr<question> const& asked, boost::asio::any_completion_handler<void()> done);
     void carry_out(question& asked);

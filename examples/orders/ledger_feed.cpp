@@ -46,6 +46,12 @@ std::string make_orders_event(std::vector<order> const& latest) {
     return make_event("orders", all.dump());
 }
 
+/// What the database is asked, on its own threads.
+std::vector<order> read_latest(pqxx::connection& connection) {
+    pqxx::nontransaction autocommit(connection);
+    return latest_orders(autocommit, shown_orders);
+}
+
 /// Counts the watchers, however they leave.
 class place {
 public:
@@ -100,11 +106,7 @@ asio::awaitable<void> ledger_feed::look_at_orders() {
     if (is_looking_ || clock_type::now() - looked_at_ < interval / 2) co_return;
     is_looking_ = true;
     try {
-        auto read = [](pqxx::connection& connection) {
-            pqxx::nontransaction autocommit(connection);
-            return latest_orders(autocommit, shown_orders);
-        };
-        auto const latest = co_await orders_.run(std::move(read));
+        auto const latest = co_await orders_.run(&read_latest);
         orders_event_ = make_orders_event(latest);
     } catch (std::exception const&) {
         orders_event_ = make_event("outage", "{}");

@@ -44,15 +44,20 @@ http_response answer_placement(placement const& placed, order_to_place const& or
     return answer;
 }
 
+/// What the database is asked, for its own threads.
+auto placing(order_to_place const& order) {
+    return [order](pqxx::connection& connection) {
+        pqxx::nontransaction autocommit(connection);
+        return place_order(autocommit, order.wanted, order.key, order.fingerprint);
+    };
+}
+
 asio::awaitable<http_response> place(database* database, idempo::problem_table const* problems, order_or_refusal taken,
                                      idempo::execution* execution) {
     if (auto* const refusal = std::get_if<http_response>(&taken)) co_return std::move(*refusal);
     auto const& order = std::get<order_to_place>(taken);
     try {
-        auto insert = [order](pqxx::connection& connection) {
-            pqxx::nontransaction autocommit(connection);
-            return place_order(autocommit, order.wanted, order.key, order.fingerprint);
-        };
+        auto insert = placing(order);
         auto const placed = co_await database->run(std::move(insert));
         co_return answer_placement(placed, order, *execution, *problems);
     } catch (database_unavailable const&) {

@@ -93,23 +93,32 @@ http_response answer_failure(http_request const& request) {
     return problem(request, 500, "Internal Server Error");
 }
 
-asio::awaitable<http_response> list(database* orders, http_request const* request) {
-    auto const limit = parse_limit(request->target());
-    if (!limit) co_return problem(*request, 400, "limit must be between 1 and 1000");
-    auto read = [limit = *limit](pqxx::connection& connection) {
+// What the database is asked, for its own threads.
+
+auto reading_latest(int limit) {
+    return [limit](pqxx::connection& connection) {
         pqxx::nontransaction autocommit(connection);
         return latest_orders(autocommit, limit);
     };
+}
+
+auto reading_one(std::string id) {
+    return [id = std::move(id)](pqxx::connection& connection) {
+        pqxx::nontransaction autocommit(connection);
+        return find_order(autocommit, id);
+    };
+}
+
+asio::awaitable<http_response> list(database* orders, http_request const* request) {
+    auto const limit = parse_limit(request->target());
+    if (!limit) co_return problem(*request, 400, "limit must be between 1 and 1000");
+    auto read = reading_latest(*limit);
     auto const latest = co_await orders->run(std::move(read));
     co_return answer_list(*request, latest);
 }
 
 asio::awaitable<http_response> find(database* orders, http_request const* request) {
-    std::string const id(path_of(request->target()).substr(one_order.size()));
-    auto read = [id](pqxx::connection& connection) {
-        pqxx::nontransaction autocommit(connection);
-        return find_order(autocommit, id);
-    };
+    auto read = reading_one(std::string(path_of(request->target()).substr(one_order.size())));
     auto const found = co_await orders->run(std::move(read));
     if (!found) co_return problem(*request, 404, "There is no such order");
     co_return answer_one(*request, *found);

@@ -162,8 +162,10 @@ private:
 template <store_fixture F>
 void a_random_history_is_linearizable(scene<F>& scene) {
     std::mt19937_64 seeds(scene.seed());
+    constexpr std::size_t count = 30;
     std::vector<random_group<F>> groups;
-    for (int i = 0; i < 30; ++i) groups.emplace_back(scene, seeds());
+    groups.reserve(count);
+    while (groups.size() < count) groups.emplace_back(scene, seeds());
     tally counts;
     for (unsigned phase = 0; phase < 4; ++phase) {
         for (auto& group : groups) group.run(scene, phase, counts);
