@@ -28,7 +28,8 @@ std::shared_ptr<router> make_router(asio::any_io_executor const& executor,
         return cluster;
     }
     if (options.sentinels) {
-        return std::make_unique<sentinel_router>(executor, setup, std::make_shared<sentinel_group>(options));
+        return std::make_unique<sentinel_router>(
+            executor, setup, std::make_shared<sentinel_group>(*options.sentinels, options.connect_timeout));
     }
     redis_endpoint const server{options.host, options.port};
     return std::make_unique<primary_router>(executor, setup, std::make_shared<fixed_locator>(server));

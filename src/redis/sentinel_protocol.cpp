@@ -52,11 +52,11 @@ sentinel_news read_promotion(std::string_view line, std::string_view primary_nam
 
 }  // namespace
 
-sentinel_group::sentinel_group(redis_options const& of)
-    : options(*of.sentinels),
+sentinel_group::sentinel_group(redis_sentinels of, std::chrono::milliseconds connect_timeout)
+    : options(std::move(of)),
       tls(options.tls ? make_tls_setup(*options.tls) : nullptr),
-      share(of.connect_timeout / (options.endpoints.size() + 1)),
-      keep_alive(of.connect_timeout) {}
+      share(connect_timeout / (options.endpoints.size() + 1)),
+      keep_alive(connect_timeout) {}
 
 question where_is_primary(sentinel_group const& group, std::size_t first, std::size_t count) {
     auto const& all = group.options.endpoints;

@@ -21,9 +21,8 @@ namespace idempo::redis {
 
 /// The sentinels of one primary, and how to reach them. Read only.
 struct sentinel_group {
-    /// \pre the options name sentinels
     /// \throws std::invalid_argument where their certificates cannot be read
-    explicit sentinel_group(redis_options const& of);
+    sentinel_group(redis_sentinels of, std::chrono::milliseconds connect_timeout);
 
     redis_sentinels options;
     std::shared_ptr<tls_setup> tls;  // null where there is none

@@ -48,6 +48,20 @@ inline std::optional<charge_receipt> receipt_in(text_response const& answer, cha
     return charge_receipt{order, body.substr(id, body.find('"', id) - id), body.find(amount) != std::string::npos};
 }
 
+/// Nothing where there is no answer, either. A connection that has ended is made again next time.
+inline std::optional<charge_receipt> try_charge(std::optional<http_client>& connection, std::uint16_t port,
+                                                charge_order const& order) {
+    try {
+        if (!connection) connection.emplace(port);
+        auto const answer = connection->exchange(order.request());
+        if (!answer.keep_alive()) connection.reset();
+        return receipt_in(answer, order);
+    } catch (std::exception const&) {  // the server closes connections, too
+        connection.reset();
+        return std::nullopt;
+    }
+}
+
 /// Pairs of clients, one of each at each of two servers: both send the same charge at the same time, again and again
 /// until they are answered, and then the next.
 class charging_pairs {
@@ -94,25 +108,12 @@ private:
             if (!with_other.goes_on) return;
             charge_order const order{std::to_string(number) + '-' + std::to_string(round), number + round * 1000};
             std::optional<charge_receipt> receipt;
-            while (!(receipt = try_once(connection, port, order))) {
+            while (!(receipt = try_charge(connection, port, order))) {
                 ++setbacks_;
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
             }
             std::lock_guard const lock(mutex_);
             receipts_.push_back(*receipt);
-        }
-    }
-
-    static std::optional<charge_receipt> try_once(std::optional<http_client>& connection, std::uint16_t port,
-                                                  charge_order const& order) {
-        try {
-            if (!connection) connection.emplace(port);
-            auto const answer = connection->exchange(order.request());
-            if (!answer.keep_alive()) connection.reset();
-            return receipt_in(answer, order);
-        } catch (std::exception const&) {  // the server closes connections, too
-            connection.reset();
-            return std::nullopt;
         }
     }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -62,6 +63,7 @@ public:
 private:
     void hasten(redis_server const& sentinel) const;
     [[nodiscard]] std::size_t primary_of(std::size_t sentinel) const;
+    [[nodiscard]] std::optional<std::size_t> successor_of(std::size_t old) const;
     [[nodiscard]] bool is_healthy() const;
 
     std::string host_;

@@ -58,6 +58,18 @@ TEST_CASE("snippets: what is wrong with Redis is told", "[snippets]") {
     CHECK(options.observer);
 }
 
+TEST_CASE("snippets: a primary that Sentinel watches", "[snippets]") {
+    boost::asio::io_context context;
+    //[redis-sentinel
+    auto watched = idempo::open_store(
+        context.get_executor(),
+        "redis+sentinel://:secret@sentinel-1,sentinel-2,sentinel-3/charges?sentinel_password=other&wait_replicas=1",
+        idempo::redis_scheme());
+    //]
+    CHECK(idempo::is_redis_scheme("redis+sentinel"));
+    (void)watched;
+}
+
 TEST_CASE("snippets: a claim counts when a replica has it", "[snippets]") {
     idempo::redis_options options;
     using namespace std::chrono_literals;
