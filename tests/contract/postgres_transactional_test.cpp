@@ -7,6 +7,7 @@
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/options.hpp>
 #include <idempo/postgres_migrate.hpp>
+#include <idempo/request_head.hpp>
 #include <idempo/transactional.hpp>
 
 #include <boost/asio/use_future.hpp>
@@ -22,6 +23,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -308,6 +310,22 @@ TEST_CASE("transactional: requests without a key have a transaction, too") {
     CHECK(effects("unkeyed") == "2");
 }
 
+TEST_CASE("transactional: an option that throws before the claim lets nothing happen") {
+    auto options = single_tenant();
+    SECTION("applies") {
+        options.applies = [](idempo::request_head const&) -> bool { throw std::runtime_error("no"); };
+    }
+    SECTION("the scope") {
+        options.scope = idempo::scope::principal(
+            [](idempo::request_head const&) -> std::optional<std::string> { throw std::runtime_error("no"); });
+    }
+    scene scene(charge, options);
+    CHECK_THROWS_AS(scene.send("option-throws"), std::runtime_error);
+    CHECK(scene.await(keyed_request("option-throws")).result_int() == 500);
+    CHECK(scene.runs == 0);
+    CHECK(effects("option-throws") == "0");
+}
+
 TEST_CASE("transactional: duplicates in this process are answered before a connection is taken") {
     std::promise<void> gate;
     auto const opened = gate.get_future().share();
@@ -448,11 +466,13 @@ TEST_CASE("transactional: a request that waits gets the first one's response") {
     poll_until([&] { return is_inside.load(); });
     auto same_process = one.send_async(keyed_request("waits"));
     auto other_process = other.send_async(keyed_request("waits"));
+    auto blocked_thread = std::async(std::launch::async, [&] { return other.send("waits"); });
     std::this_thread::sleep_for(100ms);
     gate.set_value();
     CHECK(read(first.get()).result_int() == 201);
     CHECK(is_replay(read(same_process.get())));
     CHECK(is_replay(read(other_process.get())));
+    CHECK(is_replay(blocked_thread.get()));
     CHECK(one.runs + other.runs == 1);
 }
 
