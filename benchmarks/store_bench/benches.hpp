@@ -11,6 +11,11 @@
 /// \param only_in_flight which lines of the table; 0: all
 void bench_redis(std::string const& port, int repetitions, std::size_t only_in_flight);
 
+/// Claims on the primaries of a Redis Cluster beside those on one server; all are emptied.
+/// \param port of the one
+/// \param primaries the ports of the others
+void bench_redis_cluster(std::string const& port, std::vector<std::string> const& primaries, int repetitions);
+
 struct postgres_load {
     /// How many operations at once: one line of the table each.
     std::vector<std::size_t> in_flight{1, 16, 64, 256};

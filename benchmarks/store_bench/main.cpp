@@ -33,6 +33,14 @@ int main(int count, char** arguments) {
     std::size_t only_in_flight = 0;
     redis->add_option("--in-flight", only_in_flight, "Only the lines with so many: 1, 16, 64 or 256");
     redis->callback([&] { bench_redis(port, repetitions, only_in_flight); });
+
+    std::vector<std::string> primaries;
+    auto* const cluster = app.add_subcommand("redis-cluster", "A Redis Cluster beside one Redis");
+    cluster->add_option("port", port, "Of a redis-server that holds nothing else: it is emptied")->required();
+    cluster->add_option("primaries", primaries, "The ports of all primaries of a cluster: they are emptied")
+        ->required();
+    add_repetitions(*cluster, repetitions);
+    cluster->callback([&] { bench_redis_cluster(port, primaries, repetitions); });
 #endif
 #ifdef STORE_BENCH_HAS_POSTGRES
     std::string connection;

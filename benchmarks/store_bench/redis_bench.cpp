@@ -5,6 +5,7 @@
 
 #include "redis/redis_record.hpp"
 #include "redis/script.hpp"
+#include "store_bench/claim_load.hpp"
 
 #include <idempo/redis_store.hpp>
 #include <idempo/store.hpp>
@@ -28,56 +29,11 @@ namespace {
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
 
-double per_second(std::size_t count, clock_type::duration time) {
-    return static_cast<double>(count) / std::chrono::duration<double>(time).count();
-}
-
-idempo::claim_request new_claim() {
-    idempo::claim_request claim{{}, {{1}}, idempo::make_token(), 30s, 1h, true};
-    for (std::size_t half : {0U, 16U}) {
-        auto const random = idempo::make_token();
-        std::copy(random.bytes.begin(), random.bytes.end(), claim.key.bytes.begin() + half);
-    }
-    return claim;
-}
-
 /// What is compared: so many claims in flight, and redis-benchmark with these arguments.
 struct comparison {
     std::size_t in_flight;
     std::size_t operations;
     std::string reference;
-};
-
-/// Keeps so many claims in flight until all are answered: each answer starts the next claim.
-class claim_load {
-public:
-    claim_load(idempo::redis_store& store, std::vector<idempo::claim_request> const& claims)
-        : store_(store),
-          claims_(claims) {}
-
-    double run(boost::asio::io_context& context, comparison const& what) {
-        operations_ = what.operations;
-        auto const start = clock_type::now();
-        while (started_ < what.in_flight) begin_next();
-        while (answered_ < operations_) context.run_one();
-        return per_second(operations_, clock_type::now() - start);
-    }
-
-private:
-    void begin_next() {
-        store_.async_claim(claims_[started_++ % claims_.size()],
-                           [this](idempo::error_code error, idempo::claim_result const&) {
-                               if (error) throw std::runtime_error(error.message());
-                               ++answered_;
-                               if (started_ < operations_) begin_next();
-                           });
-    }
-
-    idempo::redis_store& store_;
-    std::vector<idempo::claim_request> const& claims_;
-    std::size_t operations_ = 0;
-    std::size_t started_ = 0;
-    std::size_t answered_ = 0;
 };
 
 enum class kind { claim, claim_by_script, replay };
@@ -109,15 +65,7 @@ double store_rate(std::string const& port, comparison const& load, kind what) {
     // One record in any case, so that the connection is there when the time begins.
     store_records(context, store, what == kind::replay ? claims : std::vector<idempo::claim_request>{new_claim()});
     for (auto& claim : claims) claim.token = idempo::make_token();
-    return claim_load(store, claims).run(context, load);
-}
-
-std::string output_of(std::string const& command) {
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> const pipe(::popen(command.c_str(), "r"), ::pclose);
-    std::string output;
-    std::array<char, 4096> part{};
-    while (std::fgets(part.data(), part.size(), pipe.get()) != nullptr) output += part.data();
-    return output;
+    return claim_load(store, claims).run(context, load.in_flight, load.operations);
 }
 
 /// What redis-benchmark makes of a command, with keys of their own as long as ours, and values of the size of ours.
@@ -134,17 +82,6 @@ double benchmark_rate(std::string const& port, comparison const& what, kind comm
     auto const rate = std::strtod(output_of(line).c_str(), nullptr);
     if (rate <= 0) throw std::runtime_error("redis-benchmark says nothing; is it installed?");
     return rate;
-}
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    return values[values.size() / 2];
-}
-
-double median_ratio(std::vector<double> const& of, std::vector<double> const& to) {
-    std::vector<double> ratios;
-    for (std::size_t i = 0; i < of.size(); ++i) ratios.push_back(of[i] / to[i]);
-    return median(std::move(ratios));
 }
 
 /// One line of the table: each repetition measures all, one after the other, on an empty server.

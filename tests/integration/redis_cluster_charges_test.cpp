@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace idempo::tests;
@@ -139,8 +140,15 @@ public:
                 return answer.has_value();
             });
         }
-        effects_ = one_.charged() + other_.charged();
+        effects_ = charged_at(one_) + charged_at(other_);
         clients_.reset();
+    }
+
+    /// Over a connection of its own: that of the scene has been idle for too long.
+    static std::size_t charged_at(charge_scene const& scene) {
+        auto const body = http_client(scene.server.port()).get("/charges").body();
+        constexpr std::string_view name = "\"count\":";
+        return std::stoul(body.substr(body.find(name) + name.size()));
     }
 
     // After `finish`:

@@ -126,7 +126,7 @@ void redis_cluster::begin_move(std::uint16_t slot, std::size_t from, std::size_t
 
 std::size_t redis_cluster::move_keys(std::uint16_t slot, std::size_t from, std::size_t to) const {
     auto const port = std::to_string(nodes_[to]->port());
-    auto const keys = words_of(nodes_[from]->ask({"CLUSTER", "GETKEYSINSLOT", std::to_string(slot), "1000"}));
+    auto const keys = words_of(nodes_[from]->ask({"CLUSTER", "GETKEYSINSLOT", std::to_string(slot), "50"}));
     for (auto const& key : keys) {
         auto const answer = nodes_[from]->ask({"MIGRATE", "127.0.0.1", port, key, "0", "5000"});
         if (answer != "NOKEY") expect_ok(answer);

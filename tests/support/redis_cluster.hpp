@@ -47,7 +47,7 @@ public:
 
     /// From now on keys of the slot may be moved, and those that are gone are answered with ASK.
     void begin_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
-    /// Moves the keys that are there now. Returns their number.
+    /// Moves some of the keys that are there. Returns their number.
     std::size_t move_keys(std::uint16_t slot, std::size_t from, std::size_t to) const;
     /// The slot belongs to `to` from now on, and `from` answers with MOVED.
     void end_move(std::uint16_t slot, std::size_t from, std::size_t to) const;

@@ -78,3 +78,17 @@ TEST_CASE("snippets: a claim counts when a replica has it", "[snippets]") {
     //]
     CHECK_NOTHROW(idempo::validate(options));
 }
+
+TEST_CASE("snippets: a Redis Cluster", "[snippets]") {
+    boost::asio::io_context context;
+    //[redis-cluster
+    idempo::redis_options options;
+    options.cluster_nodes = {{.host = "redis-1"}, {.host = "redis-2"}, {.host = "redis-3", .port = 7000}};
+
+    auto any = idempo::open_store(context.get_executor(), "redis+cluster://redis-1,redis-2,redis-3:7000",
+                                  idempo::redis_scheme());
+    //]
+    CHECK(idempo::parse_redis_url("redis+cluster://redis-1,redis-2,redis-3:7000").cluster_nodes ==
+          options.cluster_nodes);
+    (void)any;
+}
