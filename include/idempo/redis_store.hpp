@@ -39,8 +39,8 @@ class client;
 ///   with `boost::system::errc::invalid_argument` where the lease is `no_lease`: it would outlive this process.
 /// - **Time** is Redis' alone: the lease is judged by the remaining life of the key. Durations are cut to between zero
 ///   and 1,000 years, and a record lives for a millisecond at least.
-/// - **Order.** Operations of one store key run in the order of their submission, one at a time; in a cluster, as long as
-///   its slot does not move.
+/// - **Order.** Operations of one store key run in the order of their submission, one at a time; in a cluster, as
+///   long as its slot does not move.
 /// - **The end.** When the last copy is gone, pending operations still complete, and the connections close.
 class redis_store {
 public:

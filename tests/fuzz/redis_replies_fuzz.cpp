@@ -7,6 +7,7 @@
 #include "redis/pipeline.hpp"
 #include "redis/redis_record.hpp"
 #include "redis/resp_codec.hpp"
+#include "redis/slot_map.hpp"
 #include "redis/take_operation.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -63,6 +64,22 @@ void check_cuts(std::string const& bytes, std::size_t piece) {
     for (std::string_view rest = bytes; !rest.empty(); rest.remove_prefix(std::min(piece, rest.size())))
         cut.feed(rest.substr(0, piece));
     require(whole.text() == cut.text(), "replies do not depend on how they arrive");
+}
+
+/// What a node says of the slots makes a map, or none; a slot of the map has one of its primaries.
+void check_map(std::string_view bytes) {
+    reply_reader reader(slot_map::max_array_elements);
+    reader.feed(bytes);
+    auto const found = reader.next();
+    auto const map = slot_map::read(reply_view(found.get()), {});
+    if (!map) return;
+    std::size_t covered = 0;
+    for (std::size_t slot = 0; slot < slot_count; ++slot) {
+        auto const primary = map->primary_of(static_cast<std::uint16_t>(slot));
+        require(!primary || *primary < map->primaries().size(), "a slot's primary is in the map");
+        covered += primary ? 1 : 0;
+    }
+    require(covered == map->covered(), "the slots with a primary are counted");
 }
 
 template <class Identifier>
@@ -209,6 +226,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     std::string const bytes(reinterpret_cast<char const*>(data) + 1, size - 1);
     check_cuts(bytes, piece);
     check_header(bytes);
+    check_map(bytes);
     check_takes(bytes);
     scene calls((choice & 1U) != 0 ? 1 : 0, {.set_nx_get = (choice & 2U) != 0}, bytes);
     calls.converse(piece);
