@@ -16,7 +16,6 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 using namespace idempo::tests;
@@ -61,7 +60,7 @@ public:
             std::optional<http_client> connection;
             poll_until([&] {
                 auto const answer =
-                    ask_once(connection, each->server.port(), next_charge("recovery", own_charges_, wanted));
+                    try_charge(connection, each->server.port(), next_charge("recovery", own_charges_, wanted));
                 if (answer) book_.add(*answer);
                 return answer.has_value();
             });
@@ -135,20 +134,13 @@ public:
         std::optional<http_client> connection;
         for (auto const& [key, charge] : book_.all()) {
             poll_until([&, &charge = charge] {
-                auto const answer = ask_once(connection, other_.server.port(), charge);
+                auto const answer = try_charge(connection, other_.server.port(), charge);
                 if (answer) book_.add(*answer);
                 return answer.has_value();
             });
         }
-        effects_ = charged_at(one_) + charged_at(other_);
+        effects_ = one_.charged() + other_.charged();
         clients_.reset();
-    }
-
-    /// Over a connection of its own: that of the scene has been idle for too long.
-    static std::size_t charged_at(charge_scene const& scene) {
-        auto const body = http_client(scene.server.port()).get("/charges").body();
-        constexpr std::string_view name = "\"count\":";
-        return std::stoul(body.substr(body.find(name) + name.size()));
     }
 
     // After `finish`:

@@ -84,7 +84,7 @@ public:
             wrong_ += receipt.is_for_order ? 0 : 1;
             ids_[receipt.order.key].insert(receipt.id);
         }
-        effects_ = effects_of(one_) + effects_of(other_);
+        effects_ = one_.charged() + other_.charged();
     }
 
     [[nodiscard]] std::size_t failovers() const { return failovers_; }
@@ -119,13 +119,6 @@ public:
 private:
     [[nodiscard]] std::string url(std::size_t wait_replicas) const {
         return redis_.url("?wait_replicas=" + std::to_string(wait_replicas));
-    }
-
-    /// Over a new connection: a server closes one that has been idle for long.
-    static std::size_t effects_of(charge_scene const& scene) {
-        auto const summary = http_client(scene.server.port()).get("/charges").body();
-        std::string const name = "\"count\":";
-        return std::stoul(summary.substr(summary.find(name) + name.size()));
     }
 
     charge_order new_order() {

@@ -37,8 +37,6 @@ public:
 
 private:
     std::size_t number(std::string_view name);
-
-    http_client observer_;
 };
 
 }  // namespace idempo::tests

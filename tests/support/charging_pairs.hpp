@@ -1,66 +1,23 @@
 #pragma once
 
+#include "support/charge_receipt.hpp"
 #include "support/http_client.hpp"
-#include "support/requests.hpp"
 
 #include <atomic>
 #include <barrier>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 namespace idempo::tests {
-
-/// A charge as its clients know it: one key, one amount that no other charge has.
-struct charge_order {
-    std::string key;
-    std::size_t amount = 0;
-
-    [[nodiscard]] text_request request() const {
-        return make_post("/charge?delay_ms=20", key, "{\"amount\":" + std::to_string(amount) + "}");
-    }
-};
-
-/// An answer with 201.
-struct charge_receipt {
-    charge_order order;
-    std::string id;
-    bool is_for_order = false;  // else it is the answer to another request
-};
-
-/// Nothing where the answer is another than 201.
-inline std::optional<charge_receipt> receipt_in(text_response const& answer, charge_order const& order) {
-    if (answer.result_int() != 201) return std::nullopt;
-    auto const& body = answer.body();
-    auto const id = body.find("\"id\":\"") + 6;
-    auto const amount = "\"amount\":" + std::to_string(order.amount) + ',';
-    return charge_receipt{order, body.substr(id, body.find('"', id) - id), body.find(amount) != std::string::npos};
-}
-
-/// Nothing where there is no answer, either. A connection that has ended is made again next time.
-inline std::optional<charge_receipt> try_charge(std::optional<http_client>& connection, std::uint16_t port,
-                                                charge_order const& order) {
-    try {
-        if (!connection) connection.emplace(port);
-        auto const answer = connection->exchange(order.request());
-        if (!answer.keep_alive()) connection.reset();
-        return receipt_in(answer, order);
-    } catch (std::exception const&) {  // the server closes connections, too
-        connection.reset();
-        return std::nullopt;
-    }
-}
 
 /// Pairs of clients, one of each at each of two servers: both send the same charge at the same time, again and again
 /// until they are answered, and then the next.

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "support/charge_receipt.hpp"
 #include "support/http_client.hpp"
 #include "support/redis_cluster_scene.hpp"
-#include "support/requests.hpp"
 
 #include <idempo/key.hpp>
 
@@ -10,7 +10,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -23,44 +22,12 @@
 
 namespace idempo::tests {
 
-/// A charge as its client knows it: one key, and an amount by which its answer is known.
-struct keyed_charge {
-    std::string key;
-    std::size_t amount = 0;
-};
-
-/// An answer with 201.
-struct charge_answer {
-    keyed_charge charge;
-    std::string id;
-    bool is_for_charge = false;  // else it is the answer to another request
-};
-
-/// Nothing where the answer is another than 201, or there is none.
-inline std::optional<charge_answer> ask_once(std::optional<http_client>& connection, std::uint16_t port,
-                                             keyed_charge const& charge) {
-    try {
-        if (!connection) connection.emplace(port);
-        auto const wanted = "\"amount\":" + std::to_string(charge.amount);
-        auto const answer = connection->exchange(make_post("/charge?delay_ms=10", charge.key, '{' + wanted + '}'));
-        if (!answer.keep_alive()) connection.reset();
-        if (answer.result_int() != 201) return std::nullopt;
-        auto const& body = answer.body();
-        auto const id = body.find("\"id\":\"") + 6;
-        return charge_answer{charge, body.substr(id, body.find('"', id) - id),
-                             body.find(wanted + ',') != std::string::npos};
-    } catch (std::exception const&) {  // the server closes connections, too
-        connection.reset();
-        return std::nullopt;
-    }
-}
-
 /// Which slots of a cluster keys may be in.
 using slot_filter = std::function<bool(std::uint16_t)>;
 
 /// A charge of which the key is in one of these slots; the numbers are used up. No other has its amount, as long as
 /// names end with different letters.
-inline keyed_charge next_charge(std::string const& name, std::size_t& number, slot_filter const& wanted) {
+inline charge_order next_charge(std::string const& name, std::size_t& number, slot_filter const& wanted) {
     while (true) {
         auto const key = name + '-' + std::to_string(++number);
         if (wanted(slot_of(idempo::make_store_key("", "", key)))) {
@@ -72,11 +39,11 @@ inline keyed_charge next_charge(std::string const& name, std::size_t& number, sl
 /// What the clients know: which ids each charge has been answered with, and answers to other requests.
 class answer_book {
 public:
-    void add(charge_answer const& answer) {
+    void add(charge_receipt const& answer) {
         std::lock_guard const lock(mutex_);
-        charges_[answer.charge.key] = answer.charge;
-        ids_[answer.charge.key].insert(answer.id);
-        wrong_ += answer.is_for_charge ? 0 : 1;
+        charges_[answer.order.key] = answer.order;
+        ids_[answer.order.key].insert(answer.id);
+        wrong_ += answer.is_for_order ? 0 : 1;
         ++size_;
     }
 
@@ -84,7 +51,7 @@ public:
         std::lock_guard const lock(mutex_);
         return size_;
     }
-    [[nodiscard]] std::map<std::string, keyed_charge> all() const {
+    [[nodiscard]] std::map<std::string, charge_order> all() const {
         std::lock_guard const lock(mutex_);
         return charges_;
     }
@@ -94,7 +61,7 @@ public:
 
 private:
     mutable std::mutex mutex_;
-    std::map<std::string, keyed_charge> charges_;
+    std::map<std::string, charge_order> charges_;
     std::map<std::string, std::set<std::string>> ids_;
     std::size_t wrong_ = 0;
     std::size_t size_ = 0;
@@ -127,7 +94,7 @@ public:
 private:
     void run(std::size_t client) {
         std::vector<std::optional<http_client>> connections(ports_.size());
-        std::vector<keyed_charge> done;
+        std::vector<charge_order> done;
         std::size_t number = 0;
         for (std::size_t round = client; !is_stopping_; ++round) {
             bool const asks_again = round % 4 == 0 && !done.empty();
@@ -135,8 +102,8 @@ private:
                                            : next_charge("client" + std::to_string(client), number, wanted_);
             for (std::size_t turn = 0; turn < ports_.size(); ++turn) {
                 auto const server = (round + turn) % ports_.size();
-                std::optional<charge_answer> answer;
-                while (!(answer = ask_once(connections[server], ports_[server], charge))) {
+                std::optional<charge_receipt> answer;
+                while (!(answer = try_charge(connections[server], ports_[server], charge))) {
                     ++setbacks_;
                     std::this_thread::sleep_for(20ms);
                 }
