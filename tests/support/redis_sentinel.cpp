@@ -2,9 +2,10 @@
 
 #include "support/poll_until.hpp"
 
+#include <boost/system/system_error.hpp>
+
 #include <algorithm>
 #include <csignal>
-#include <exception>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
@@ -41,21 +42,27 @@ std::string value_of(std::string const& answer, std::string const& name) {
     return answer.substr(begin, answer.find(' ', begin) - begin);
 }
 
-std::string replication_of(redis_server const& server) { return server.ask({"INFO", "replication"}); }
+/// Empty where it is not there to answer, or hangs up: a sentinel that tells a server to follow another one also tells
+/// it to disconnect all its clients.
+std::string replication_of(redis_server const& server) {
+    try {
+        return server.ask({"INFO", "replication"});
+    } catch (boost::system::system_error const&) {
+        return {};
+    }
+}
+
+bool is_primary(redis_server const& server) { return info_field(replication_of(server), "role") == "master"; }
+
+std::optional<unsigned long long> offset_of(redis_server const& server) {
+    auto const offset = info_field(replication_of(server), "master_repl_offset");
+    return offset.empty() ? std::nullopt : std::optional(std::stoull(offset));
+}
 
 std::size_t occurrences(std::string const& text, std::string const& part) {
     std::size_t count = 0;
     for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
     return count;
-}
-
-/// Also where it is not there to answer.
-bool is_primary(redis_server const& server) {
-    try {
-        return info_field(replication_of(server), "role") == "master";
-    } catch (std::exception const&) {
-        return false;
-    }
 }
 
 }  // namespace
@@ -141,10 +148,8 @@ bool sentinel_scene::is_healthy() const {
 }
 
 void sentinel_scene::await_replication() const {
-    auto const offset_of = [](redis_server const& server) {
-        return std::stoull(info_field(replication_of(server), "master_repl_offset"));
-    };
-    auto const offset = offset_of(servers_[primary()]);
+    std::optional<unsigned long long> offset;
+    poll_until([&] { return (offset = offset_of(servers_[primary()])).has_value(); });
     poll_until([&] {
         return std::all_of(servers_.begin(), servers_.end(),
                            [&](redis_server const& each) { return offset_of(each) >= offset; });
