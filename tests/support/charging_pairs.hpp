@@ -25,9 +25,9 @@ class charging_pairs {
 public:
     charging_pairs(std::uint16_t one, std::uint16_t other, std::size_t count) {
         for (std::size_t number = 0; number < count; ++number) {
-            pairs_.push_back(std::make_unique<pair>(is_stopping_));
+            auto* const both = pairs_.emplace_back(std::make_unique<pair>(is_stopping_)).get();
             for (auto const port : {one, other}) {
-                threads_.emplace_back([this, port, number] { run(port, number, *pairs_[number]); });
+                threads_.emplace_back([this, port, number, both] { run(port, number, *both); });
             }
         }
     }
