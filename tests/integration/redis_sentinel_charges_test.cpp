@@ -45,11 +45,14 @@ public:
         for (auto* each : {&one_, &other_}) await_charge(*each);
     }
 
-    /// The primary fails, another one takes over, and the old one comes back. Where it does not fail by request, its
-    /// replicas have not heard of it for a moment, and what it has acknowledged meanwhile they do not have.
+    /// A sentinel is killed, the primary fails, another one takes over, and both come back. Where the primary does not
+    /// fail by request, its replicas have not heard of it for a moment, and what it has acknowledged meanwhile they do
+    /// not have.
     void fail_over(failure how) {
         await_progress();
         remember_replicated();
+        auto const absent = failovers_ % sentinel_scene::sentinel_count;
+        redis_.kill_sentinel(absent);
         auto const old = redis_.primary();
         auto& primary = redis_.server(old);
         if (how == failure::asked_for) {
@@ -61,6 +64,7 @@ public:
             redis_.await_successor(old);
         }
         if (!waits_) measure_recovery();
+        redis_.restart_sentinel(absent);  // it still names the old primary
         if (how == failure::killed) primary.start();
         if (how == failure::stopped) primary.send_signal(SIGCONT);
         redis_.await_health();

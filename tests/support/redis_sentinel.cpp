@@ -15,8 +15,6 @@ namespace idempo::tests {
 
 namespace {
 
-constexpr std::size_t sentinel_count = 3;
-
 std::vector<std::string> joined(std::vector<std::string> words, std::vector<std::string> const& more) {
     words.insert(words.end(), more.begin(), more.end());
     return words;

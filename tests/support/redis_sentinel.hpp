@@ -27,6 +27,7 @@ public:
     };
 
     static constexpr char const* primary_name = "charges";
+    static constexpr std::size_t sentinel_count = 3;
 
     /// Waits until all is well.
     explicit sentinel_scene(settings wanted);
