@@ -29,14 +29,18 @@ void pipeline::queue_by_age(std::unique_ptr<operation> submitted, queue& line) {
     line.insert(place, std::move(submitted));
 }
 
-void pipeline::send(std::string& to, server_abilities abilities, time_point now) {
+std::unique_ptr<operation> pipeline::take_ready() {
     while (!ready_.empty()) {
         auto next = std::move(ready_.front());
         ready_.pop_front();
-        if (next->is_settled()) {
-            drop(std::move(next));
-            continue;
-        }
+        if (!next->is_settled()) return next;
+        drop(std::move(next));
+    }
+    return nullptr;
+}
+
+void pipeline::send(std::string& to, server_abilities abilities, time_point now) {
+    while (auto next = take_ready()) {
         if (next->asks) send_own(std::make_unique<asking>(), to, abilities, now);
         next->append_command(to, abilities);
         sent_.push_back(std::move(next));
@@ -101,13 +105,7 @@ std::vector<misdirected_operation> pipeline::take_misdirected() { return std::ex
 
 std::vector<std::unique_ptr<operation>> pipeline::take_unsent() {
     std::vector<std::unique_ptr<operation>> unsent;
-    while (!ready_.empty()) {
-        auto next = std::move(ready_.front());
-        ready_.pop_front();
-        if (next->is_settled()) {
-            drop(std::move(next));
-            continue;
-        }
+    while (auto next = take_ready()) {
         next->unlink();
         release(next->key());  // the next of its key is ready now
         --places_;

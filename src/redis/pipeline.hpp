@@ -86,6 +86,8 @@ private:
     using queue = std::deque<std::unique_ptr<operation>>;
     using by_age = boost::intrusive::list<operation, boost::intrusive::constant_time_size<false>>;
 
+    /// The next that can be sent and that somebody waits for; null where there is none.
+    [[nodiscard]] std::unique_ptr<operation> take_ready();
     void wait_for_replicas(std::string& to, server_abilities abilities, time_point now);
     void send_own(std::unique_ptr<operation> own, std::string& to, server_abilities abilities, time_point now);
     static void queue_by_age(std::unique_ptr<operation> submitted, queue& line);
