@@ -68,18 +68,21 @@ void cluster_router::start() {
     watch_ = std::make_shared<cluster_watch>(executor_, setup_, [weak = weak_from_this()](slot_map const& map) {
         if (auto const self = weak.lock()) self->use(map);
     });
-    first_way_ = std::make_shared<connection>(executor_, setup_, std::make_shared<first_locator>(weak_from_this()));
+    auto const first =
+        std::make_shared<connection>(executor_, setup_, std::make_shared<first_locator>(weak_from_this()));
+    first_way_ = first;
     watch_->start();
-    first_way_->start();
+    first->start();
 }
 
 cluster_router::~cluster_router() {
     if (watch_) watch_->end();
-    if (first_way_) first_way_->end();
-    for (auto const& each : ways_) {
-        if (each) each->end();
-    }
-    for (auto const& each : others_) each.there->end();
+    auto const end = [](way_if_any const& each) {
+        if (auto const there = each.lock()) there->end();
+    };
+    end(first_way_);
+    std::for_each(ways_.begin(), ways_.end(), end);
+    for (auto const& each : others_) end(each.there);
 }
 
 void cluster_router::submit(std::unique_ptr<operation> submitted) {
@@ -95,11 +98,15 @@ void cluster_router::submit(std::unique_ptr<operation> submitted) {
 cluster_router::way cluster_router::way_for(operation const& submitted) {
     auto const slot = key_slot(submitted.server_key());
     std::lock_guard const lock(mutex_);
-    if (!map_) return first_way_;
+    if (!map_) return first_way_.lock();
     auto const primary = map_->primary_of(slot);
-    if (!primary) return nullptr;
-    if (!ways_[*primary]) ways_[*primary] = make_way(map_->primaries()[*primary]);
-    return ways_[*primary];
+    return primary ? way_to_primary(*primary) : nullptr;
+}
+
+cluster_router::way cluster_router::way_to_primary(std::size_t number) {
+    auto there = ways_[number].lock();
+    if (!there) ways_[number] = there = make_way(map_->primaries()[number]);
+    return there;
 }
 
 void cluster_router::redirect(std::unique_ptr<operation> misdirected, redirection const& where) {
@@ -122,16 +129,16 @@ cluster_router::way cluster_router::way_to(redis_endpoint const& endpoint) {
         auto const& primaries = map_->primaries();
         auto const found = std::find(primaries.begin(), primaries.end(), endpoint);
         if (found != primaries.end()) {
-            auto& there = ways_[static_cast<std::size_t>(std::distance(primaries.begin(), found))];
-            if (!there) there = make_way(endpoint);
-            return there;
+            return way_to_primary(static_cast<std::size_t>(std::distance(primaries.begin(), found)));
         }
     }
     for (auto const& each : others_) {
-        if (each.endpoint == endpoint) return each.there;
+        if (each.endpoint == endpoint) return each.there.lock();
     }
     if (others_.size() == most_others) return nullptr;
-    return others_.emplace_back(node{endpoint, make_way(endpoint)}).there;
+    auto there = make_way(endpoint);
+    others_.push_back({endpoint, there});
+    return there;
 }
 
 cluster_router::way cluster_router::make_way(redis_endpoint const& endpoint) {
@@ -147,16 +154,15 @@ void cluster_router::use(slot_map const& map) {
         std::lock_guard const lock(mutex_);
         before = std::exchange(others_, {});
         for (std::size_t i = 0; i < ways_.size(); ++i) {
-            if (ways_[i]) before.push_back({map_->primaries()[i], std::move(ways_[i])});
+            before.push_back({map_->primaries()[i], ways_[i]});
         }
-        if (first_way_) before.push_back({{.host = {}, .port = 0}, std::move(first_way_)});
-        first_way_ = nullptr;
+        before.push_back({{.host = {}, .port = 0}, std::exchange(first_way_, {})});
         map_ = map;
-        ways_.assign(map.primaries().size(), nullptr);
+        ways_.assign(map.primaries().size(), {});
         for (std::size_t i = 0; i < ways_.size(); ++i) {
             auto const kept = std::find_if(before.begin(), before.end(),
                                            [&](node const& each) { return each.endpoint == map.primaries()[i]; });
-            if (kept != before.end()) ways_[i] = std::move(kept->there);
+            if (kept != before.end()) ways_[i] = std::exchange(kept->there, {});
         }
     }
     auto const submit_again = [weak = weak_from_this()](std::unique_ptr<operation> unsent) {
@@ -164,7 +170,7 @@ void cluster_router::use(slot_map const& map) {
         self ? self->submit(std::move(unsent)) : unsent->fail(error::store_unavailable);
     };
     for (auto const& each : before) {
-        if (each.there) each.there->leave(submit_again);
+        if (auto const there = each.there.lock()) there->leave(submit_again);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -38,14 +39,18 @@ public:
 
 private:
     using way = std::shared_ptr<connection>;
+    /// A connection is kept alive by what it waits for, until it has ended. It must not be by the router, which its
+    /// operations keep alive: else a context that is destroyed early would leave both behind.
+    using way_if_any = std::weak_ptr<connection>;
     struct node {
         redis_endpoint endpoint;
-        way there;
+        way_if_any there;
     };
 
     void use(slot_map const& map);
     [[nodiscard]] way way_for(operation const& submitted);
     [[nodiscard]] way way_to(redis_endpoint const& endpoint);
+    [[nodiscard]] way way_to_primary(std::size_t number);
     [[nodiscard]] way make_way(redis_endpoint const& endpoint);
 
     asio::any_io_executor executor_;
@@ -54,10 +59,10 @@ private:
 
     std::mutex mutex_;  // guards the rest
     /// Until there is a map: operations wait there.
-    way first_way_;
+    way_if_any first_way_;
     std::optional<slot_map> map_;
-    /// The primaries of the map, in its order; null until used.
-    std::vector<way> ways_;
+    /// To the primaries of the map, in its order; none until used.
+    std::vector<way_if_any> ways_;
     /// Nodes that operations were sent on to, and that are not in the map.
     std::vector<node> others_;
 };
