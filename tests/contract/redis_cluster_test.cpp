@@ -18,6 +18,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -300,6 +301,24 @@ TEST_CASE("redis cluster: a rate limiter counts each client on the node that has
     }
     while (passed < clients) context.run_one();
     for (std::size_t node = 0; node < cluster.size(); ++node) CHECK(cluster[node].ask({"DBSIZE"}) != "0");
+}
+
+TEST_CASE("redis cluster: a context that is destroyed with operations in flight leaves nothing behind") {
+    redis_cluster cluster(without_replicas);
+    auto const witness = std::make_shared<int>(0);
+    constexpr std::size_t clients = 30;
+    std::size_t answered = 0;
+    {
+        boost::asio::io_context context;
+        redis_rate_limiter limiter(context.get_executor(), cluster_options(cluster), {.limit = 1, .window = 1min});
+        for (std::size_t number = 0; number < clients; ++number) {
+            limiter.async_take(numbered_key(number * 0x9E3779B97F4A7C15),
+                               [&answered, witness](error_code, rate_decision const&) { ++answered; });
+        }
+        while (answered == 0) context.run_one();
+    }
+    CHECK(answered < clients);
+    CHECK(witness.use_count() == 1);
 }
 
 TEST_CASE("redis cluster: over TLS each node is asked for its certificate") {
