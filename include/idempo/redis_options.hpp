@@ -121,8 +121,8 @@ struct redis_options {
     std::string unix_path{};
     /// Where there is a value: the primary that they name, instead of host and port.
     std::optional<redis_sentinels> sentinels{};
-    /// Where not empty: a Redis Cluster, instead of host and port. One of them has to answer when the store is made;
-    /// the other nodes are learned.
+    /// Where not empty: a Redis Cluster, instead of host and port. Until one of them has answered, operations fail; the
+    /// other nodes are learned.
     std::vector<redis_endpoint> cluster_nodes{};
     std::optional<redis_tls> tls{};
     /// Sent with AUTH where the password is not empty; a user needs Redis 6.

@@ -1,6 +1,9 @@
 #include "redis/redirection.hpp"
 
+#include "redis/key_slot.hpp"
+
 #include <charconv>
+#include <cstddef>
 #include <string>
 #include <system_error>
 
@@ -8,10 +11,8 @@ namespace idempo::redis {
 
 namespace {
 
-constexpr unsigned slots = 16384;
-
 /// A whole number of these digits and nothing else, below `limit`.
-std::optional<std::uint16_t> parse_number(std::string_view digits, unsigned limit) {
+std::optional<std::uint16_t> parse_number(std::string_view digits, std::size_t limit) {
     unsigned number = 0;
     auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (error != std::errc{} || end != digits.data() + digits.size() || number >= limit) return std::nullopt;
@@ -34,7 +35,7 @@ std::optional<redirection> read_redirection(std::string_view text) {
     auto const space = text.find(' ');
     auto const colon = text.rfind(':');
     if (space == std::string_view::npos || colon == std::string_view::npos || colon < space) return std::nullopt;
-    auto const slot = parse_number(text.substr(0, space), slots);
+    auto const slot = parse_number(text.substr(0, space), slot_count);
     auto const port = parse_number(text.substr(colon + 1), 65536);
     if (!slot || !port || *port == 0) return std::nullopt;
     found.slot = *slot;

@@ -81,6 +81,14 @@ void wait_for_replica(redis_cluster const& cluster, std::size_t replica) {
     });
 }
 
+/// As for a cluster of which this is the only node that is named.
+redis_options seed_options(redis_server const& server, redis_events const& events) {
+    redis_options options;
+    options.cluster_nodes = {{.host = "127.0.0.1", .port = server.port()}};
+    options.observer = events.observer();
+    return options;
+}
+
 }  // namespace
 
 TEST_CASE("redis cluster: a slot that moves is followed by ASK, and when it has moved by MOVED") {
@@ -235,10 +243,7 @@ TEST_CASE("redis cluster: nodes that do not say what their host is are where the
 TEST_CASE("redis cluster: a seed that is none is told of, and used when it becomes one") {
     redis_server server({"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())});
     redis_events const events;
-    redis_options options;
-    options.cluster_nodes = {{.host = "127.0.0.1", .port = server.port()}};
-    options.observer = events.observer();
-    inspectable_redis store(options);
+    inspectable_redis store(seed_options(server, events));
     CHECK(error_of_claim(store, keys[0]) == error::store_unavailable);
     CHECK(events.count(redis_problem::no_cluster_known) >= 1);
     CHECK(server.ask({"CLUSTER", "ADDSLOTSRANGE", "0", "16383"}) == "OK");
@@ -249,10 +254,7 @@ TEST_CASE("redis cluster: a seed that is none is told of, and used when it becom
 TEST_CASE("redis cluster: a server without a cluster is told of") {
     redis_server server;
     redis_events const events;
-    redis_options options;
-    options.cluster_nodes = {{.host = "127.0.0.1", .port = server.port()}};
-    options.observer = events.observer();
-    inspectable_redis store(options);
+    inspectable_redis store(seed_options(server, events));
     CHECK(error_of_claim(store, keys[0]) == error::store_unavailable);
     CHECK(events.count(redis_problem::no_cluster_known) >= 1);
     CHECK(events.count(redis_problem::none) == 0);
