@@ -1,7 +1,7 @@
 // How a memory store grows: bytes a record, and the time of a claim, as it fills. docs/benchmarks.md has the results.
 
-#include <idempo/memory_store.hpp>
 #include <idempo/store.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <malloc.h>
 

@@ -1,8 +1,8 @@
 // What the middleware adds to one call, in time and in allocations. docs/benchmarks.md has results and the command.
 
 #include <idempo/fingerprint.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/memory_store.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <benchmark/benchmark.h>
 #include <boost/beast/core/buffer_traits.hpp>
@@ -130,7 +130,7 @@ void bare_handler(benchmark::State& state) {
 template <class Reply>
 void passthrough(benchmark::State& state) {
     idempo::memory_store store;
-    auto const serve = idempo::layer(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    auto const serve = idempo::idempotency(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
     allocation_counter const counter(state);
     for (auto _ : state) {
         Reply reply = serve(make_request({}));
@@ -141,7 +141,7 @@ void passthrough(benchmark::State& state) {
 template <class Reply>
 void replay(benchmark::State& state) {
     idempo::memory_store store;
-    auto const serve = idempo::layer(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    auto const serve = idempo::idempotency(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
     serve(make_request(key));
     allocation_counter const counter(state);
     for (auto _ : state) {
@@ -167,7 +167,7 @@ private:
 template <class Reply>
 void first_request(benchmark::State& state) {
     idempo::memory_store store({.max_records = 100'000'000, .max_bytes = std::size_t{1} << 40});
-    auto const serve = idempo::layer(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    auto const serve = idempo::idempotency(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
     key_series keys;
     allocation_counter const counter(state);
     for (auto _ : state) {
@@ -183,7 +183,8 @@ void bare_handler_sent(benchmark::State& state) {
 
 void first_request_sent(benchmark::State& state) {
     idempo::memory_store store({.max_records = 100'000'000, .max_bytes = std::size_t{1} << 40});
-    auto const serve = idempo::layer(store) | [](request&& charge) { return handle<generator>(std::move(charge)); };
+    auto const serve =
+        idempo::idempotency(store) | [](request&& charge) { return handle<generator>(std::move(charge)); };
     key_series keys;
     allocation_counter const counter(state);
     for (auto _ : state) send(serve(make_request(keys.next())));

@@ -1,20 +1,11 @@
-# idempo::redis, the store in Redis. Its users need no hiredis header.
+# idempo::redis, the store in Redis. Users of its public headers need no hiredis header.
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
-include(embed_scripts)
 find_package(Hiredis MODULE REQUIRED) # also where config files come first, of which Debian's is broken
-
-set(scripts ${PROJECT_BINARY_DIR}/redis/scripts.cpp)
-list(TRANSFORM idempo_redis_scripts PREPEND ${PROJECT_SOURCE_DIR}/src/redis/)
-embed_scripts(${scripts} ${PROJECT_SOURCE_DIR}/src/redis/record.lua ${idempo_redis_scripts})
 
 add_library(idempo_redis)
 add_library(idempo::redis ALIAS idempo_redis)
-target_sources(
-    idempo_redis
-    PRIVATE ${idempo_redis_sources} ${scripts}
-    PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${idempo_redis_headers}
-)
-target_include_directories(idempo_redis PRIVATE ${PROJECT_SOURCE_DIR}/src)
+target_sources(idempo_redis PRIVATE ${idempo_redis_sources})
+add_header_sets(idempo_redis PUBLIC "${idempo_redis_headers}" "${idempo_redis_implementation}")
 target_link_libraries(
     idempo_redis
     PUBLIC idempo

@@ -2,9 +2,9 @@
 #include "common/charge_service.hpp"
 #include "common/port.hpp"
 
-#include <idempo/layer.hpp>
-#include <idempo/memory_store.hpp>
-#include <idempo/read_request.hpp>
+#include <idempo/http/read_request.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -65,7 +65,7 @@ int main(int argument_count, char** arguments) {
     charge_service charges;
 
     idempo::memory_store const store;
-    auto const handle = idempo::layer(store) | awaitable_charges(charges);
+    auto const handle = idempo::idempotency(store) | awaitable_charges(charges);
 
     asio::io_context context(1);
     tcp::acceptor acceptor(context, local_endpoint(argument_count, arguments));

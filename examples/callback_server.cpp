@@ -3,9 +3,9 @@
 #include "common/port.hpp"
 
 #include <idempo/handler.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/memory_store.hpp>
-#include <idempo/read_request.hpp>
+#include <idempo/http/read_request.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
@@ -81,7 +81,7 @@ int main(int argument_count, char** arguments) {
     charge_service charges;
 
     idempo::memory_store const store;
-    auto const handle = idempo::layer(store) | idempo::async_handler(callback_charges(charges));
+    auto const handle = idempo::idempotency(store) | idempo::async_handler(callback_charges(charges));
 
     asio::io_context context(1);
     tcp::acceptor acceptor(context, local_endpoint(argument_count, arguments));

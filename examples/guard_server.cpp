@@ -3,10 +3,10 @@
 #include "common/responses.hpp"
 
 #include <idempo/execution.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/memory_store.hpp>
+#include <idempo/http/read_request.hpp>
+#include <idempo/layers/idempotency.hpp>
 #include <idempo/options.hpp>
-#include <idempo/read_request.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -96,7 +96,7 @@ void session(tcp::socket socket, Handle const& handle) {
 
 int main(int argument_count, char** arguments) {
     payments payments;
-    auto const handle = idempo::layer(idempo::memory_store(), guard_options()) |
+    auto const handle = idempo::idempotency(idempo::memory_store(), guard_options()) |
                         [&payments](http_request const& request, idempo::execution const& execution) {
                             return payments(request, execution);
                         };

@@ -2,9 +2,9 @@
 #include "common/port.hpp"
 #include "common/sync_charges.hpp"
 
-#include <idempo/layer.hpp>
-#include <idempo/memory_store.hpp>
-#include <idempo/read_request.hpp>
+#include <idempo/http/read_request.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -59,7 +59,7 @@ int main(int argument_count, char** arguments) {
     charge_service charges;
 
     idempo::memory_store const store;
-    auto const handle = idempo::layer(store) | sync_charges(charges);
+    auto const handle = idempo::idempotency(store) | sync_charges(charges);
 
     boost::asio::io_context context;
     tcp::acceptor acceptor(context, local_endpoint(argument_count, arguments));

@@ -148,7 +148,7 @@ def start_cells(arguments, stack):
 def parse(words):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=pathlib.Path, help="lines are added to this file")
-    parser.add_argument("--server", default=str(HERE.parents[1] / "build/release/examples/charge_server"))
+    parser.add_argument("--server", default=str(HERE.parents[1] / "build/release/tests/servers/charge_server"))
     parser.add_argument("--stores", **choice("memory", "redis", "postgres"))
     parser.add_argument("--styles", **choice("sync", "callback", "awaitable"))
     parser.add_argument("--repetitions", type=int, default=7)

@@ -65,7 +65,7 @@ def machine_cpu_seconds():
 
 
 class ChargeServer:
-    """examples/charge_server, on a port that it chooses."""
+    """charge_server, on a port that it chooses."""
 
     def __init__(self, program, *flags):
         self._process = _start([program, "--port", "0", *flags], stdout=subprocess.PIPE, text=True)

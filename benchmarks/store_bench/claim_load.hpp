@@ -1,6 +1,6 @@
 #pragma once
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/io_context.hpp>

@@ -6,12 +6,12 @@
 
 #include "store_bench/benches.hpp"
 
-#include "postgres/binary_parameters.hpp"
-#include "postgres/libpq_connect.hpp"
-#include "postgres/pqxx_versions.hpp"
+#include <idempo/postgres/connection/binary_parameters.hpp>
+#include <idempo/postgres/connection/libpq_connect.hpp>
+#include <idempo/postgres/connection/pqxx_versions.hpp>
 
-#include <idempo/postgres_migrate.hpp>
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/migrate.hpp>
+#include <idempo/postgres/store.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>

@@ -3,8 +3,8 @@
 
 #include "store_bench/benches.hpp"
 
-#include <idempo/postgres_migrate.hpp>
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/migrate.hpp>
+#include <idempo/postgres/store.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>

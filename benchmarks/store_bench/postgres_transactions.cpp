@@ -4,8 +4,8 @@
 
 #include "store_bench/benches.hpp"
 
-#include <idempo/postgres_migrate.hpp>
-#include <idempo/transactional.hpp>
+#include <idempo/postgres/migrate.hpp>
+#include <idempo/postgres/transaction/transactional.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/beast/http/message.hpp>

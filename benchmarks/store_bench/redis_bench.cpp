@@ -3,11 +3,11 @@
 //
 //     store_bench redis <port of a redis-server that holds nothing else>
 
-#include "redis/redis_record.hpp"
-#include "redis/script.hpp"
 #include "store_bench/claim_load.hpp"
+#include <idempo/redis/operations/record.hpp>
+#include <idempo/redis/operations/script.hpp>
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -75,7 +75,7 @@ double benchmark_rate(std::string const& port, comparison const& what, kind comm
     // A command line cannot hold a record's bytes; the script reads none of them where there is no record yet.
     auto const value = std::string(idempo::redis::header_size, 'x');
     auto const words = command == kind::claim ? "SET" + key + value + " NX GET PX 3630000"
-                                              : "EVALSHA " + std::string(idempo::redis::scripts::claim.sha1) + " 1" +
+                                              : "EVALSHA " + std::string(idempo::redis::scripts::claim().sha1) + " 1" +
                                                     key + value + " 3630000 1";
     auto const line = "redis-benchmark -p " + port + " -n " + std::to_string(what.operations) + " " + what.reference +
                       " -r 100000000 --csv " + words + " 2>/dev/null | tail -1 | cut -d'\"' -f4";

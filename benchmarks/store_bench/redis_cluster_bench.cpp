@@ -6,7 +6,7 @@
 #include "store_bench/benches.hpp"
 #include "store_bench/claim_load.hpp"
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 
 #include <boost/asio/io_context.hpp>
 

@@ -2,8 +2,8 @@
 #include "common/sync_charges.hpp"
 #include "custom_store/sqlite_store.hpp"
 
-#include <idempo/layer.hpp>
-#include <idempo/offload.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/stores/offload.hpp>
 
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
@@ -50,7 +50,7 @@ void run(std::string const& path) {
 
     //[sqlite-sync
     // A synchronous server calls it as it is.
-    auto const handle = idempo::layer(store) | sync_charges(charges);
+    auto const handle = idempo::idempotency(store) | sync_charges(charges);
     //]
     show(handle(charge(R"({"amount":42})")));
     show(handle(charge(R"({"amount":43})")));
@@ -58,7 +58,7 @@ void run(std::string const& path) {
     //[sqlite-async
     // An asynchronous one must not wait for a disk: there the calls run on a pool. SQLite lets one write at a time.
     boost::asio::thread_pool pool(1);
-    auto const handle_later = idempo::layer(idempo::offload(store, pool.get_executor())) | sync_charges(charges);
+    auto const handle_later = idempo::idempotency(idempo::offload(store, pool.get_executor())) | sync_charges(charges);
     //]
     show(handle_later(charge(R"({"amount":42})"), boost::asio::use_future).get());
 }

@@ -2,8 +2,8 @@
 
 #include "custom_store/sqlite.hpp"
 
-#include <idempo/blocking.hpp>
-#include <idempo/offload.hpp>
+#include <idempo/stores/blocking.hpp>
+#include <idempo/stores/offload.hpp>
 #include <idempo/testing/store_contract.hpp>
 
 #include <boost/asio/thread_pool.hpp>

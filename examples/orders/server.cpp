@@ -9,7 +9,7 @@
 #include "orders/service_log.hpp"
 #include "orders/sessions.hpp"
 
-#include <idempo/postgres_migrate.hpp>
+#include <idempo/postgres/migrate.hpp>
 #include <idempo/problem.hpp>
 
 #include <boost/asio/co_spawn.hpp>

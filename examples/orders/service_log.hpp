@@ -1,8 +1,8 @@
 #pragma once
 
 #include <idempo/observer.hpp>
-#include <idempo/postgres_options.hpp>
-#include <idempo/redis_options.hpp>
+#include <idempo/postgres/options.hpp>
+#include <idempo/redis/options.hpp>
 
 #include <nlohmann/json_fwd.hpp>
 

@@ -4,7 +4,7 @@
 #include "orders/limits.hpp"
 #include "orders/service_log.hpp"
 
-#include <idempo/read_request.hpp>
+#include <idempo/http/read_request.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>

@@ -3,15 +3,16 @@
 #include "orders/place_order.hpp"
 #include "orders/service_log.hpp"
 
-#include <idempo/client.hpp>
-#include <idempo/hmac_auth.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/memory_rate_limiter.hpp>
+#include <idempo/layers/client.hpp>
+#include <idempo/layers/hmac_auth.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/layers/memory_rate_limiter.hpp>
+#include <idempo/layers/rate_limit.hpp>
 #include <idempo/options.hpp>
-#include <idempo/rate_limit.hpp>
-#include <idempo/redis_rate_limiter.hpp>
-#include <idempo/redis_store.hpp>
-#include <idempo/transactional.hpp>
+#include <idempo/postgres/transaction/transactional.hpp>
+#include <idempo/redis/rate_limiter.hpp>
+#include <idempo/redis/store.hpp>
+#include <idempo/redis/url.hpp>
 
 #include <boost/asio/use_awaitable.hpp>
 
@@ -62,6 +63,6 @@ order_endpoint make_order_endpoint(stack_parts const& parts) {
     }
     auto const redis = idempo::parse_redis_url(parts.flags.redis, {.observer = service_log::redis()});
     return as_endpoint(authentication | idempo::rate_limit(idempo::redis_rate_limiter(parts.executor, redis, rate)) |
-                       idempo::layer(idempo::redis_store(parts.executor, redis), idempotency(parts)) |
+                       idempo::idempotency(idempo::redis_store(parts.executor, redis), idempotency(parts)) |
                        place_order_handler(parts.orders, parts.problems));
 }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <idempo/execution.hpp>
-#include <idempo/store.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/beast/http/message.hpp>
@@ -109,6 +108,10 @@ void invoke_async_handler(Handler& handler, Request&& request, execution& execut
         handler(std::forward<Request>(request), std::forward<Token>(token));
     }
 }
+
+/// Whether the handler has answered when its call returns.
+template <class Handler, class Request>
+inline constexpr bool runs_at_once = !takes_completion_token<Handler> && !awaitable_handler<Handler, Request>;
 
 /// The handler's own reply type where a replay can be one, else a message_generator. Convertible, not constructible:
 /// the explicit slicing constructor of `response<file_body>` would drop the body.

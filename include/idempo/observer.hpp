@@ -62,4 +62,11 @@ using observer = std::function<void(event const&)>;
 /// first digits of the store key. Serialises its writes; `out` must outlive every copy of the observer.
 [[nodiscard]] observer log_to(std::ostream& out);
 
+namespace detail {
+
+/// Calls the observer, if any, and swallows what it throws.
+void notify(observer const& observer, event const& event) noexcept;
+
+}  // namespace detail
+
 }  // namespace idempo

@@ -5,6 +5,7 @@
 #include <idempo/shared_bytes.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/system/errc.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -142,6 +143,9 @@ template <class S>
 concept nonblocking_store = renewable_store<S> && requires { requires S::never_blocks; };
 
 namespace detail {
+
+/// Of a claim without a lease on a store that outlives the process: nothing would ever end it.
+[[nodiscard]] inline error_code no_lease_refused() { return make_error_code(boost::system::errc::invalid_argument); }
 
 /// A completion handler for concept checks only.
 template <class... Args>

@@ -11,7 +11,7 @@ struct blocking_one {
 };
 
 int main() {
-    auto const handle = idempo::layer(blocking_one()) |
+    auto const handle = idempo::idempotency(blocking_one()) |
                         [](http::request<http::string_body> const&) { return http::response<http::string_body>(); };
     handle(http::request<http::string_body>(), [](http::message_generator) {});
 }

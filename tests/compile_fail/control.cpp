@@ -18,11 +18,12 @@ int main() {
     auto const ignore = [](http::message_generator) {};
     http::request<http::string_body> const request;
 
-    auto const plain = idempo::layer(idempo::memory_store()) | answer;
+    auto const plain = idempo::idempotency(idempo::memory_store()) | answer;
     plain(request);
     plain(request, ignore);
-    auto const bound = idempo::layer(idempo::memory_store()) | suspend;
+    auto const bound = idempo::idempotency(idempo::memory_store()) | suspend;
     bound(request, asio::bind_executor(threads, ignore));
-    auto const offloaded = idempo::layer(idempo::offload(idempo::memory_store(), threads.get_executor())) | answer;
+    auto const offloaded =
+        idempo::idempotency(idempo::offload(idempo::memory_store(), threads.get_executor())) | answer;
     offloaded(request, ignore);
 }

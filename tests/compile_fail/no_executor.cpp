@@ -6,7 +6,7 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 
 int main() {
-    auto const handle = idempo::layer(idempo::memory_store()) |
+    auto const handle = idempo::idempotency(idempo::memory_store()) |
                         [](http::request<http::string_body>) -> asio::awaitable<http::response<http::string_body>> {
         co_return http::response<http::string_body>();
     };

@@ -7,7 +7,7 @@
 namespace http = boost::beast::http;
 
 int main() {
-    auto const handle = idempo::layer(idempo::memory_store()) |
+    auto const handle = idempo::idempotency(idempo::memory_store()) |
                         [](http::request<http::file_body> const&) { return http::response<http::string_body>(); };
     handle(http::request<http::file_body>());
 }

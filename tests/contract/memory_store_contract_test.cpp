@@ -1,7 +1,7 @@
 #include "support/manual_clock.hpp"
 
-#include <idempo/memory_store.hpp>
 #include <idempo/store.hpp>
+#include <idempo/stores/memory_store.hpp>
 #include <idempo/testing/store_contract.hpp>
 
 #include <chrono>

@@ -6,7 +6,7 @@
 
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/options.hpp>
-#include <idempo/transactional.hpp>
+#include <idempo/postgres/transaction/transactional.hpp>
 
 #include <pqxx/subtransaction>
 

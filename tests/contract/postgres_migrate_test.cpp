@@ -1,7 +1,7 @@
 #include "support/catch.hpp"
 #include "support/postgres_server.hpp"
 
-#include <idempo/postgres_migrate.hpp>
+#include <idempo/postgres/migrate.hpp>
 
 #include <atomic>
 #include <cstddef>

@@ -7,7 +7,7 @@
 #include "support/record_burst.hpp"
 
 #include <idempo/detail/background_thread.hpp>
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/store.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/io_context.hpp>

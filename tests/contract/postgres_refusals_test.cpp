@@ -4,7 +4,7 @@
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
 
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/store.hpp>
 #include <idempo/store.hpp>
 
 #include <pqxx/connection>

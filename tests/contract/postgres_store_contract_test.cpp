@@ -3,7 +3,7 @@
 #include "support/pgbouncer.hpp"
 #include "support/postgres_server.hpp"
 
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/store.hpp>
 #include <idempo/store.hpp>
 #include <idempo/testing/store_contract.hpp>
 

@@ -1,15 +1,15 @@
-#include "postgres/connection.hpp"
-#include "postgres/libpq_connect.hpp"
-#include "postgres/sweeper.hpp"
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
 #include "support/poll_until.hpp"
 #include "support/postgres_server.hpp"
 #include "support/store_scene.hpp"
+#include <idempo/postgres/connection/connection.hpp>
+#include <idempo/postgres/connection/libpq_connect.hpp>
+#include <idempo/postgres/queue/sweeper.hpp>
 
 #include <idempo/detail/background_thread.hpp>
-#include <idempo/postgres_migrate.hpp>
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/migrate.hpp>
+#include <idempo/postgres/store.hpp>
 
 #include <boost/asio/use_future.hpp>
 

@@ -6,9 +6,9 @@
 
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/options.hpp>
-#include <idempo/postgres_migrate.hpp>
+#include <idempo/postgres/migrate.hpp>
+#include <idempo/postgres/transaction/transactional.hpp>
 #include <idempo/request_head.hpp>
-#include <idempo/transactional.hpp>
 
 #include <boost/asio/use_future.hpp>
 #include <pqxx/connection>

@@ -7,8 +7,8 @@
 #include "support/redis_events.hpp"
 #include "support/test_certificate.hpp"
 
-#include <idempo/redis_rate_limiter.hpp>
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/rate_limiter.hpp>
+#include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/io_context.hpp>

@@ -7,7 +7,7 @@
 #include "support/redis_scene.hpp"
 #include "support/redis_server.hpp"
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/error.hpp>

@@ -1,14 +1,14 @@
-#include "redis/operations.hpp"
 #include "support/catch.hpp"
 #include "support/poll_until.hpp"
 #include "support/redis_scene.hpp"
 #include "support/redis_server.hpp"
 #include "support/requests.hpp"
+#include <idempo/redis/operations/operations.hpp>
 
-#include <idempo/layer.hpp>
-#include <idempo/memory_store.hpp>
-#include <idempo/rate_limit.hpp>
-#include <idempo/redis_rate_limiter.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/layers/rate_limit.hpp>
+#include <idempo/redis/rate_limiter.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
@@ -171,7 +171,7 @@ TEST_CASE("redis_rate_limiter: before handlers, in each style of call", "[redis]
     CHECK(read((second | plain)(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "3");
     CHECK(read((first | coroutine)(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "2");
     CHECK(read((second | with_token)(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "1");
-    auto const stack = first | layer(memory_store()) | plain;
+    auto const stack = first | idempotency(memory_store()) | plain;
     CHECK(read(stack(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "0");
     auto const refused = read(stack(from_alice(), asio::use_future).get());
     CHECK(refused.result_int() == 429);

@@ -1,12 +1,12 @@
-#include "redis/operations.hpp"
-#include "redis/redis_record.hpp"
 #include "support/catch.hpp"
 #include "support/inspectable_redis.hpp"
 #include "support/pending_answer.hpp"
 #include "support/redis_scene.hpp"
 #include "support/redis_server.hpp"
+#include <idempo/redis/operations/operations.hpp>
+#include <idempo/redis/operations/record.hpp>
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
 
 #include <atomic>

@@ -9,10 +9,10 @@
 #include "support/redis_server.hpp"
 #include "support/requests.hpp"
 
-#include <idempo/blocking.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/redis_store.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
+#include <idempo/stores/blocking.hpp>
 
 #include <chrono>
 #include <csignal>
@@ -72,7 +72,7 @@ TEST_CASE("redis: with wait_replicas a claim that no replica has is refused and 
     inspectable_redis store(waiting_for_one_replica(redis.primary.port()));
     poll_until([&] { return works(store); });  // the link is up before the replica has acknowledged anything
     effect_ledger ledger;
-    auto handle = layer(blocking(store.async())) | [&](text_request const& request) {
+    auto handle = idempotency(blocking(store.async())) | [&](text_request const& request) {
         ledger.append("effect");
         return text_response(http::status::created, request.version());
     };

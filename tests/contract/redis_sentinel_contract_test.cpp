@@ -2,7 +2,8 @@
 #include "support/redis_contract_fixture.hpp"
 #include "support/redis_sentinel.hpp"
 
-#include <idempo/redis_options.hpp>
+#include <idempo/redis/options.hpp>
+#include <idempo/redis/url.hpp>
 #include <idempo/testing/store_contract.hpp>
 
 using namespace idempo::tests;

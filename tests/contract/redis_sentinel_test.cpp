@@ -9,7 +9,8 @@
 #include "support/redis_sentinel.hpp"
 #include "support/test_certificate.hpp"
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
+#include <idempo/redis/url.hpp>
 #include <idempo/store.hpp>
 
 #include <chrono>

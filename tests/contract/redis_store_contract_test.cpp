@@ -5,7 +5,7 @@
 #include "support/redis_server.hpp"
 #include "support/test_certificate.hpp"
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
 #include <idempo/testing/store_contract.hpp>
 

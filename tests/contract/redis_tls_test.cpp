@@ -6,7 +6,7 @@
 #include "support/redis_server.hpp"
 #include "support/test_certificate.hpp"
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 
 #include <atomic>
 #include <string>

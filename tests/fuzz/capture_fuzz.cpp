@@ -2,9 +2,9 @@
 
 #include "fuzz/replay_properties.hpp"
 
-#include "raw_response.hpp"
+#include <idempo/record/raw_response.hpp>
 
-#include <idempo/detail/captured_response.hpp>
+#include <idempo/record/captured_response.hpp>
 
 #include <fuzzer/FuzzedDataProvider.h>
 

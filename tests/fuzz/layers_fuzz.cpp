@@ -2,11 +2,11 @@
 
 #include "fuzz/replay_properties.hpp"
 
-#include "raw_response.hpp"
+#include <idempo/record/raw_response.hpp>
 
-#include <idempo/detail/response_fields.hpp>
-#include <idempo/detail/signature.hpp>
 #include <idempo/identifiers.hpp>
+#include <idempo/layers/signature.hpp>
+#include <idempo/record/response_fields.hpp>
 
 #include <boost/beast/core/detail/base64.hpp>
 #include <boost/beast/core/string.hpp>

@@ -2,8 +2,8 @@
 
 #include "fuzz/replay_properties.hpp"
 
-#include <idempo/detail/record_writer.hpp>
-#include <idempo/stored_response.hpp>
+#include <idempo/record/record_writer.hpp>
+#include <idempo/record/stored_response.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -3,12 +3,12 @@
 
 #include "fuzz/require.hpp"
 
-#include "redis/operations.hpp"
-#include "redis/pipeline.hpp"
-#include "redis/redis_record.hpp"
-#include "redis/resp_codec.hpp"
-#include "redis/slot_map.hpp"
-#include "redis/take_operation.hpp"
+#include <idempo/redis/connection/pipeline.hpp>
+#include <idempo/redis/operations/operations.hpp>
+#include <idempo/redis/operations/record.hpp>
+#include <idempo/redis/operations/take_operation.hpp>
+#include <idempo/redis/protocol/resp_codec.hpp>
+#include <idempo/redis/protocol/slot_map.hpp>
 
 #include <boost/asio/io_context.hpp>
 

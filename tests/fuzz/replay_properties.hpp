@@ -2,7 +2,7 @@
 
 #include "fuzz/wire.hpp"
 
-#include <idempo/stored_response.hpp>
+#include <idempo/record/stored_response.hpp>
 
 #include <boost/beast/core/string.hpp>
 

@@ -3,9 +3,9 @@
 
 #include "fuzz/replay_properties.hpp"
 
-#include <idempo/layer.hpp>
-#include <idempo/memory_store.hpp>
-#include <idempo/read_request.hpp>
+#include <idempo/http/read_request.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -118,7 +118,7 @@ void check_retry(request const& asked) {
         answer.prepare_payload();
         return answer;
     };
-    auto const handle = layer(memory_store({.shards = 1})) | echo;
+    auto const handle = idempotency(memory_store({.shards = 1})) | echo;
     auto const first = handle(asked);
     unsigned const ran = executions;
     auto const again = handle(asked);

@@ -19,7 +19,7 @@ int main() {
     };
 
     idempo::memory_store store;
-    auto handle = idempo::layer(store) | charge;
+    auto handle = idempo::idempotency(store) | charge;
 
     auto request = [] {
         http::request<http::string_body> req{http::verb::post, "/charge", 11};

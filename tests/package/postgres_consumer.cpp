@@ -1,9 +1,9 @@
 // A store and a transactional handler on a PostgreSQL that is not there: requests are refused, and nothing runs.
 
-#include <idempo/blocking.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/postgres_store.hpp>
-#include <idempo/transactional.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/postgres/store.hpp>
+#include <idempo/postgres/transaction/transactional.hpp>
+#include <idempo/stores/blocking.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/beast/http.hpp>
@@ -23,7 +23,7 @@ int main() {
     database.connection = "host=/nonexistent";
 
     auto store = idempo::blocking([&](auto executor) { return idempo::postgres_store(executor, database); });
-    auto handle = idempo::layer(store) | [&](request req) {
+    auto handle = idempo::idempotency(store) | [&](request req) {
         ++executions;
         return response{http::status::created, req.version()};
     };

@@ -1,9 +1,10 @@
 // A wrapped handler on a Redis that is not there: it is refused, and does not run.
 
-#include <idempo/blocking.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/open_store.hpp>
-#include <idempo/redis_store.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/redis/scheme.hpp>
+#include <idempo/redis/store.hpp>
+#include <idempo/stores/blocking.hpp>
+#include <idempo/stores/open_store.hpp>
 
 #include <boost/beast/http.hpp>
 
@@ -19,7 +20,7 @@ int main() {
     };
     auto store = idempo::blocking(
         [](auto executor) { return idempo::open_store(executor, "redis://127.0.0.1:1", idempo::redis_scheme()); });
-    auto handle = idempo::layer(store) | charge;
+    auto handle = idempo::idempotency(store) | charge;
 
     http::request<http::string_body> req{http::verb::post, "/charge", 11};
     req.set("Idempotency-Key", "8e03978e-40d5-43dd-bc93-6894a57f9324");

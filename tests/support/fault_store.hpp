@@ -3,8 +3,8 @@
 #include "support/gate.hpp"
 #include "support/manual_clock.hpp"
 
-#include <idempo/memory_store.hpp>
 #include <idempo/store.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <array>
 #include <atomic>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include <idempo/blocking.hpp>
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/store.hpp>
+#include <idempo/stores/blocking.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 

@@ -2,7 +2,7 @@
 
 #include "support/inspectable.hpp"
 
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/store.hpp>
 
 namespace idempo::tests {
 

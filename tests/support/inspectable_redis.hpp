@@ -2,7 +2,7 @@
 
 #include "support/inspectable.hpp"
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 
 namespace idempo::tests {
 

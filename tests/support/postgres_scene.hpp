@@ -2,7 +2,7 @@
 
 #include "support/store_scene.hpp"
 
-#include <idempo/postgres_store.hpp>
+#include <idempo/postgres/store.hpp>
 
 #include <boost/asio/post.hpp>
 

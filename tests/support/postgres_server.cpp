@@ -3,8 +3,8 @@
 #include "support/poll_until.hpp"
 #include "support/temporary_server.hpp"
 
-#include <idempo/postgres_migrate.hpp>
-#include <idempo/postgres_options.hpp>
+#include <idempo/postgres/migrate.hpp>
+#include <idempo/postgres/options.hpp>
 
 #include <pqxx/connection>
 #include <pqxx/except>

@@ -3,10 +3,10 @@
 #include "support/redis_cluster.hpp"
 #include "support/store_scene.hpp"
 
-#include "redis/key_slot.hpp"
-#include "redis/operations.hpp"
+#include <idempo/redis/operations/operations.hpp>
+#include <idempo/redis/protocol/key_slot.hpp>
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -3,7 +3,7 @@
 #include "support/inspectable_redis.hpp"
 #include "support/redis_server.hpp"
 
-#include <idempo/redis_options.hpp>
+#include <idempo/redis/options.hpp>
 
 #include <chrono>
 #include <cstddef>

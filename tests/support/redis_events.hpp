@@ -1,6 +1,6 @@
 #pragma once
 
-#include <idempo/redis_options.hpp>
+#include <idempo/redis/options.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -2,7 +2,7 @@
 
 #include "support/store_scene.hpp"
 
-#include <idempo/redis_store.hpp>
+#include <idempo/redis/store.hpp>
 
 #include <chrono>
 #include <cstdint>

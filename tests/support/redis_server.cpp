@@ -1,7 +1,7 @@
 #include "support/redis_server.hpp"
 
-#include "redis/resp_codec.hpp"
 #include "support/poll_until.hpp"
+#include <idempo/redis/protocol/resp_codec.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>

@@ -2,10 +2,11 @@
 
 #include "support/patience.hpp"
 
-#include <idempo/blocking.hpp>
-#include <idempo/layer.hpp>
-#include <idempo/middleware.hpp>
-#include <idempo/offload.hpp>
+#include <idempo/stores/any_store.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/layers/middleware.hpp>
+#include <idempo/stores/blocking.hpp>
+#include <idempo/stores/offload.hpp>
 
 #include <boost/asio/append.hpp>
 #include <boost/asio/associated_executor.hpp>

@@ -6,9 +6,9 @@
 #include "support/requests.hpp"
 
 #include <idempo/execution.hpp>
-#include <idempo/memory_store.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/options.hpp>
+#include <idempo/stores/memory_store.hpp>
 
 #include <boost/asio/thread_pool.hpp>
 

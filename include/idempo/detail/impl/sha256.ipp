@@ -1,0 +1,90 @@
+#pragma once
+
+#include <idempo/detail/sha256.hpp>
+
+#include <openssl/evp.h>
+
+#include <cstring>
+#include <memory>
+#include <stdexcept>
+#include <utility>
+
+namespace idempo::detail {
+
+namespace {
+
+struct context_deleter {
+    void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+};
+using context_pointer = std::unique_ptr<EVP_MD_CTX, context_deleter>;
+
+/// A context made once and used again costs a third of a new one. Whoever borrows it leaves the place empty, so that
+/// a second user on the same thread makes its own.
+thread_local context_pointer spare_context;
+
+void check(bool succeeded) {
+    if (!succeeded) throw std::runtime_error("OpenSSL cannot compute SHA-256");
+}
+
+/// Fetched once, since looking it up costs more than hashing 64 bytes; never freed, since another thread may still be
+/// hashing while the process exits.
+EVP_MD const* algorithm() {
+    static EVP_MD const* const fetched = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+    check(fetched != nullptr);
+    return fetched;
+}
+
+/// A context with nothing hashed yet.
+context_pointer borrow_context() {
+    auto context = std::move(spare_context);
+    if (context == nullptr) context.reset(EVP_MD_CTX_new());
+    check(context != nullptr);
+    check(EVP_DigestInit_ex2(context.get(), algorithm(), nullptr) == 1);
+    return context;
+}
+
+void return_context(context_pointer context) noexcept { spare_context = std::move(context); }
+
+}  // namespace
+
+sha256::~sha256() {
+    if (context_ != nullptr) return_context(context_pointer(static_cast<EVP_MD_CTX*>(context_)));
+}
+
+sha256& sha256::part(std::string_view bytes) { return part_size(bytes.size()).raw(bytes); }
+
+sha256& sha256::part_size(std::uint64_t size) {
+    constexpr std::uint64_t low_bits = 0x7F;
+    constexpr std::uint64_t more_follow = 0x80;
+    std::array<char, 10> digits;  // 64 bits, seven at a time
+    std::size_t count = 0;
+    for (; size > low_bits; size >>= 7U) digits[count++] = static_cast<char>((size & low_bits) | more_follow);
+    digits[count++] = static_cast<char>(size);
+    return raw({digits.data(), count});
+}
+
+sha256& sha256::raw(std::string_view bytes) {
+    if (bytes.size() > gathered_.size() - gathered_size_) flush();
+    if (bytes.size() > gathered_.size()) {
+        check(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) == 1);
+    } else if (!bytes.empty()) {
+        std::memcpy(gathered_.data() + gathered_size_, bytes.data(), bytes.size());
+        gathered_size_ += bytes.size();
+    }
+    return *this;
+}
+
+std::array<unsigned char, 32> sha256::finish() {
+    flush();
+    std::array<unsigned char, 32> digest;
+    check(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), nullptr) == 1);
+    return digest;
+}
+
+void sha256::flush() {
+    if (context_ == nullptr) context_ = borrow_context().release();
+    check(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), gathered_.data(), gathered_size_) == 1);
+    gathered_size_ = 0;
+}
+
+}  // namespace idempo::detail

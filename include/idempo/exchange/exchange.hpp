@@ -1,0 +1,182 @@
+#pragma once
+
+#include <idempo/error.hpp>
+#include <idempo/execution.hpp>
+#include <idempo/observer.hpp>
+#include <idempo/options.hpp>
+#include <idempo/problem.hpp>
+#include <idempo/record/stored_response.hpp>
+#include <idempo/store.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace idempo::detail {
+
+/// What the exchange needs to know of a request before it is identified.
+struct request_facts {
+    std::size_t key_lines = 0;
+    std::string_view key_field;
+    std::size_t body_size = 0;
+};
+
+/// The life of one keyed request, without I/O: it says what to do next, a driver does it and reports what came of it.
+/// Every decision of the library is taken here, and none in a driver.
+///
+///     admit → identify → claim ⇄ pause → run → capture → complete ⇄ pause → respond
+///                          ⇅                └→ abandon ─────────────────────↗
+///                       reconcile
+///
+/// Each member that reports something returns the next step. Not thread-safe; the options must outlive it.
+class exchange {
+public:
+    using time_point = std::chrono::steady_clock::time_point;
+    using clock = time_point (*)();
+
+    /// What the driver does next, and with which member it reports back.
+    enum class step {
+        identify,   ///< find out who calls and what is asked; `identified`, `unidentified` or `identify_threw`
+        claim,      ///< `claim()`; `claimed`
+        pause,      ///< `pause()`; `paused`, or `pause_cancelled` where `pause_is_cancellable()`
+        reconcile,  ///< call `options::reconcile`; `reconciled` or `reconcile_threw`
+        run,        ///< call the handler; `ran`, `threw` or, in a transaction, `undone`
+        capture,    ///< make the record of its response; `captured`
+        complete,   ///< `complete()`; `completed`
+        renew,      ///< give a claim without a lease its lease, `options::lease`; `renewed`
+        abandon,    ///< `claim().key` and `.token`; `abandoned`; no need to wait where `abandon_is_best_effort()`
+        respond,    ///< send what `answer()` says
+    };
+
+    /// Whose response the client gets.
+    enum class answer_source {
+        handler,    ///< what the handler returned
+        exception,  ///< what the handler threw, or `refusal()` where it cannot be thrown on
+        stored,     ///< `stored()`
+        refusal,    ///< `refusal()`
+    };
+
+    /// How long a claim lasts where nothing is done about it.
+    enum class claim_lifetime {
+        leased,       ///< to the end of its lease, beyond the call and the process
+        call,         ///< for ever: it must be settled before the call ends
+        transaction,  ///< to the end of a transaction, in which are the effect and the record, too
+    };
+
+    explicit exchange(options const& options, claim_lifetime lifetime = claim_lifetime::leased,
+                      clock now = &std::chrono::steady_clock::now)
+        : options_(options),
+          lifetime_(lifetime),
+          now_(now) {}
+
+    exchange(exchange const&) = delete;
+    exchange& operator=(exchange const&) = delete;
+
+    /// \name What happened
+    /// @{
+    step admit(request_facts const& facts);
+    step identified(store_key key, idempo::fingerprint fingerprint);
+    step unidentified();
+    step identify_threw(std::exception_ptr exception);
+    step claimed(error_code error, claim_result result);
+    step paused();
+    step pause_cancelled();
+    step reconciled(reconciliation result);
+    step reconcile_threw(std::exception_ptr exception);
+    step ran(unsigned status);
+    step threw(std::exception_ptr exception);
+    /// The database has rolled back what the handler did, and the claim with it, for no fault of the handler's.
+    step undone(std::exception_ptr exception);
+    step captured(std::optional<shared_bytes> record);
+    step completed(error_code error, complete_result result);
+    step renewed(error_code error, bool held);
+    step abandoned(error_code error);
+    /// @}
+
+    /// \name What to do it with
+    /// @{
+    /// Until the execution begins, which takes it over.
+    [[nodiscard]] std::string const& key() const noexcept { return key_; }
+    [[nodiscard]] claim_request const& claim() const noexcept { return claim_; }
+    [[nodiscard]] complete_request complete() const;
+    [[nodiscard]] std::chrono::milliseconds pause() const noexcept { return pause_; }
+    [[nodiscard]] bool pause_is_cancellable() const noexcept { return !running_; }
+    [[nodiscard]] bool abandon_is_best_effort() const noexcept { return !running_; }
+    /// Whether a claim without a lease would be left behind if nothing more were done: renew it before giving up.
+    [[nodiscard]] bool owes_lease() const noexcept {
+        return running_ && !unprotected_ && !settled_ && lifetime_ == claim_lifetime::call;
+    }
+    /// From `reconcile` or `run` on.
+    [[nodiscard]] idempo::execution& execution() noexcept { return *execution_; }
+    [[nodiscard]] answer_source answer() const noexcept { return answer_; }
+    [[nodiscard]] stored_response const& stored() const noexcept { return stored_; }
+    [[nodiscard]] refusal_details const& refusal() const noexcept { return refusal_; }
+    /// @}
+
+private:
+    step refuse(idempo::refusal what, event_type outcome = event_type::refused);
+    step refuse_in_flight(std::chrono::milliseconds lease_remaining);
+    step start_claim();
+    step claim_failed(error_code error);
+    step met_in_flight(in_flight const& met);
+    step met_completed(shared_bytes record);
+    step met_expired(expired const& met);
+    step grant(granted const& grant);
+    step start_run();
+    void begin_execution();
+    step start_complete(shared_bytes record);
+    step start_abandon();
+    step complete_failed(error_code error);
+    step fenced_off(complete_result result);
+    step leave_to_lease();
+    step refuse_unavailable();
+    step settle();
+    step respond(answer_source answer) noexcept;
+    [[nodiscard]] bool stores(unsigned status);
+    [[nodiscard]] std::optional<shared_bytes> record_of(http::response<http::string_body> const& response) const;
+    [[nodiscard]] bool guards() const noexcept { return options_.on_duplicate == on_duplicate::reject; }
+    [[nodiscard]] std::chrono::milliseconds next_pause(time_point now, time_point until);
+
+    void begin(event_step timed);
+    void end(event_step timed, error_code error = {});
+    void tell(event_type type, error_code error = {}, std::exception_ptr exception = {});
+
+    options const& options_;
+    claim_lifetime lifetime_;
+    clock now_;
+
+    std::string key_;
+    claim_request claim_;
+    std::optional<idempo::execution> execution_;
+    unsigned attempt_ = 0;
+    unsigned status_ = 0;
+
+    /// The handler may have had its effect: from here on nothing gives up the claim but a decision about the response.
+    bool running_ = false;
+    bool unprotected_ = false;
+    bool settled_ = false;
+    /// Which answer the handler's outcome calls for, once the store has been told.
+    answer_source pending_ = answer_source::handler;
+    shared_bytes record_;
+    bool tombstone_ = false;
+    bool has_reconciled_record_ = false;
+    /// The observer has been told of an outcome.
+    bool has_outcome_ = false;
+
+    std::chrono::milliseconds pause_{};
+    std::chrono::milliseconds last_lease_remaining_{};
+    std::optional<time_point> pause_until_;
+    bool persisting_ = false;
+
+    answer_source answer_ = answer_source::handler;
+    refusal_details refusal_;
+    stored_response stored_;
+
+    time_point began_{};
+    event_step current_ = event_step::claim;
+};
+
+}  // namespace idempo::detail

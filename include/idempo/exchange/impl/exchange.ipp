@@ -1,0 +1,387 @@
+#pragma once
+
+#include <idempo/exchange/exchange.hpp>
+
+#include <idempo/key.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace idempo::detail {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds first_pause{5};
+constexpr milliseconds longest_pause{500};
+
+// A refusal that is stored for a later request cannot know that request's connection; a replay sets both anew.
+constexpr unsigned any_version = 11;
+constexpr bool any_keep_alive = true;
+
+}  // namespace
+
+exchange::step exchange::admit(request_facts const& facts) {
+    if (facts.key_lines == 0) return refuse(refusal::key_missing);
+    if (facts.key_lines > 1) return refuse(refusal::key_malformed);
+    auto key = parse_key(facts.key_field, options_.syntax);
+    if (!key) return refuse(refusal::key_malformed);
+    if (facts.body_size > options_.max_request_body) return refuse(refusal::body_too_large);
+    key_ = std::move(*key);
+    return step::identify;
+}
+
+exchange::step exchange::unidentified() { return refuse(refusal::caller_unknown); }
+
+exchange::step exchange::identify_threw(std::exception_ptr exception) {
+    tell(event_type::handler_threw, {}, std::move(exception));
+    refuse(refusal::handler_threw);
+    return respond(answer_source::exception);
+}
+
+exchange::step exchange::identified(store_key key, idempo::fingerprint fingerprint) {
+    claim_.key = key;
+    claim_.fingerprint = fingerprint;
+    claim_.token = make_token();
+    claim_.lease = lifetime_ == claim_lifetime::call ? no_lease : options_.lease;
+    claim_.retention = options_.retention;
+    claim_.take_over = options_.on_takeover == on_takeover::run;
+    return start_claim();
+}
+
+exchange::step exchange::start_claim() {
+    begin(event_step::claim);
+    return step::claim;
+}
+
+exchange::step exchange::claimed(error_code error, claim_result result) {
+    end(event_step::claim, error);
+    if (error) return claim_failed(error);
+    if (auto* met = std::get_if<granted>(&result)) return grant(*met);
+    if (auto* met = std::get_if<idempo::completed>(&result)) return met_completed(std::move(met->record));
+    if (auto* met = std::get_if<expired>(&result)) return met_expired(*met);
+    if (auto* met = std::get_if<in_flight>(&result)) return met_in_flight(*met);
+    return guards() ? refuse(refusal::duplicate) : refuse(refusal::key_reused, event_type::mismatch);
+}
+
+exchange::step exchange::claim_failed(error_code error) {
+    // A full store says that it wrote nothing; after any other error the claim may have been, or yet be, executed.
+    if (error == idempo::error::store_full) return abandoned({});
+    // If it was a takeover, then to give it up would erase that there was an earlier attempt, and a retry would run
+    // without asking. The lease ends it, and then the application is asked again.
+    if (options_.on_takeover == on_takeover::reconcile && claim_.take_over) return abandoned({});
+    return start_abandon();
+}
+
+exchange::step exchange::met_in_flight(in_flight const& met) {
+    if (options_.wait <= milliseconds::zero()) return refuse_in_flight(met.lease_remaining);
+    auto const now = now_();
+    if (!pause_until_) pause_until_ = now + options_.wait;
+    if (now >= *pause_until_) return refuse_in_flight(met.lease_remaining);
+    last_lease_remaining_ = met.lease_remaining;
+    pause_ = next_pause(now, *pause_until_);
+    begin(event_step::wait);
+    return step::pause;
+}
+
+exchange::step exchange::met_completed(shared_bytes record) {
+    if (guards()) return refuse(refusal::duplicate);
+    error_code error;
+    stored_ = stored_response::decode(std::move(record), error);
+    if (error) return refuse(refusal::record_unreadable, event_type::record_unreadable);
+    status_ = stored_.status();
+    if (!stored_.retained()) {
+        refusal_.original_status = status_;
+        return refuse(refusal::not_retained);
+    }
+    tell(event_type::replayed);
+    return respond(answer_source::stored);
+}
+
+exchange::step exchange::met_expired(expired const& met) {
+    attempt_ = met.attempt;
+    if (options_.on_takeover != on_takeover::reconcile) return refuse(refusal::outcome_unknown);
+    begin_execution();
+    return step::reconcile;
+}
+
+exchange::step exchange::reconciled(reconciliation result) {
+    if (std::holds_alternative<hold_claim>(result)) return refuse(refusal::outcome_unknown);
+    if (auto* response = std::get_if<http::response<http::string_body>>(&result)) {
+        status_ = response->result_int();
+        auto record = record_of(*response);
+        tombstone_ = !record;
+        record_ = record ? std::move(*record) : make_tombstone(status_);
+        has_reconciled_record_ = true;
+    }
+    claim_.take_over = true;
+    return start_claim();
+}
+
+exchange::step exchange::reconcile_threw(std::exception_ptr exception) {
+    tell(event_type::handler_threw, {}, std::move(exception));
+    return refuse(refusal::outcome_unknown);
+}
+
+exchange::step exchange::grant(granted const& grant) {
+    attempt_ = grant.attempt;
+    if (attempt_ > 1) tell(event_type::takeover);
+    if (!has_reconciled_record_) return start_run();
+    running_ = true;
+    return start_complete(std::move(record_));
+}
+
+exchange::step exchange::start_run() {
+    if (unprotected_) attempt_ = 0;
+    begin_execution();
+    if (unprotected_) execution_->begin_unprotected();
+    running_ = true;
+    begin(event_step::handler);
+    return step::run;
+}
+
+void exchange::begin_execution() {
+    if (!execution_) execution_.emplace(std::move(key_), claim_.key, claim_.fingerprint);
+    execution_->begin(attempt_);
+}
+
+exchange::step exchange::paused() {
+    if (running_) {
+        begin(event_step::complete);
+        return step::complete;
+    }
+    end(event_step::wait);
+    return start_claim();
+}
+
+exchange::step exchange::pause_cancelled() {
+    end(event_step::wait);
+    return refuse_in_flight(last_lease_remaining_);
+}
+
+exchange::step exchange::ran(unsigned status) {
+    end(event_step::handler);
+    status_ = status;
+    pending_ = answer_source::handler;
+    if (unprotected_) {
+        tell(event_type::unprotected);
+        return respond(answer_source::handler);
+    }
+    if (!stores(status)) return start_abandon();
+    if (!guards()) return step::capture;
+    tombstone_ = true;
+    return start_complete(make_tombstone(status));
+}
+
+exchange::step exchange::captured(std::optional<shared_bytes> record) {
+    if (record) return start_complete(std::move(*record));
+    auto const kept = execution_->decision() == execution::verdict::keep;
+    if (options_.unstorable == unstorable::release && !kept) return start_abandon();
+    tombstone_ = true;
+    return start_complete(make_tombstone(status_));
+}
+
+exchange::step exchange::threw(std::exception_ptr exception) {
+    end(event_step::handler);
+    tell(event_type::handler_threw, {}, std::move(exception));
+    pending_ = answer_source::exception;
+    refusal_.what = refusal::handler_threw;
+    status_ = options_.problems[refusal::handler_threw].status;
+    if (unprotected_) {
+        tell(event_type::unprotected);
+        return respond(answer_source::exception);
+    }
+    auto policy = options_.on_throw;
+    if (execution_->decision() == execution::verdict::keep) policy = on_throw::store_500;
+    if (execution_->decision() == execution::verdict::release) policy = on_throw::release;
+    if (policy == on_throw::release) return start_abandon();
+    if (policy == on_throw::hold) {
+        tell(event_type::held);
+        return leave_to_lease();
+    }
+    return captured(
+        record_of(make_refusal(options_.problems, options_.write_problem, refusal_, any_version, any_keep_alive)));
+}
+
+exchange::step exchange::undone(std::exception_ptr exception) {
+    end(event_step::handler);
+    tell(event_type::handler_threw, {}, std::move(exception));
+    return refuse_unavailable();
+}
+
+exchange::step exchange::start_complete(shared_bytes record) {
+    record_ = std::move(record);
+    begin(event_step::complete);
+    return step::complete;
+}
+
+complete_request exchange::complete() const {
+    return {claim_.key, claim_.fingerprint, claim_.token, record_, claim_.retention};
+}
+
+exchange::step exchange::completed(error_code error, complete_result result) {
+    end(event_step::complete, error);
+    if (error) return complete_failed(error);
+    if (!std::holds_alternative<done>(result)) return fenced_off(std::move(result));
+    if (!has_reconciled_record_) tell(tombstone_ ? event_type::tombstone : event_type::executed);
+    return settle();
+}
+
+/// The store knows, or will not: the client gets what this execution came to.
+exchange::step exchange::settle() { return has_reconciled_record_ ? met_completed(record_) : respond(pending_); }
+
+exchange::step exchange::complete_failed(error_code error) {
+    // There is no effect either, unless the store cannot tell: the response would promise too much.
+    if (lifetime_ == claim_lifetime::transaction) return refuse_unavailable();
+    // No room for the response is room for a tombstone: Claim has reserved it.
+    if (error == idempo::error::store_full && !tombstone_) {
+        tombstone_ = true;
+        return start_complete(make_tombstone(status_));
+    }
+    auto const now = now_();
+    if (!persisting_) {
+        persisting_ = true;
+        pause_until_ = now + options_.persist_timeout;
+        pause_ = milliseconds::zero();
+    }
+    if (now < *pause_until_) {
+        pause_ = next_pause(now, *pause_until_);
+        return step::pause;
+    }
+    tell(event_type::not_persisted, error);
+    return leave_to_lease();
+}
+
+exchange::step exchange::fenced_off(complete_result result) {
+    tell(event_type::fenced);
+    if (auto* met = std::get_if<idempo::completed>(&result)) {
+        return met_completed(std::move(met->record));
+    }
+    if (auto* met = std::get_if<in_flight>(&result)) {
+        return refuse_in_flight(met->lease_remaining);
+    }
+    return guards() ? refuse(refusal::duplicate) : refuse(refusal::key_reused, event_type::mismatch);
+}
+
+exchange::step exchange::leave_to_lease() {
+    if (lifetime_ != claim_lifetime::call) return settle();
+    begin(event_step::renew);
+    return step::renew;
+}
+
+exchange::step exchange::renewed(error_code error, bool) {
+    end(event_step::renew, error);
+    return settle();
+}
+
+exchange::step exchange::start_abandon() {
+    begin(event_step::abandon);
+    return step::abandon;
+}
+
+exchange::step exchange::abandoned(error_code error) {
+    if (running_) {
+        end(event_step::abandon, error);
+        tell(error ? event_type::held : event_type::released, error);
+        return error ? leave_to_lease() : settle();
+    }
+    if (current_ == event_step::abandon) end(event_step::abandon, error);
+    if (options_.on_store_error == on_store_error::run_unprotected) {
+        unprotected_ = true;
+        return start_run();
+    }
+    return refuse_unavailable();
+}
+
+exchange::step exchange::refuse_unavailable() {
+    refusal_.retry_after = options_.retry_after;
+    return refuse(refusal::store_unavailable);
+}
+
+exchange::step exchange::refuse(idempo::refusal what, event_type outcome) {
+    refusal_.what = what;
+    status_ = options_.problems[what].status;
+    tell(outcome);
+    return respond(answer_source::refusal);
+}
+
+exchange::step exchange::refuse_in_flight(milliseconds lease_remaining) {
+    auto const remaining = std::max(lease_remaining, milliseconds::zero());
+    refusal_.retry_after = std::min(options_.retry_after, std::chrono::floor<std::chrono::seconds>(remaining));
+    return refuse(refusal::in_flight, event_type::in_flight);
+}
+
+exchange::step exchange::respond(answer_source answer) noexcept {
+    answer_ = answer;
+    settled_ = true;
+    return step::respond;
+}
+
+bool exchange::stores(unsigned status) {
+    if (execution_->decision() == execution::verdict::keep) return true;
+    if (execution_->decision() == execution::verdict::release) return false;
+    if (guards()) return status >= 200 && status < 300;
+    if (!options_.store_if) return stored_by_default(status);
+    try {
+        return options_.store_if(status);
+    } catch (...) {  // the handler ran: a repeated answer does less harm than a repeated effect
+        tell(event_type::handler_threw, {}, std::current_exception());
+        return true;
+    }
+}
+
+std::optional<shared_bytes> exchange::record_of(http::response<http::string_body> const& response) const {
+    return make_record(response, capture_policy{options_.max_response_body, options_.store_set_cookie});
+}
+
+milliseconds exchange::next_pause(time_point now, time_point until) {
+    auto const longer = std::clamp(pause_ * 2, first_pause, longest_pause);
+    // Rounded up, so that the last pause ends at the deadline and not just before it.
+    return std::min(longer, std::chrono::ceil<milliseconds>(until - now));
+}
+
+void exchange::begin(event_step timed) {
+    current_ = timed;
+    if (!options_.observer) return;
+    began_ = now_();
+    event event;
+    event.type = event_type::step_began;
+    event.step = timed;
+    event.key = claim_.key;
+    event.attempt = attempt_;
+    notify(options_.observer, event);
+}
+
+void exchange::end(event_step timed, error_code error) {
+    if (!options_.observer) return;
+    event event;
+    event.type = event_type::step_ended;
+    event.step = timed;
+    event.key = claim_.key;
+    event.attempt = attempt_;
+    event.duration = now_() - began_;
+    event.error = error;
+    notify(options_.observer, event);
+    if (!error) return;
+    event.type = event_type::store_error;
+    notify(options_.observer, event);
+}
+
+void exchange::tell(event_type type, error_code error, std::exception_ptr exception) {
+    if (!options_.observer) return;
+    // A reconciled response that could not be stored is answered as a replay, but that is not what became of it.
+    bool const is_outcome = type >= event_type::executed && type <= event_type::record_unreadable;
+    if (is_outcome && std::exchange(has_outcome_, true)) return;
+    event event;
+    event.type = type;
+    event.step = current_;
+    event.key = claim_.key;
+    event.attempt = attempt_;
+    event.status = status_;
+    event.error = error;
+    event.exception = std::move(exception);
+    notify(options_.observer, event);
+}
+
+}  // namespace idempo::detail

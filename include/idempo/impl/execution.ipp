@@ -1,0 +1,16 @@
+#pragma once
+
+#include <idempo/execution.hpp>
+
+#include <idempo/fingerprint.hpp>
+
+#include <stdexcept>
+
+namespace idempo {
+
+std::string execution::derived_key(std::string_view label) const {
+    if (key_.empty()) throw std::logic_error("execution::derived_key: the request has no idempotency key");
+    return derive_key(store_key_, fingerprint_, label);
+}
+
+}  // namespace idempo

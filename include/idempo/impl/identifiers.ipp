@@ -1,0 +1,76 @@
+#pragma once
+
+#include <idempo/identifiers.hpp>
+
+#include <openssl/rand.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include <pthread.h>
+
+namespace idempo {
+
+namespace {
+
+/// Counts the forks between the first process that made a token and this one. A child starts with a copy of its
+/// parent's thread-local block, and would hand out the same tokens; the count tells it to throw the copy away.
+/// (OpenSSL's own generator reseeds itself in a child.) It is the one thing here that is global, since a process is.
+std::atomic<unsigned> fork_generation{0};
+
+void watch_forks() {
+    static int const failure = pthread_atfork(nullptr, nullptr, [] { ++fork_generation; });
+    if (failure != 0) throw std::system_error(failure, std::generic_category(), "pthread_atfork");
+}
+
+/// Random tokens made in one call of the generator, which costs about the same for 16 bytes and for 256.
+class token_block {
+public:
+    token next() {
+        if (used_ == tokens_.size() || generation_ != fork_generation) refill();
+        return tokens_[used_++];
+    }
+
+private:
+    void refill() {
+        watch_forks();
+        used_ = tokens_.size();  // a failure must not leave yesterday's tokens to the next call
+        generation_ = fork_generation;
+        static_assert(sizeof(token) == sizeof(token::bytes));
+        constexpr int size = sizeof tokens_;
+        if (RAND_bytes(reinterpret_cast<unsigned char*>(tokens_.data()), size) != 1) {
+            throw std::runtime_error("OpenSSL's random generator failed to make a token");
+        }
+        used_ = 0;
+    }
+
+    std::array<token, 16> tokens_{};
+    std::size_t used_ = tokens_.size();
+    unsigned generation_ = 0;
+};
+
+}  // namespace
+
+token make_token() {
+    static thread_local token_block block;
+    return block.next();
+}
+
+std::string to_hex(std::string_view bytes) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string hex;
+    hex.reserve(2 * bytes.size());
+    for (char const byte : bytes) {
+        auto const value = static_cast<unsigned char>(byte);
+        hex += digits[value >> 4];
+        hex += digits[value & 0xF];
+    }
+    return hex;
+}
+
+}  // namespace idempo

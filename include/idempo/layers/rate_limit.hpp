@@ -1,0 +1,154 @@
+#pragma once
+
+#include <idempo/error.hpp>
+#include <idempo/layers/client.hpp>
+#include <idempo/layers/gate.hpp>
+#include <idempo/layers/gated.hpp>
+#include <idempo/layers/memory_rate_limiter.hpp>
+#include <idempo/layers/rate.hpp>
+#include <idempo/observer.hpp>
+#include <idempo/problem.hpp>
+#include <idempo/request_head.hpp>
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/bind_executor.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace idempo {
+
+/// What becomes of a request when the limiter does not answer.
+enum class on_limiter_error {
+    /// 503 with `Retry-After`. The limit holds, whatever happens.
+    refuse,
+    /// It passes uncounted, and without fields. The observer is told of `store_error`.
+    pass,
+};
+
+/// Which fields tell a client what is left. Where layers nest, the outer one's `RateLimit-*` replace the inner one's.
+struct rate_limit_fields {
+    /// `RateLimit-Policy` and `RateLimit`: draft-ietf-httpapi-ratelimit-headers-08 and later.
+    bool structured = true;
+    /// `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`: the same draft until its version 07.
+    bool separate = true;
+    /// `X-RateLimit-Limit` and `X-RateLimit-Remaining`.
+    bool legacy = true;
+};
+
+/// Whose requests are counted, and what is said.
+struct rate_limit_options {
+    /// A request of which it knows no client is refused with 403: it would be everybody's.
+    client_function client = client::peer();
+    /// False: the request passes uncounted. Empty: applies to all. Called concurrently.
+    std::function<bool(request_head const&)> applies{};
+    /// Of the policy, in `RateLimit-Policy`; 1 to 64 visible ASCII characters without `"` and `\`. Limits of different
+    /// names count by themselves, also on one limiter.
+    std::string name = "default";
+    on_limiter_error on_error = on_limiter_error::refuse;
+    rate_limit_fields fields{};
+
+    problem_table problems{};
+    problem_writer write_problem = write_problem_json;
+    idempo::observer observer{};
+};
+
+namespace detail {
+
+/// What does not depend on the limiter.
+class rate_limit_policy {
+public:
+    rate_limit_policy(rate_limit_options options, rate rate);
+
+    [[nodiscard]] idempo::observer const& observer() const noexcept { return style_.observer; }
+
+    /// Whether it applies to the request.
+    [[nodiscard]] bool counts(request_head const& head) const { return !options_.applies || options_.applies(head); }
+
+    /// The digest of name and client; empty where nobody knows the client.
+    [[nodiscard]] std::optional<store_key> client_of(request_head const& head) const;
+
+    [[nodiscard]] verdict refuse_unknown(answered_request const& request) const;
+
+    [[nodiscard]] verdict judge(error_code error, rate_decision const& decision, answered_request const& request) const;
+
+private:
+    [[nodiscard]] verdict without_limiter(error_code error, answered_request const& request) const;
+    [[nodiscard]] response_fields fields_of(rate_decision const& decision) const;
+
+    rate_limit_options options_;
+    rate rate_;
+    refusal_style style_;
+};
+
+template <class Limiter>
+class rate_limit_gate {
+public:
+    static constexpr bool is_synchronous = rate_limiter<Limiter>;
+    static constexpr bool is_asynchronous = async_rate_limiter<Limiter>;
+
+    rate_limit_gate(Limiter limiter, rate_limit_options options)
+        : policy_(std::move(options), limiter.get_rate()),
+          limiter_(std::move(limiter)) {}
+
+    [[nodiscard]] idempo::observer const& observer() const noexcept { return policy_.observer(); }
+
+    [[nodiscard]] auto get_executor() const
+        requires async_rate_limiter<Limiter>
+    {
+        return limiter_.get_executor();
+    }
+
+    template <class Request>
+    [[nodiscard]] verdict check(Request const& request) const {
+        request_head const head(request);
+        if (!policy_.counts(head)) return {};
+        auto const client = policy_.client_of(head);
+        if (!client) return policy_.refuse_unknown(answered_request(request));
+        error_code error;
+        auto const decision = limiter_.take(*client, error);
+        return policy_.judge(error, decision, answered_request(request));
+    }
+
+    /// \pre the gate outlives the operation
+    template <class Request, class Done>
+    void async_check(Request const& request, Done done) const {
+        request_head const head(request);
+        if (!policy_.counts(head)) return done(verdict());
+        auto const client = policy_.client_of(head);
+        answered_request const line(request);
+        if (!client) return done(policy_.refuse_unknown(line));
+        auto const executor = asio::get_associated_executor(done);
+        limiter_.async_take(*client,
+                            asio::bind_executor(executor, [this, line, done = std::move(done)](
+                                                              error_code error, rate_decision decision) mutable {
+                                std::move(done)(policy_.judge(error, decision, line));
+                            }));
+    }
+
+private:
+    rate_limit_policy policy_;
+    /// A handle, that is called as one.
+    mutable Limiter limiter_;
+};
+
+}  // namespace detail
+
+/// Refuses, with 429 and `Retry-After`, what a client sends beyond the limiter's rate. What is refused reaches no layer
+/// further in: it is neither claimed nor stored. What passes gets fields that say how much is left.
+///
+/// `rate_limit(memory_rate_limiter({.limit = 10}), {.client = client::field("X-User")}) | handler`, or with a
+/// `redis_rate_limiter`, which processes share. Clients are known to the limiter by SHA-256 over name and client.
+/// \throws std::invalid_argument where the options make no sense
+template <class Limiter>
+    requires(rate_limiter<Limiter> || async_rate_limiter<Limiter>)
+[[nodiscard]] detail::gate_layer<detail::rate_limit_gate<Limiter>> rate_limit(Limiter limiter,
+                                                                              rate_limit_options options = {}) {
+    using gate = detail::rate_limit_gate<Limiter>;
+    return detail::gate_layer<gate>(std::make_shared<gate const>(std::move(limiter), std::move(options)));
+}
+
+}  // namespace idempo

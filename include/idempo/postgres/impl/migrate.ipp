@@ -1,0 +1,148 @@
+#pragma once
+
+#include <idempo/postgres/migrate.hpp>
+
+#include <idempo/postgres/connection/libpq_connect.hpp>
+#include <idempo/postgres/connection/pqxx_versions.hpp>
+#include <idempo/postgres/statements/migrations.hpp>
+#include <idempo/postgres/statements/statements.hpp>
+
+#include <boost/algorithm/string/replace.hpp>
+
+#include <pqxx/except>
+#include <pqxx/transaction>
+
+#include <atomic>
+#include <memory>
+#include <stdexcept>
+#include <string_view>
+
+namespace idempo {
+
+namespace {
+
+using std::string;
+
+/// The names of both tables, as SQL writes them.
+struct table_names {
+    explicit table_names(postgres_options const& options)
+        : schema(postgres::quoted_name(options.schema)),
+          records(schema + "." + postgres::quoted_name(options.table)),
+          migrations(schema + "." + postgres::quoted_name(options.table + "_migrations")) {
+        constexpr std::size_t longest = 63 - std::string_view("_migrations").size();
+        if (options.table.size() > longest) throw std::invalid_argument("postgres: the table's name is longer than 52");
+    }
+
+    string schema;
+    string records;
+    string migrations;
+};
+
+std::shared_ptr<postgres::pqxx_connection> connect(postgres_options const& options) {
+    std::atomic<bool> const never{false};
+    auto made = postgres::connect(options.connection, options.connect_timeout, never);
+    if (!made) throw std::runtime_error("postgres: cannot connect to the server");
+    return postgres::adopt(std::move(made));
+}
+
+/// Calls `work` in a transaction; what libpqxx throws becomes a sentence.
+template <class Work>
+auto in_transaction(postgres_options const& options, Work work) {
+    auto const connection = connect(options);
+    try {
+        pqxx::work transaction(*connection);
+        transaction.exec("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+        auto result = work(transaction);
+        transaction.commit();
+        return result;
+    } catch (pqxx::failure const& failed) {
+        throw std::runtime_error(string("postgres: ") + failed.what());
+    }
+}
+
+bool exists(pqxx::work& transaction, char const* finder, string const& name) {
+    return !transaction.exec(string("SELECT ") + finder + "(" + transaction.quote(name) + ")")[0][0].is_null();
+}
+
+int newest_migration() { return postgres::migrations().back().number; }
+
+int applied_migration(pqxx::work& transaction, table_names const& names) {
+    if (!exists(transaction, "to_regclass", names.migrations)) return 0;
+    return transaction.exec("SELECT coalesce(max(number), 0) FROM " + names.migrations)[0][0].as<int>();
+}
+
+/// Until the transaction ends. Processes that migrate the same table queue up; others do not.
+void lock(pqxx::work& transaction, table_names const& names) {
+    transaction.exec("SELECT pg_advisory_xact_lock(hashtextextended(" +
+                     transaction.quote("idempo migrate " + names.records) + ", 0))");
+}
+
+void make_missing(pqxx::work& transaction, table_names const& names) {
+    // Not IF NOT EXISTS: that needs the permission to make a schema also where there is one.
+    if (!exists(transaction, "to_regnamespace", names.schema)) transaction.exec("CREATE SCHEMA " + names.schema);
+    if (exists(transaction, "to_regclass", names.migrations)) return;
+    transaction.exec("CREATE TABLE " + names.migrations +
+                     " (number integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
+}
+
+std::size_t apply_missing(pqxx::work& transaction, table_names const& names) {
+    auto const applied = applied_migration(transaction, names);
+    if (applied > newest_migration()) {
+        throw std::runtime_error("postgres: the table is of a later version of the library");
+    }
+    std::size_t count = 0;
+    for (auto const& each : postgres::migrations()) {
+        if (each.number <= applied) continue;
+        transaction.exec(boost::replace_all_copy(string(each.text), "{table}", names.records));
+        transaction.exec("INSERT INTO " + names.migrations + " (number) VALUES (" + std::to_string(each.number) + ")");
+        ++count;
+    }
+    return count;
+}
+
+}  // namespace
+
+std::size_t migrate(postgres_options const& options) {
+    validate(options);
+    table_names const names(options);
+    return in_transaction(options, [&](pqxx::work& transaction) {
+        lock(transaction, names);
+        make_missing(transaction, names);
+        return apply_missing(transaction, names);
+    });
+}
+
+postgres_check check_postgres(postgres_options const& options) {
+    validate(options);
+    table_names const names(options);
+    return in_transaction(options, [&](pqxx::work& transaction) {
+        postgres_check found;
+        auto const row = transaction.exec("SELECT current_setting('server_version_num'), "
+                                          "current_setting('transaction_read_only') = 'on', "
+                                          "current_setting('fsync') = 'on', current_setting('synchronous_commit')")[0];
+        found.server_version = row[0].as<int>();
+        found.is_read_only = row[1].as<bool>();
+        found.has_fsync = row[2].as<bool>();
+        found.synchronous_commit = row[3].as<string>();
+        found.schema_version = applied_migration(transaction, names);
+        found.needed_schema_version = newest_migration();
+        return found;
+    });
+}
+
+std::vector<string> postgres_check::warnings() const {
+    std::vector<string> sentences;
+    auto const warn_if = [&](bool condition, string sentence) {
+        if (condition) sentences.push_back(std::move(sentence));
+    };
+    warn_if(schema_version == 0, "The table is missing: call migrate.");
+    warn_if(schema_version > 0 && schema_version < needed_schema_version, "The table is outdated: call migrate.");
+    warn_if(schema_version > needed_schema_version, "The table is of a later version of the library.");
+    warn_if(is_read_only, "The server is read-only: a standby, or default_transaction_read_only.");
+    warn_if(!has_fsync, "fsync is off: when the machine goes down, the database may be lost.");
+    warn_if(synchronous_commit == "off",
+            "synchronous_commit is off by default. The store overrules it; the application's own commits may be lost.");
+    return sentences;
+}
+
+}  // namespace idempo

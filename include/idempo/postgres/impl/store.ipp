@@ -1,0 +1,76 @@
+#pragma once
+
+#include <idempo/postgres/store.hpp>
+
+#include <idempo/postgres/queue/called_operation.hpp>
+#include <idempo/postgres/queue/client.hpp>
+
+#include <boost/asio/append.hpp>
+#include <boost/asio/post.hpp>
+
+#include <utility>
+#include <variant>
+
+namespace idempo {
+
+namespace {
+
+using postgres::operation_kind;
+
+template <class Result, class Handler>
+void submit(postgres::client& client, postgres::request asked, Handler done) {
+    client.submit(
+        std::make_shared<postgres::called_operation<Result>>(std::move(asked), client.executor(), std::move(done)));
+}
+
+}  // namespace
+
+postgres_store::postgres_store(asio::any_io_executor executor, postgres_options options)
+    : client_(std::make_shared<postgres::client>(executor, std::move(options))) {}
+
+asio::any_io_executor postgres_store::get_executor() const { return client_->executor(); }
+
+void postgres_store::start(postgres::client& client, claim_request const& request, erased_handler<claim_result> done) {
+    if (request.lease == no_lease) {
+        return asio::post(client.executor(), asio::append(std::move(done), detail::no_lease_refused(), claim_result()));
+    }
+    auto const kind = request.take_over ? operation_kind::claim : operation_kind::claim_without_takeover;
+    submit<claim_result>(client,
+                         {kind, request.key, request.token, request.fingerprint, request.lease, request.retention, {}},
+                         std::move(done));
+}
+
+void postgres_store::start(postgres::client& client, complete_request request, erased_handler<complete_result> done) {
+    submit<complete_result>(client,
+                            {operation_kind::complete,
+                             request.key,
+                             request.token,
+                             request.fingerprint,
+                             {},
+                             request.retention,
+                             std::move(request.record)},
+                            std::move(done));
+}
+
+void postgres_store::start_abandon(postgres::client& client, store_key const& key, token const& by,
+                                   erased_handler<> done) {
+    submit<std::monostate>(client, {operation_kind::abandon, key, by}, std::move(done));
+}
+
+void postgres_store::start_renew(postgres::client& client, store_key const& key, token const& by,
+                                 std::chrono::milliseconds lease, erased_handler<bool> done) {
+    if (lease == no_lease)
+        return asio::post(client.executor(), asio::append(std::move(done), detail::no_lease_refused(), false));
+    submit<bool>(client, {operation_kind::renew, key, by, {}, lease}, std::move(done));
+}
+
+void postgres_store::start_peek(postgres::client& client, store_key const& key,
+                                erased_handler<std::optional<record_info>> done) {
+    submit<std::optional<record_info>>(client, {operation_kind::peek, key}, std::move(done));
+}
+
+void postgres_store::start_forget(postgres::client& client, store_key const& key, erased_handler<bool> done) {
+    submit<bool>(client, {operation_kind::forget, key}, std::move(done));
+}
+
+}  // namespace idempo

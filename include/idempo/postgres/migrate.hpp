@@ -1,0 +1,50 @@
+#pragma once
+
+#include <idempo/postgres/options.hpp>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+/// \file
+/// For an application's start, or for its deployment: makes the table, and looks whether server and table are fit for
+/// use. All of it blocks the calling thread, on a connection of its own.
+
+namespace idempo {
+
+/// Brings the table that the options name, and its schema, to what this version of the library needs; makes them where
+/// they are missing. One transaction, under a lock: may be called again, and by many processes at once. Which numbers
+/// have been applied stands in a second table, of the same name with `_migrations` behind it.
+///
+/// \returns how many numbers were applied
+/// \throws std::invalid_argument where the options make no sense
+/// \throws std::runtime_error with a sentence for the operator: not connected, no permission, or a table that a later
+/// version of the library has made
+std::size_t migrate(postgres_options const& options);
+
+/// What the start-up check found.
+struct postgres_check {
+    /// As in `SHOW server_version_num`: 150004.
+    int server_version = 0;
+    /// The number of the last migration; 0 where there is no table.
+    int schema_version = 0;
+    int needed_schema_version = 0;
+    /// A standby, or `default_transaction_read_only`.
+    bool is_read_only = false;
+    /// Off: what was acknowledged may be lost, or the whole database damaged, when the machine goes down.
+    bool has_fsync = true;
+    /// The server's default. The store's own transactions always use `on`.
+    std::string synchronous_commit{};
+
+    /// Whether the store can work.
+    [[nodiscard]] bool is_usable() const noexcept { return schema_version == needed_schema_version && !is_read_only; }
+
+    /// A sentence for each thing that an operator should know; empty where all is well.
+    [[nodiscard]] std::vector<std::string> warnings() const;
+};
+
+/// \throws std::invalid_argument where the options make no sense
+/// \throws std::runtime_error with a sentence where the server cannot be asked
+[[nodiscard]] postgres_check check_postgres(postgres_options const& options);
+
+}  // namespace idempo

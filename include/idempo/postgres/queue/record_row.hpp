@@ -1,0 +1,41 @@
+#pragma once
+
+#include <idempo/postgres/queue/operation.hpp>
+
+#include <idempo/shared_bytes.hpp>
+#include <idempo/store.hpp>
+
+#include <chrono>
+#include <optional>
+#include <string_view>
+
+/// \file
+/// What a record that has been read means for the operation that it stopped.
+
+namespace idempo::postgres {
+
+/// An unexpired record, as another token's or one's own operation finds it.
+struct record_row {
+    bool is_own_token = false;
+    bool is_same_fingerprint = false;
+    unsigned attempt = 1;
+    std::chrono::microseconds lease_remaining{};
+    bool is_completed = false;
+    /// Where it is completed and the fingerprint is the same.
+    shared_bytes record{};
+};
+
+/// What Claim answers. Empty where the claim would be granted by now: it has to be tried again.
+/// \param found empty where there is no unexpired record
+[[nodiscard]] std::optional<claim_result> read_claim(std::optional<record_row> const& found, bool take_over);
+
+/// What Complete answers. Empty where the record would be stored by now.
+[[nodiscard]] std::optional<complete_result> read_complete(std::optional<record_row> const& found);
+
+/// Rounded away from zero, so that a lease which has not ended is never zero, nor one that has.
+[[nodiscard]] std::chrono::milliseconds rounded(std::chrono::microseconds remaining);
+
+/// The bytes that `hexadecimal` stands for. \throws std::invalid_argument
+[[nodiscard]] shared_bytes decode_hex(std::string_view hexadecimal);
+
+}  // namespace idempo::postgres

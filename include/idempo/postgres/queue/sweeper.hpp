@@ -1,0 +1,35 @@
+#pragma once
+
+#include <idempo/postgres/connection/connection.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace idempo::postgres {
+
+/// Deletes expired records, a slice of the table at a time.
+///
+/// It walks the table in the order of its pages, so that no index on a column that changes is needed, and no slice
+/// costs more than its pages, whatever the statistics say. It waits for no lock, and takes only rows that have expired
+/// by the server's clock when it holds them: a claim that has just taken over is safe. Several may run at once.
+class sweeper {
+public:
+    /// \param table quoted, with its schema
+    explicit sweeper(std::string const& table);
+
+    struct slice {
+        std::size_t deleted = 0;
+        /// The next slice begins at the front again.
+        bool was_last = false;
+    };
+
+    /// \throws statement_failure
+    slice sweep(connection& with);
+
+private:
+    std::string text_;
+    std::int64_t next_page_ = 0;
+};
+
+}  // namespace idempo::postgres

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <idempo/postgres/statements/migrations.hpp>
+
+#include <array>
+
+namespace idempo::postgres {
+
+namespace {
+
+constexpr std::array embedded_migrations{
+    migration{
+        1,
+        R"sql(-- One row for each idempotency key. It is in flight while it has no response, and as good as absent once it has expired.
+-- No column that changes has an index, so that a changed row stays in its page (HOT), for which the fillfactor leaves
+-- room. Responses are kept uncompressed: most are small or compressed already.
+CREATE TABLE {table} (
+    key bytea PRIMARY KEY,
+    token bytea NOT NULL,
+    fingerprint bytea NOT NULL,
+    attempt integer NOT NULL,
+    lease_until timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL,
+    response bytea
+) WITH (fillfactor = 80);
+ALTER TABLE {table} ALTER COLUMN response SET STORAGE EXTERNAL;
+)sql"},
+};
+
+}  // namespace
+
+std::span<migration const> migrations() { return embedded_migrations; }
+
+}  // namespace idempo::postgres

@@ -1,0 +1,185 @@
+#pragma once
+
+#include <idempo/handler.hpp>
+#include <idempo/layers/layer.hpp>
+#include <idempo/options.hpp>
+#include <idempo/postgres/transaction/keyed_transaction.hpp>
+#include <idempo/postgres/transaction/transactional_driver.hpp>
+#include <idempo/postgres/transaction/transactional_options.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <pqxx/subtransaction>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+namespace idempo {
+
+/// A handler that is given the transaction: `handler(request, pqxx::subtransaction&)`, or with `execution&` behind it.
+/// It answers by returning. What it does through the transaction is committed with the stored response, or not at all.
+template <class Handler, class Request>
+concept transactional_handler = reply<detail::transactional_result_t<Handler, Request>>;
+
+namespace detail {
+
+/// For layers that are asked with the wrong kind of handler.
+template <class Handler, class Request>
+concept awaitable_transactional_handler = reply<typename awaited<transactional_result_t<Handler, Request>>::type>;
+
+/// One call with a completion token: the driver's blocking part on a thread of the pool, and the rest where it
+/// completes.
+template <class Driver, class Completion>
+class transactional_operation : public std::enable_shared_from_this<transactional_operation<Driver, Completion>> {
+    using stage = typename Driver::stage;
+
+public:
+    template <class Request>
+    transactional_operation(std::shared_ptr<typename Driver::state> state, Request request, Completion completion)
+        : pool_(state->pool),
+          driver_(std::move(state), std::move(request)),
+          completion_(std::move(completion)),
+          executor_(asio::get_associated_executor(completion_, executor_of(*pool_))),
+          work_(asio::make_work_guard(executor_)) {}
+
+    void start() { go_on(driver_.start()); }
+
+private:
+    void go_on(stage next) {
+        auto const self = this->shared_from_this();
+        if (next == stage::transact) {
+            if (submit(*pool_, [self] { self->go_on(self->driver_.transact()); })) return;
+            next = driver_.refuse();
+        }
+        if (next == stage::pause) return wait();
+        auto message = std::move(driver_).release_message();
+        asio::post(executor_, asio::append(std::move(completion_), std::move(message)));
+    }
+
+    void wait() {
+        timer_.emplace(executor_, driver_.pause());
+        timer_->async_wait(asio::bind_executor(
+            executor_, [self = this->shared_from_this()](error_code) { self->go_on(self->driver_.paused()); }));
+    }
+
+    std::shared_ptr<postgres::transaction_pool> pool_;
+    Driver driver_;
+    Completion completion_;
+    asio::any_io_executor executor_;
+    asio::executor_work_guard<asio::any_io_executor> work_;
+    std::optional<asio::steady_timer> timer_;
+};
+
+}  // namespace detail
+
+/// Wraps a handler so that claim, the handler's own rows and the stored response are one transaction: a crash at any
+/// point leaves one effect or none. That is said of rows in this database alone; what goes elsewhere needs
+/// `execution::derived_key`, or an outbox: see docs/postgres.md.
+///
+/// Copies share connections and threads. All members may be called from any thread; the handler is called concurrently.
+/// Requests without a key run in a transaction, too, without a claim.
+///
+/// - The handler must use the transaction that it is given, and neither commit nor end it.
+/// - A handler that throws, or whose status is not stored, leaves nothing. One whose status does not commit
+///   (`transactional_options::commit_if`) leaves its response. `execution::keep` and `release` overrule both.
+/// - 409 where the key is in flight, in this process before a connection is taken. There is no lease, and `attempt` is
+///   always 1: the server ends the transaction of a process that is gone.
+/// - 503 where there is no connection in time, the server fails, or a COMMIT fails; also where the handler lets a
+///   deadlock or a serialization failure escape (`pqxx::transaction_rollback`). A COMMIT whose answer was lost is
+///   looked up on another connection; 503 where that cannot be told in time, and then a retry will be.
+template <class Handler>
+class transactional_middleware {
+    using state = detail::transactional_state<Handler>;
+
+public:
+    explicit transactional_middleware(std::shared_ptr<state> shared) : state_(std::move(shared)) {}
+
+    /// For a synchronous session: all of it happens on the calling thread.
+    /// \throws whatever the handler throws, after its transaction has ended
+    template <request Request>
+        requires transactional_handler<Handler, std::remove_cvref_t<Request>>
+    detail::reply_for<std::remove_cvref_t<detail::transactional_result_t<Handler, std::remove_cvref_t<Request>>>>
+    operator()(Request&& request) const {
+        using driver_type = detail::transactional_driver<Handler, std::remove_cvref_t<Request>>;
+        using stage = typename driver_type::stage;
+        driver_type driver(state_, std::forward<Request>(request));
+        auto next = driver.start();
+        while (next != stage::respond) {
+            if (next == stage::transact) {
+                next = driver.transact();
+            } else {
+                std::this_thread::sleep_for(driver.pause());
+                next = driver.paused();
+            }
+        }
+        return std::move(driver).release();
+    }
+
+    /// For callback and coroutine sessions: completes with `void(http::message_generator)`, as if by post, on the
+    /// token's associated executor, by default on that of the layer. The handler runs on a thread of the layer's own,
+    /// and may block there. Where it throws, the answer is 500. Cancellation has no effect.
+    template <request Request, asio::completion_token_for<void(http::message_generator)> Token>
+    auto operator()(Request&& request, Token&& completion_token) const {
+        using owned_request = std::remove_cvref_t<Request>;
+        static_assert(!detail::awaitable_transactional_handler<Handler, owned_request>,
+                      "idempo: a transactional handler answers by returning: a transaction blocks its thread. A "
+                      "coroutine awaits the call of the middleware instead");
+        static_assert(transactional_handler<Handler, owned_request>,
+                      "idempo: a transactional handler takes (request, pqxx::subtransaction&), or execution& behind "
+                      "them, and returns a response");
+        return asio::async_initiate<Token, void(http::message_generator)>(
+            [state = state_](auto completion, owned_request owned) {
+                using driver = detail::transactional_driver<Handler, owned_request>;
+                using operation = detail::transactional_operation<driver, decltype(completion)>;
+                std::make_shared<operation>(state, std::move(owned), std::move(completion))->start();
+            },
+            completion_token, std::forward<Request>(request));
+    }
+
+    /// Waits until no request is in flight, for shutdown. Returns whether that came about within the timeout.
+    bool drain(std::chrono::milliseconds timeout) const { return detail::drain(state_->in_flight, timeout); }
+
+private:
+    std::shared_ptr<state> state_;
+};
+
+/// Makes middlewares; they share its connections.
+class transactional_layer : public layer_base {
+public:
+    transactional_layer(asio::any_io_executor executor, transactional_options database, idempo::options options);
+
+    template <class Handler>
+    transactional_middleware<Handler> operator()(Handler handler) const {
+        using state = detail::transactional_state<Handler>;
+        return transactional_middleware<Handler>(
+            std::make_shared<state>(std::move(handler), pool_, commit_if_, options_));
+    }
+
+private:
+    std::function<bool(unsigned)> commit_if_;
+    idempo::options options_;
+    std::shared_ptr<postgres::transaction_pool> pool_;
+};
+
+/// `transactional(executor, database) | handler` is a middleware. Threads belong to the executor's context, which must
+/// outlive all copies; its destructor ends what they do. `migrate` has made the table.
+/// \throws std::invalid_argument where the options make no sense, or speak of what there is none of here: leases
+/// (`on_takeover`, `on_throw::hold`) and unprotected runs (`on_store_error`)
+[[nodiscard]] transactional_layer transactional(asio::any_io_executor executor, transactional_options database,
+                                                options options = {});
+
+template <class Handler>
+inline constexpr bool takes_completion_token<transactional_middleware<Handler>> = true;
+
+}  // namespace idempo

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <idempo/postgres/options.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+
+namespace idempo {
+
+/// How requests become transactions.
+struct transactional_options {
+    /// Where the records and the handler's own tables are. `operation_timeout` bounds the wait for a connection, all
+    /// that comes before the handler, and all that comes after it, each; `max_pending` the requests that wait for a
+    /// thread. `workers` is not used.
+    postgres_options database{};
+
+    /// Transactions at once: each has a connection, and one of the threads that run the handlers of calls with a
+    /// completion token. A handler that takes a second connection of the same server can find it exhausted.
+    std::size_t connections = 8;
+
+    /// For the handler with all its statements, which are ended when it is over. A process that is killed, or stopped,
+    /// has its transaction ended by the server not later than this.
+    std::chrono::milliseconds handler_timeout{std::chrono::seconds{10}};
+
+    /// Which statuses commit the handler's rows. For others they are rolled back, and the response is stored
+    /// all the same, unless `options::store_if` says no. Empty: those below 400. Overruled by `execution::keep`.
+    std::function<bool(unsigned status)> commit_if{};
+};
+
+/// \throws std::invalid_argument with a sentence where they make no sense.
+void validate(transactional_options const& options);
+
+}  // namespace idempo

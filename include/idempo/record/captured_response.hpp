@@ -1,0 +1,73 @@
+#pragma once
+
+#include <idempo/detail/body_bytes.hpp>
+#include <idempo/record/captured_generator.hpp>
+#include <idempo/record/stored_response.hpp>
+#include <idempo/shared_bytes.hpp>
+
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/message_generator.hpp>
+#include <boost/beast/http/type_traits.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+/// \file
+/// What the handler answered, held until it is stored.
+
+namespace idempo::detail {
+
+/// A body that is written piece by piece, from a file for instance. Not `buffer_body`: the caller has to feed that one.
+template <class Body>
+concept streamed_body =
+    http::is_body_writer<Body>::value && !in_memory_body<Body> && !std::same_as<Body, http::buffer_body>;
+
+template <class Response>
+class captured_response {
+    static_assert(!sizeof(Response),
+                  "idempo: a handler has to return an http::message_generator or an http::response<Body> whose body "
+                  "can be sent by itself (string_body, dynamic_body, file_body, ...; not buffer_body).");
+};
+
+/// All in memory: the response is held as it is, and the record is made from it.
+template <in_memory_body Body, class Fields>
+class captured_response<http::response<Body, Fields>> {
+public:
+    using response_type = http::response<Body, Fields>;
+
+    /// `max_body` matters to responses that have to be drained; the policy's limit decides in `record`.
+    explicit captured_response(response_type response, std::size_t /*max_body*/) : response_(std::move(response)) {}
+
+    [[nodiscard]] unsigned status() const noexcept { return response_.result_int(); }
+
+    /// As `make_record`.
+    [[nodiscard]] std::optional<shared_bytes> record(capture_policy const& policy) const {
+        return make_record(response_, policy);
+    }
+
+    /// The handler's response, untouched.
+    [[nodiscard]] response_type release() && { return std::move(response_); }
+
+private:
+    response_type response_;
+};
+
+template <>
+class captured_response<http::message_generator> : public captured_generator {
+public:
+    using response_type = http::message_generator;
+    using captured_generator::captured_generator;
+};
+
+/// Such a body can be read once only, so the response becomes a generator, and `release` returns one.
+template <streamed_body Body, class Fields>
+class captured_response<http::response<Body, Fields>> : public captured_response<http::message_generator> {
+public:
+    explicit captured_response(http::response<Body, Fields> response, std::size_t max_body)
+        : captured_response<http::message_generator>(http::message_generator(std::move(response)), max_body) {}
+};
+
+}  // namespace idempo::detail

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <idempo/redis/connection/connection.hpp>
+#include <idempo/redis/discovery/router.hpp>
+
+#include <idempo/redis/options.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace idempo::redis {
+
+/// What the copies of a redis_store share: the way to the server or servers, which goes with the last copy.
+class client {
+public:
+    /// \throws std::invalid_argument
+    client(asio::any_io_executor executor, redis_options options);
+
+    [[nodiscard]] asio::any_io_executor const& executor() const noexcept { return executor_; }
+    [[nodiscard]] std::string_view prefix() const noexcept { return setup_->options.prefix; }
+
+    void submit(std::unique_ptr<operation> submitted) { router_->submit(std::move(submitted)); }
+
+private:
+    asio::any_io_executor executor_;
+    std::shared_ptr<connection_setup const> setup_;
+    std::shared_ptr<router> router_;
+};
+
+}  // namespace idempo::redis

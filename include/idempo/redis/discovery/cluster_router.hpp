@@ -1,0 +1,70 @@
+#pragma once
+
+#include <idempo/redis/connection/connection.hpp>
+#include <idempo/redis/discovery/cluster_watch.hpp>
+#include <idempo/redis/discovery/router.hpp>
+#include <idempo/redis/protocol/redirection.hpp>
+#include <idempo/redis/protocol/slot_map.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace idempo::redis {
+
+/// For a Redis Cluster: each operation goes to the primary of its key's slot, over a connection that is made when it is
+/// first used, and ends when the primary has no slots any more. What a node sends on goes where it says.
+///
+/// Operations of one key keep their order as long as their slot stays where it is. While it moves, one that was sent to
+/// its old node may be overtaken by a later one; the scripts and tokens make that harmless.
+///
+/// Each operation keeps it alive: it may still be sent on when the client is gone.
+class cluster_router final : public router, public std::enable_shared_from_this<cluster_router> {
+public:
+    cluster_router(asio::any_io_executor executor, std::shared_ptr<connection_setup const> setup);
+    ~cluster_router() override;
+
+    /// Begins to ask the nodes which of them has which slots. Operations wait for that as for a connection.
+    void start();
+
+    void submit(std::unique_ptr<operation> submitted) override;
+
+    /// For the connections, on any thread.
+    void redirect(std::unique_ptr<operation> misdirected, redirection const& where);
+    [[nodiscard]] cluster_watch& watch() const noexcept { return *watch_; }
+
+private:
+    using way = std::shared_ptr<connection>;
+    /// A connection is kept alive by what it waits for, until it has ended. It must not be by the router, which its
+    /// operations keep alive: else a context that is destroyed early would leave both behind.
+    using way_if_any = std::weak_ptr<connection>;
+    struct node {
+        redis_endpoint endpoint;
+        way_if_any there;
+    };
+
+    void use(slot_map const& map);
+    [[nodiscard]] way way_for(operation const& submitted);
+    [[nodiscard]] way way_to(redis_endpoint const& endpoint);
+    [[nodiscard]] way way_to_primary(std::size_t number);
+    [[nodiscard]] way make_way(redis_endpoint const& endpoint);
+
+    asio::any_io_executor executor_;
+    std::shared_ptr<connection_setup const> setup_;
+    std::shared_ptr<cluster_watch> watch_;
+
+    std::mutex mutex_;  // guards the rest
+    /// Until there is a map: operations wait there.
+    way_if_any first_way_;
+    std::optional<slot_map> map_;
+    /// To the primaries of the map, in its order; none until used.
+    std::vector<way_if_any> ways_;
+    /// Nodes that operations were sent on to, and that are not in the map.
+    std::vector<node> others_;
+};
+
+}  // namespace idempo::redis

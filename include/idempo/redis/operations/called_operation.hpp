@@ -1,0 +1,99 @@
+#pragma once
+
+#include <idempo/redis/protocol/operation.hpp>
+
+#include <idempo/store.hpp>
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/post.hpp>
+
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace idempo::redis {
+
+/// The handler of a call that results in nothing but an error code takes that alone.
+struct nothing {};
+
+template <class Result>
+struct signature_of {
+    using type = void(error_code, Result);
+};
+template <>
+struct signature_of<nothing> {
+    using type = void(error_code);
+};
+
+/// What a result says that stands for a record of the caller's: replicas may be waited for. Nothing, in other calls.
+template <class Result>
+struct written_of {
+    using type = void;
+};
+template <>
+struct written_of<claim_result> {
+    using type = granted;
+};
+template <>
+struct written_of<complete_result> {
+    using type = done;
+};
+
+/// The call's other half: a result, and the handler that is told of it, as if by post.
+template <class Result>
+class called_operation : public operation {
+public:
+    using handler = boost::asio::any_completion_handler<typename signature_of<Result>::type>;
+
+    called_operation(store_key const& of, std::string server_key, boost::asio::any_io_executor executor, handler done)
+        : operation(of, std::move(server_key)),
+          executor_(std::move(executor)),
+          done_(std::move(done)) {}
+
+    void settle() final { tell(error_); }
+
+    void fail(error_code error) final {
+        result_ = {};
+        tell(error);
+    }
+
+    [[nodiscard]] bool is_settled() const noexcept final { return !done_; }
+
+protected:
+    reading answer(Result result) {
+        result_ = std::move(result);
+        if constexpr (!std::is_void_v<written>) {
+            if (std::holds_alternative<written>(result_)) return reading::written;
+        }
+        return reading::answered;
+    }
+
+    reading answer(error_code error) {
+        error_ = error;
+        return reading::answered;
+    }
+
+private:
+    using written = typename written_of<Result>::type;
+
+    // On our executor, from where Asio goes on to the handler's own: with Boost 1.81 an any_completion_executor
+    // cannot be posted to.
+    void tell(error_code error) {
+        auto done = std::exchange(done_, nullptr);
+        if constexpr (std::is_same_v<Result, nothing>) {
+            boost::asio::post(executor_, boost::asio::append(std::move(done), error));
+        } else {
+            boost::asio::post(executor_, boost::asio::append(std::move(done), error, std::move(result_)));
+        }
+    }
+
+    boost::asio::any_io_executor executor_;
+    handler done_;
+    Result result_{};
+    error_code error_;
+};
+
+}  // namespace idempo::redis

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <idempo/redis/operations/operations.hpp>
+
+#include <idempo/redis/operations/record.hpp>
+#include <idempo/redis/operations/script_answer.hpp>
+
+#include <utility>
+
+namespace idempo::redis {
+
+namespace {
+
+using boost::asio::any_io_executor;
+
+std::string in_milliseconds(std::chrono::milliseconds span) { return std::to_string(span.count()); }
+
+/// Reads the answer to a script: an error, or an array that begins with the token.
+/// \param read_answer one of the functions of script_answer.hpp
+/// \param keep takes what it found, or an error
+template <class ReadAnswer, class Keep>
+reading read_script(script_call& called, reply_view answer, std::string_view token, ReadAnswer read_answer, Keep keep) {
+    if (answer.is_error()) {
+        error_code error;
+        auto const outcome = called.read_error(answer, error);
+        return outcome == reading::answered ? keep(error) : outcome;
+    }
+    if (!script_call::is_echo(answer, token)) return reading::wrong_connection;
+    auto found = read_answer(answer);
+    if (!found) return reading::wrong_connection;
+    if (!found->result) return keep(error_code(error::record_unreadable));
+    return keep(std::move(*found->result));
+}
+
+}  // namespace
+
+std::string redis_key(std::string_view prefix, store_key const& key) {
+    return std::string(prefix) + to_hex(key.view());
+}
+
+claim_operation::claim_operation(claim_request const& request, std::string_view prefix, any_io_executor executor,
+                                 handler done)
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
+      request_(request) {}
+
+void claim_operation::append_command(std::string& to, server_abilities abilities) {
+    auto const value = write_open(request_);
+    auto const life = in_milliseconds(life_of(request_.lease, request_.retention));
+    sent_script_ = needs_script_ || !abilities.set_nx_get;
+    if (sent_script_) {
+        script_.append(to, server_key(), value, life, std::string_view(request_.take_over ? "1" : "0"));
+    } else {
+        redis::append_command(to, {"SET", server_key(), value, "NX", "GET", "PX", life});
+    }
+}
+
+reading claim_operation::read(reply_view answer_) {
+    if (!sent_script_) return read_first_step(answer_);
+    return read_script(script_, answer_, request_.token.view(), read_claim,
+                       [this](auto found) { return answer(std::move(found)); });
+}
+
+reading claim_operation::read_first_step(reply_view answer_) {
+    if (answer_.is_error()) {
+        auto const meaning = meaning_of(answer_.text());
+        if (meaning == error_meaning::wrong_server) return reading::wrong_connection;
+        if (meaning != error_meaning::full) return answer(code_of(meaning));
+        needs_script_ = true;
+        return reading::ask_again;
+    }
+    if (!answer_.is_nil() && !answer_.is_string()) return reading::wrong_connection;
+    auto const found = read_reservation(answer_, request_);
+    if (found.unreadable) return answer(error_code(error::record_unreadable));
+    if (found.result) return answer(*found.result);
+    needs_script_ = true;
+    return reading::ask_again;
+}
+
+complete_operation::complete_operation(complete_request request, std::string_view prefix, any_io_executor executor,
+                                       handler done)
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
+      request_(std::move(request)) {}
+
+void complete_operation::append_command(std::string& to, server_abilities) {
+    bool const has_room = request_.record.size() <= small_record_bytes;
+    auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
+    script_.append(to, server_key(), write_done(request_), life, std::string_view(has_room ? "1" : "0"));
+}
+
+reading complete_operation::read(reply_view answer_) {
+    return read_script(script_, answer_, request_.token.view(), read_complete,
+                       [this](auto found) { return answer(std::move(found)); });
+}
+
+renew_operation::renew_operation(store_key const& key, token const& by, std::chrono::milliseconds lease,
+                                 std::string_view prefix, any_io_executor executor, handler done)
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
+      by_(by),
+      lease_(lease) {}
+
+void renew_operation::append_command(std::string& to, server_abilities) {
+    script_.append(to, server_key(), by_.view(), in_milliseconds(bounded(lease_)));
+}
+
+reading renew_operation::read(reply_view answer_) {
+    return read_script(script_, answer_, by_.view(), read_renew, [this](auto found) { return answer(found); });
+}
+
+abandon_operation::abandon_operation(store_key const& key, token const& by, std::string_view prefix,
+                                     any_io_executor executor, handler done)
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
+      by_(by) {}
+
+void abandon_operation::append_command(std::string& to, server_abilities) {
+    script_.append(to, server_key(), by_.view());
+}
+
+reading abandon_operation::read(reply_view answer_) {
+    auto const keep = [this](auto found) {
+        if constexpr (std::is_same_v<decltype(found), error_code>) {
+            return answer(found);
+        } else {
+            return answer(nothing{});
+        }
+    };
+    return read_script(script_, answer_, by_.view(), read_abandon, keep);
+}
+
+peek_operation::peek_operation(store_key const& key, std::string_view prefix, any_io_executor executor, handler done)
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)) {}
+
+void peek_operation::append_command(std::string& to, server_abilities) {
+    script_.append(to, server_key(), key().view());
+}
+
+reading peek_operation::read(reply_view answer_) {
+    return read_script(script_, answer_, key().view(), read_peek, [this](auto found) { return answer(found); });
+}
+
+forget_operation::forget_operation(store_key const& key, std::string_view prefix, any_io_executor executor,
+                                   handler done)
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)) {}
+
+void forget_operation::append_command(std::string& to, server_abilities) {
+    redis::append_command(to, {"DEL", server_key()});
+}
+
+reading forget_operation::read(reply_view answer_) {
+    if (answer_.is_error()) {
+        auto const meaning = meaning_of(answer_.text());
+        return meaning == error_meaning::wrong_server ? reading::wrong_connection : answer(code_of(meaning));
+    }
+    if (answer_.integer() != 0 && answer_.integer() != 1) return reading::wrong_connection;
+    return answer(answer_.integer() == 1);
+}
+
+}  // namespace idempo::redis

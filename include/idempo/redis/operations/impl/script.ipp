@@ -1,0 +1,213 @@
+#pragma once
+
+#include <idempo/redis/operations/script.hpp>
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <stdexcept>
+
+namespace idempo::redis {
+
+namespace {
+
+/// The SHA-1 by which EVALSHA names a script: https://redis.io/docs/latest/commands/evalsha/
+std::string script_digest(std::string_view source) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    if (EVP_Digest(source.data(), source.size(), digest.data(), &size, EVP_sha1(), nullptr) != 1) {
+        throw std::runtime_error("idempo: OpenSSL has no SHA-1, which Redis needs to name a script");
+    }
+    return to_hex({reinterpret_cast<char const*>(digest.data()), size});
+}
+
+script make_script(std::string_view prelude, std::string_view own) {
+    std::string source(prelude);
+    source += '\n';
+    source += own;
+    auto digest = script_digest(source);
+    return {std::move(digest), std::move(source)};
+}
+
+/// What every script begins with: how a record is kept.
+constexpr std::string_view record_prelude =
+    R"lua(-- What the scripts share: how to read and to write the value under KEYS[1]. src/redis/redis_record.hpp has its layout.
+-- The build puts this in front of each script.
+
+-- The sum of the header's words, by which a damaged one is known. Redis has no cheaper checksum for Lua.
+local function sum(header)
+    local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t =
+        struct.unpack('>I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', header)
+    return (a + b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r + s + t) % 4294967296
+end
+
+-- The record in the value, or nil where it is none of ours, or damaged.
+local function read(value)
+    if #value < 84 then return nil end
+    local magic, state, token, fingerprint, attempt, lease, life, length, sealed =
+        struct.unpack('>c4c4c16c32I4I8I8I4I4', value)
+    if magic ~= 'idr\1' or sealed ~= sum(value) or #value ~= 84 + length then return nil end
+    if state ~= 'done' and (state ~= 'open' or length ~= 0) then return nil end
+    return {state = state, token = token, fingerprint = fingerprint, attempt = attempt, lease = lease, life = life}
+end
+
+-- The same record as another attempt.
+local function with_attempt(value, attempt)
+    local header = string.sub(value, 1, 56) .. struct.pack('>I4', attempt) .. string.sub(value, 61, 80)
+    return header .. struct.pack('>I4', sum(header)) .. string.sub(value, 85)
+end
+
+-- The same record in flight with another lease and life.
+local function with_lease(value, lease, life)
+    local header = string.sub(value, 1, 60) .. struct.pack('>I8I8', lease, life) .. string.sub(value, 77, 80)
+    return header .. struct.pack('>I4', sum(header))
+end
+)lua";
+
+constexpr std::string_view abandon_source = R"lua(-- Abandon. ARGV: the token. Every answer begins with it.
+local value = redis.call('get', KEYS[1])
+if value then
+    local found = read(value)
+    if not found then return {ARGV[1], 'unreadable'} end
+    if found.state == 'open' and found.token == ARGV[1] then redis.call('del', KEYS[1]) end
+end
+return {ARGV[1], 'done'}
+)lua";
+
+constexpr std::string_view claim_source =
+    R"lua(-- Claim. ARGV: the record in flight as attempt 1; its life in milliseconds; '1' to take an ended lease over.
+-- Every answer begins with the claimer's token. All that reads comes before all that writes, so that a full or a
+-- read-only server still tells of the records it has.
+local token = string.sub(ARGV[1], 9, 24)
+local value = redis.call('get', KEYS[1])
+if not value then
+    redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+    return {token, 'granted', 1}
+end
+local found = read(value)
+if not found then return {token, 'unreadable'} end
+if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch'} end
+if found.state == 'done' then return {token, 'completed', string.sub(value, 85)} end
+
+-- The life counts down while the lease does, so the time that has passed is what is missing from the life.
+local left = redis.call('pttl', KEYS[1])
+if left < 0 then return {token, 'unreadable'} end
+if found.token == token then
+    redis.call('pexpire', KEYS[1], left) -- a write, so that WAIT has something to wait for on another connection, too
+    return {token, 'granted', found.attempt}
+end
+local lease_left = found.lease - (found.life - left)
+if lease_left > 0 then return {token, 'in_flight', lease_left} end
+if ARGV[3] ~= '1' then return {token, 'expired', found.attempt} end
+redis.call('set', KEYS[1], with_attempt(ARGV[1], found.attempt + 1), 'px', ARGV[2])
+return {token, 'granted', found.attempt + 1}
+)lua";
+
+constexpr std::string_view complete_source =
+    R"lua(-- Complete. ARGV: the completed record as attempt 1; its life in milliseconds; '1' where the claim has reserved room.
+-- Every answer begins with the claimer's token.
+local token = string.sub(ARGV[1], 9, 24)
+local value = redis.call('get', KEYS[1])
+if not value then
+    redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+    return {token, 'done'}
+end
+local found = read(value)
+if not found then return {token, 'unreadable'} end
+if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch'} end
+if found.token ~= token then
+    if found.state == 'done' then return {token, 'completed', string.sub(value, 85)} end
+    local left = redis.call('pttl', KEYS[1])
+    return {token, 'in_flight', math.max(0, found.lease - (found.life - left))}
+end
+if found.state == 'open' then
+    -- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none.
+    if ARGV[3] == '1' then redis.call('pexpire', KEYS[1], ARGV[2]) end
+    local completed = ARGV[1]
+    if found.attempt ~= 1 then completed = with_attempt(completed, found.attempt) end
+    redis.call('set', KEYS[1], completed, 'px', ARGV[2])
+else
+    redis.call('pexpire', KEYS[1], redis.call('pttl', KEYS[1])) -- a write, so that WAIT has something to wait for
+end
+return {token, 'done'}
+)lua";
+
+constexpr std::string_view peek_source =
+    R"lua(-- Peek. ARGV: what the answer begins with. Then the record's header, the size of the value, and its life, if there is one.
+local value = redis.call('get', KEYS[1])
+if not value then return {ARGV[1], 'absent'} end
+if not read(value) then return {ARGV[1], 'unreadable'} end
+return {ARGV[1], 'found', string.sub(value, 1, 84), #value, redis.call('pttl', KEYS[1])}
+)lua";
+
+constexpr std::string_view renew_source =
+    R"lua(-- Renew. ARGV: the token; the lease from now in milliseconds. Every answer begins with the token.
+local value = redis.call('get', KEYS[1])
+if not value then return {ARGV[1], 'lost'} end
+local found = read(value)
+if not found then return {ARGV[1], 'unreadable'} end
+if found.state ~= 'open' or found.token ~= ARGV[1] then return {ARGV[1], 'lost'} end
+
+local lease = tonumber(ARGV[2])
+local life = math.max(1, lease + found.life - found.lease)
+-- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none, nor does the record.
+redis.call('pexpire', KEYS[1], string.format('%.0f', life))
+redis.call('set', KEYS[1], with_lease(value, lease, life), 'px', string.format('%.0f', life))
+return {ARGV[1], 'held'}
+)lua";
+
+constexpr std::string_view take_source =
+    R"lua(-- Take one of a client's requests in its window. ARGV: a token; the limit; the window in milliseconds. The value is the
+-- number taken. Every answer begins with the token.
+local left = redis.call('pttl', KEYS[1])
+if left < 1 then -- none, or one that would never expire: a window begins, and its end with it
+    redis.call('set', KEYS[1], 1, 'px', ARGV[3])
+    return {ARGV[1], 'taken', 1, tonumber(ARGV[3])}
+end
+local taken = tonumber(redis.call('get', KEYS[1]))
+if not taken then return {ARGV[1], 'unreadable'} end
+if left > tonumber(ARGV[3]) then -- of a service that was configured with longer ones
+    redis.call('pexpire', KEYS[1], ARGV[3])
+    left = tonumber(ARGV[3])
+end
+if taken >= tonumber(ARGV[2]) then return {ARGV[1], 'used_up', taken, left} end
+return {ARGV[1], 'taken', redis.call('incr', KEYS[1]), left}
+)lua";
+
+}  // namespace
+
+namespace scripts {
+
+script const& abandon() {
+    static script const instance = make_script(record_prelude, abandon_source);
+    return instance;
+}
+
+script const& claim() {
+    static script const instance = make_script(record_prelude, claim_source);
+    return instance;
+}
+
+script const& complete() {
+    static script const instance = make_script(record_prelude, complete_source);
+    return instance;
+}
+
+script const& peek() {
+    static script const instance = make_script(record_prelude, peek_source);
+    return instance;
+}
+
+script const& renew() {
+    static script const instance = make_script(record_prelude, renew_source);
+    return instance;
+}
+
+script const& take() {
+    static script const instance = make_script(record_prelude, take_source);
+    return instance;
+}
+
+}  // namespace scripts
+
+}  // namespace idempo::redis

@@ -1,0 +1,115 @@
+#pragma once
+
+#include <idempo/redis/operations/script_answer.hpp>
+
+#include <idempo/redis/operations/record.hpp>
+
+#include <chrono>
+#include <limits>
+
+namespace idempo::redis {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+template <class Result>
+using answer_of = std::optional<script_answer<Result>>;
+
+template <class Result>
+answer_of<Result> unreadable() {
+    return script_answer<Result>{};
+}
+
+template <class Result, class Value>
+answer_of<Result> known(Value value) {
+    return script_answer<Result>{Result(std::move(value))};
+}
+
+std::optional<long long> number_at(reply_view answer, std::size_t index) {
+    if (!answer[index].is_integer()) return std::nullopt;
+    return answer[index].integer();
+}
+
+std::optional<unsigned> attempt_at(reply_view answer, std::size_t index) {
+    auto const number = number_at(answer, index);
+    if (!number || *number < 1 || *number > std::numeric_limits<unsigned>::max()) return std::nullopt;
+    return static_cast<unsigned>(*number);
+}
+
+/// The answers that Claim and Complete have in common.
+template <class Result>
+answer_of<Result> read_rival(std::string_view word, reply_view answer) {
+    if (word == "mismatch") return known<Result>(mismatch{});
+    if (word == "unreadable") return unreadable<Result>();
+    if (word == "completed" && answer[2].is_string()) {
+        return known<Result>(completed{shared_bytes(answer[2].text())});
+    }
+    if (word == "in_flight") {
+        if (auto const left = number_at(answer, 2)) return known<Result>(in_flight{milliseconds(*left)});
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+answer_of<claim_result> read_claim(reply_view answer) {
+    auto const word = answer[1].text();
+    auto const attempt = attempt_at(answer, 2);
+    if (word == "granted" && attempt) return known<claim_result>(granted{*attempt});
+    if (word == "expired" && attempt) return known<claim_result>(expired{*attempt});
+    return read_rival<claim_result>(word, answer);
+}
+
+answer_of<complete_result> read_complete(reply_view answer) {
+    auto const word = answer[1].text();
+    if (word == "done") return known<complete_result>(done{});
+    return read_rival<complete_result>(word, answer);
+}
+
+answer_of<bool> read_renew(reply_view answer) {
+    auto const word = answer[1].text();
+    if (word == "held") return known<bool>(true);
+    if (word == "lost") return known<bool>(false);
+    if (word == "unreadable") return unreadable<bool>();
+    return std::nullopt;
+}
+
+answer_of<bool> read_abandon(reply_view answer) {
+    auto const word = answer[1].text();
+    if (word == "done") return known<bool>(true);
+    if (word == "unreadable") return unreadable<bool>();
+    return std::nullopt;
+}
+
+answer_of<std::optional<record_info>> read_peek(reply_view answer) {
+    using result = std::optional<record_info>;
+    auto const word = answer[1].text();
+    if (word == "absent") return known<result>(std::nullopt);
+    if (word == "unreadable") return unreadable<result>();
+    auto const size = number_at(answer, 3);
+    auto const left = number_at(answer, 4);
+    if (word != "found" || !size || !left || *size < 0) return std::nullopt;
+    auto const found = read_header(answer[2].text(), static_cast<std::size_t>(*size));
+    if (!found) return std::nullopt;  // the script could read it
+
+    record_info info;
+    info.state = found->is_completed ? record_state::completed : record_state::in_flight;
+    info.attempt = found->attempt;
+    info.expires_in = milliseconds(*left);
+    if (!found->is_completed) info.lease_remaining = found->lease - (found->life - info.expires_in);
+    info.record_bytes = static_cast<std::size_t>(*size) - header_size;
+    return known<result>(info);
+}
+
+reservation read_reservation(reply_view answer, claim_request const& request) {
+    if (answer.is_nil()) return {granted{1}, false};
+    auto const value = answer.text();
+    auto const found = read_header(value, value.size());
+    if (!found) return {std::nullopt, true};
+    if (found->fingerprint != request.fingerprint) return {mismatch{}, false};
+    if (found->is_completed) return {completed{shared_bytes(completed_bytes(value))}, false};
+    return {};
+}
+
+}  // namespace idempo::redis

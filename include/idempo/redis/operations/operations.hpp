@@ -1,0 +1,96 @@
+#pragma once
+
+#include <idempo/redis/operations/called_operation.hpp>
+#include <idempo/redis/operations/script_call.hpp>
+
+#include <idempo/store.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+/// \file
+/// The calls of the store, each as what it asks and what it makes of the replies.
+
+namespace idempo::redis {
+
+/// The key in Redis: the prefix, and the store key in hexadecimal, by which an operator finds it.
+[[nodiscard]] std::string redis_key(std::string_view prefix, store_key const& key);
+
+/// On Redis 7 `SET … NX GET` first, which decides most claims; the script decides what depends on the lease, and all
+/// claims elsewhere. The script alone also reads what a full server has: it writes last.
+class claim_operation final : public called_operation<claim_result> {
+public:
+    claim_operation(claim_request const& request, std::string_view prefix, boost::asio::any_io_executor executor,
+                    handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+
+private:
+    [[nodiscard]] reading read_first_step(reply_view answer);
+
+    claim_request request_;
+    script_call script_{scripts::claim()};
+    bool needs_script_ = false;
+    bool sent_script_ = false;
+};
+
+class complete_operation final : public called_operation<complete_result> {
+public:
+    complete_operation(complete_request request, std::string_view prefix, boost::asio::any_io_executor executor,
+                       handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+
+private:
+    complete_request request_;
+    script_call script_{scripts::complete()};
+};
+
+class renew_operation final : public called_operation<bool> {
+public:
+    renew_operation(store_key const& key, token const& by, std::chrono::milliseconds lease, std::string_view prefix,
+                    boost::asio::any_io_executor executor, handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+
+private:
+    token by_;
+    std::chrono::milliseconds lease_;
+    script_call script_{scripts::renew()};
+};
+
+class abandon_operation final : public called_operation<nothing> {
+public:
+    abandon_operation(store_key const& key, token const& by, std::string_view prefix,
+                      boost::asio::any_io_executor executor, handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+
+private:
+    token by_;
+    script_call script_{scripts::abandon()};
+};
+
+class peek_operation final : public called_operation<std::optional<record_info>> {
+public:
+    peek_operation(store_key const& key, std::string_view prefix, boost::asio::any_io_executor executor, handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+
+private:
+    script_call script_{scripts::peek()};
+};
+
+/// DEL, which minds neither a foreign value nor a full server.
+class forget_operation final : public called_operation<bool> {
+public:
+    forget_operation(store_key const& key, std::string_view prefix, boost::asio::any_io_executor executor,
+                     handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+};
+
+}  // namespace idempo::redis

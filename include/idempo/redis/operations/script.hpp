@@ -1,0 +1,30 @@
+#pragma once
+
+#include <idempo/identifiers.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace idempo::redis {
+
+/// A Lua script and the digest by which Redis knows it.
+struct script {
+    /// Lower-case hexadecimal digits.
+    std::string sha1;
+    std::string source;
+};
+
+/// The scripts of the store and of the rate limiter. Each is made at its first use and lives until the process ends.
+namespace scripts {
+
+[[nodiscard]] script const& abandon();
+[[nodiscard]] script const& claim();
+[[nodiscard]] script const& complete();
+[[nodiscard]] script const& peek();
+[[nodiscard]] script const& renew();
+[[nodiscard]] script const& take();
+
+}  // namespace scripts
+
+}  // namespace idempo::redis

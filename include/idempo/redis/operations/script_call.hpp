@@ -1,0 +1,48 @@
+#pragma once
+
+#include <idempo/redis/operations/script.hpp>
+#include <idempo/redis/protocol/operation.hpp>
+#include <idempo/redis/protocol/reply_error.hpp>
+#include <idempo/redis/protocol/resp_codec.hpp>
+
+#include <idempo/error.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace idempo::redis {
+
+/// One run of a script: by its digest, and once more with its source where the server does not know it.
+class script_call {
+public:
+    explicit script_call(script const& called) : script_(called) {}
+
+    template <class... Arguments>
+    void append(std::string& to, std::string_view key, Arguments const&... arguments) const {
+        auto const name = sends_source_ ? std::string_view("EVAL") : std::string_view("EVALSHA");
+        append_command(to, {name, sends_source_ ? script_.source : script_.sha1, "1", key, arguments...});
+    }
+
+    /// What an error reply means; `ask_again` the first time that the script is unknown, else `error` is set.
+    [[nodiscard]] reading read_error(reply_view answer, error_code& error) {
+        auto const meaning = meaning_of(answer.text());
+        if (meaning == error_meaning::wrong_server) return reading::wrong_connection;
+        if (meaning == error_meaning::script_unknown && !sends_source_) {
+            sends_source_ = true;
+            return reading::ask_again;
+        }
+        error = code_of(meaning);
+        return reading::answered;
+    }
+
+    /// Whether the answer is one of our scripts', to the call with this token: an array that begins with it.
+    [[nodiscard]] static bool is_echo(reply_view answer, std::string_view token) noexcept {
+        return answer.size() >= 2 && answer[0].is_string() && answer[0].text() == token && answer[1].is_string();
+    }
+
+private:
+    script const& script_;
+    bool sends_source_ = false;
+};
+
+}  // namespace idempo::redis

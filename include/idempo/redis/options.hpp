@@ -1,0 +1,161 @@
+#pragma once
+
+#include <idempo/error.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace idempo {
+
+/// Where a server is.
+struct redis_endpoint {
+    /// A name or an address. A name is resolved anew for each connection, by a thread of the executor's context.
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 6379;
+
+    friend bool operator==(redis_endpoint const&, redis_endpoint const&) = default;
+};
+
+/// What a Redis server says of itself (INFO) when a connection is made.
+struct redis_server_info {
+    /// As in 7.0.15; 0.0.0 where it does not say.
+    unsigned major = 0;
+    unsigned minor = 0;
+    unsigned patch = 0;
+    bool is_primary = false;
+    bool is_loading = false;
+    /// `maxmemory-policy`; empty where it does not say. Anything but `noeviction` may evict live claims.
+    std::string eviction_policy;
+    /// Whether there is an append-only file. Without one a restart loses the latest claims.
+    bool has_append_only_file = false;
+};
+
+/// What may be wrong with a server, or with the way to it.
+enum class redis_problem {
+    none,
+    /// Not resolved, refused, timed out, or cut off before it had introduced itself.
+    unreachable,
+    /// The certificate is not to be trusted, or is for another host.
+    untrusted_certificate,
+    /// AUTH or SELECT was refused, or INFO is needed and not permitted.
+    not_permitted,
+    /// Not an answer of Redis.
+    wrong_protocol,
+    /// Older than 6.2.
+    too_old,
+    /// A replica, or a server that still loads its data.
+    not_ready,
+    /// No sentinel answers as it should. Where that is said while a connection works: a failover is noticed only when
+    /// the connection fails.
+    no_sentinel,
+    /// The sentinels know no primary of that name.
+    unknown_primary,
+    /// No node of the cluster has told which node has which keys.
+    no_cluster_known,
+    /// The eviction policy may remove live claims, and `redis_options::allow_eviction` is false.
+    evicts,
+    /// A connection that worked has ended: closed, out of step, without an answer for too long, or of no more use.
+    lost,
+};
+
+/// A sentence for a log.
+[[nodiscard]] std::string_view to_string(redis_problem problem) noexcept;
+
+/// Told when a connection is ready (`problem` is `none`), when an attempt has failed, and when a connection is lost.
+struct redis_event {
+    redis_problem problem = redis_problem::none;
+    /// Where the operating system or OpenSSL has said something; else clear.
+    error_code error;
+    /// What is known of the server.
+    redis_server_info server;
+    /// Which one it is: with Sentinel or a cluster, one that was found. The host is empty where none was found, and for
+    /// a unix socket.
+    redis_endpoint endpoint;
+};
+
+/// How the server's certificate is checked.
+struct redis_tls {
+    /// PEM file with the certificates to trust; empty: those of the system.
+    std::string ca_file;
+    /// False trusts anybody. For tests only.
+    bool verify = true;
+};
+
+/// How many replicas must have a claim or a completed record before it counts, by `WAIT`: one for each write, after all
+/// that it holds. With fewer within `timeout`, Claim and Complete fail with `error::store_unavailable`; the middleware
+/// then abandons the claim, or tries to complete again. It narrows what a failover can lose, and does not close it: the
+/// replica that is promoted must be one of those that had answered.
+/// https://redis.io/docs/latest/commands/wait/
+struct redis_replica_wait {
+    /// 0: nothing is waited for.
+    unsigned count = 0;
+    /// While it lasts, nothing else is answered on that connection. Less than half of `operation_timeout`.
+    std::chrono::milliseconds timeout{100};
+};
+
+/// A primary that Sentinel watches, and replaces when it fails.
+/// https://redis.io/docs/latest/develop/reference/sentinel-clients/
+struct redis_sentinels {
+    /// They are asked one after the other until one knows the primary: each has its share of `connect_timeout`.
+    std::vector<redis_endpoint> endpoints;
+    /// As in the `sentinel monitor` line of their configuration.
+    std::string primary_name;
+    /// Of the sentinels themselves.
+    std::string user{};
+    std::string password{};
+    std::optional<redis_tls> tls{};
+};
+
+/// Where the server is, and how the store uses it.
+struct redis_options {
+    /// As in `redis_endpoint`.
+    std::string host = "127.0.0.1";
+    std::uint16_t port = 6379;
+    /// Where not empty: a unix socket instead of host and port.
+    std::string unix_path{};
+    /// Where there is a value: the primary that they name, instead of host and port.
+    std::optional<redis_sentinels> sentinels{};
+    /// Where not empty: a Redis Cluster, instead of host and port. Until one of them has answered, operations fail; the
+    /// other nodes are learned.
+    std::vector<redis_endpoint> cluster_nodes{};
+    std::optional<redis_tls> tls{};
+    /// Sent with AUTH where the password is not empty; a user needs Redis 6.
+    std::string user{};
+    std::string password{};
+    unsigned database = 0;
+
+    /// Each store key always uses the same one of them. One is enough for hundreds of thousands of claims a second. A
+    /// cluster has one for each primary.
+    std::size_t connections = 1;
+    /// For resolving, connecting, TLS and the first questions together.
+    std::chrono::milliseconds connect_timeout{1000};
+    /// Of an operation, from the call to its answer. Less than half of the shortest lease, or its answer may be too
+    /// late to be of use. A connection without an answer for twice as long is given up.
+    std::chrono::milliseconds operation_timeout{1000};
+    /// Operations that one connection may have; one more is refused with `error::store_unavailable`.
+    std::size_t max_pending = 10'000;
+    redis_replica_wait wait_replicas{};
+    /// How often a server that works is asked again whether it still may be used: its role and its eviction policy can
+    /// be changed while it runs. It is a question to a connection without traffic, too.
+    std::chrono::milliseconds health_interval{60'000};
+    /// Of every key in Redis.
+    std::string prefix = "idempo:";
+    /// Use a server whose `maxmemory-policy` is not `noeviction`: it may evict live claims, and requests run twice.
+    bool allow_eviction = false;
+    /// Claim by the script alone, as on servers older than 7.0: for one that says it is newer and has no `SET … NX
+    /// GET`.
+    bool claim_by_script = false;
+    /// Called on the executor, for one connection at a time; what it throws is swallowed.
+    std::function<void(redis_event const&)> observer{};
+};
+
+/// \throws std::invalid_argument with a sentence where they make no sense.
+void validate(redis_options const& options);
+
+}  // namespace idempo

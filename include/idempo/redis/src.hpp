@@ -1,0 +1,34 @@
+#pragma once
+
+/// \file
+/// The implementation of the store in Redis, beside `idempo/src.hpp`: include it in exactly one translation unit, and
+/// link hiredis, libssl and libcrypto.
+
+#include <idempo/redis/connection/impl/connection.ipp>
+#include <idempo/redis/connection/impl/handshake.ipp>
+#include <idempo/redis/connection/impl/pipeline.ipp>
+#include <idempo/redis/connection/impl/transport.ipp>
+#include <idempo/redis/discovery/impl/client.ipp>
+#include <idempo/redis/discovery/impl/cluster_router.ipp>
+#include <idempo/redis/discovery/impl/cluster_watch.ipp>
+#include <idempo/redis/discovery/impl/inquiry.ipp>
+#include <idempo/redis/discovery/impl/primary_router.ipp>
+#include <idempo/redis/discovery/impl/sentinel_locator.ipp>
+#include <idempo/redis/discovery/impl/sentinel_protocol.ipp>
+#include <idempo/redis/discovery/impl/sentinel_router.ipp>
+#include <idempo/redis/discovery/impl/sentinel_watch.ipp>
+#include <idempo/redis/impl/options.ipp>
+#include <idempo/redis/impl/rate_limiter.ipp>
+#include <idempo/redis/impl/scheme.ipp>
+#include <idempo/redis/impl/store.ipp>
+#include <idempo/redis/impl/url.ipp>
+#include <idempo/redis/operations/impl/operations.ipp>
+#include <idempo/redis/operations/impl/record.ipp>
+#include <idempo/redis/operations/impl/script.ipp>
+#include <idempo/redis/operations/impl/script_answer.ipp>
+#include <idempo/redis/operations/impl/take_operation.ipp>
+#include <idempo/redis/protocol/impl/key_slot.ipp>
+#include <idempo/redis/protocol/impl/redirection.ipp>
+#include <idempo/redis/protocol/impl/reply_error.ipp>
+#include <idempo/redis/protocol/impl/resp_codec.ipp>
+#include <idempo/redis/protocol/impl/slot_map.ipp>

@@ -1,0 +1,242 @@
+#pragma once
+
+#include <idempo/stores/memory_store.hpp>
+
+#include <idempo/detail/deadline.hpp>
+#include <idempo/stores/memory_room.hpp>
+#include <idempo/stores/memory_shard.hpp>
+
+#include <bit>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+namespace idempo {
+
+using detail::later;
+using detail::memory_record;
+using detail::memory_shard;
+using detail::remaining;
+using detail::time_point;
+
+/// What the copies of a store share.
+class memory_store::records {
+public:
+    explicit records(memory_store_options options)
+        : clock_(std::move(options.clock)),
+          room_(options.max_records, options.max_bytes) {
+        for (std::size_t i = 0; i < options.shards; ++i) shards_.emplace_back(room_);
+    }
+
+    /// The result of `action(shard, now)`, with the lock of the key's shard held. The clock is read under the lock, so
+    /// that time does not go backwards from one operation of a key to the next.
+    template <class Action>
+    auto with_shard(store_key const& key, Action action) {
+        memory_shard& shard = shards_[shard_of(key)];
+        std::unique_lock const lock = shard.lock();
+        return action(shard, now());
+    }
+
+    /// The same for an action whose result is empty when it finds no room: it is tried again as long as there are
+    /// expired records to make room with, and once more after that, since others make room as well.
+    template <class Result, class Action>
+    Result with_room(store_key const& key, error_code& ec, Action action) {
+        ec.clear();
+        std::optional<Result> result = with_shard(key, action);
+        for (bool is_reclaiming = true; !result && is_reclaiming;) {
+            is_reclaiming = reclaim(shard_of(key));
+            result = with_shard(key, action);
+        }
+        if (!result) ec = error::store_full;
+        return result ? *std::move(result) : Result{};
+    }
+
+    [[nodiscard]] detail::memory_room const& room() const noexcept { return room_; }
+
+private:
+    [[nodiscard]] time_point now() const { return clock_ ? clock_() : std::chrono::steady_clock::now(); }
+
+    /// By the last bytes of the key; a shard's table hashes by the first.
+    [[nodiscard]] std::size_t shard_of(store_key const& key) const noexcept {
+        std::uint64_t word = 0;
+        std::memcpy(&word, key.bytes.data() + key.bytes.size() - sizeof word, sizeof word);
+        return word & (shards_.size() - 1);
+    }
+
+    /// Removes some expired records from the first shard, counted from `first`, that has any; false where none has.
+    bool reclaim(std::size_t first) {
+        constexpr std::size_t most = 16;
+        auto const time = now();
+        for (std::size_t i = 0; i < shards_.size(); ++i) {
+            memory_shard& shard = shards_[(first + i) & (shards_.size() - 1)];
+            std::unique_lock const lock = shard.lock();
+            if (shard.reclaim(time, most) > 0) return true;
+        }
+        return false;
+    }
+
+    std::function<time_point()> clock_;
+    detail::memory_room room_;
+    std::deque<memory_shard> shards_;  // which does not move what it holds
+};
+
+namespace {
+
+memory_store_options validated(memory_store_options options) {
+    if (options.max_records == 0) throw std::invalid_argument("memory_store: max_records must be at least 1");
+    if (options.max_bytes < memory_store::record_overhead + small_record_bytes) {
+        throw std::invalid_argument("memory_store: max_bytes must have room for one record of small_record_bytes");
+    }
+    if (!std::has_single_bit(options.shards)) {
+        throw std::invalid_argument("memory_store: shards must be a power of two");
+    }
+    return options;
+}
+
+/// Adds a record that `write(record)` fills in. False where there is no room for it, or no memory.
+template <class Write>
+bool add_record(memory_shard& shard, time_point now, Write write) {
+    // Two for one: expired records get fewer, and no call has much to do.
+    shard.reclaim(now, 2);
+    std::unique_ptr<memory_record> record(new (std::nothrow) memory_record);
+    if (!record) return false;
+    write(*record);
+    return shard.add(std::move(record));
+}
+
+claim_result claim_existing(memory_shard& shard, memory_record& record, claim_request const& request, time_point now) {
+    if (record.fingerprint != request.fingerprint) return mismatch{};
+    if (record.is_completed) return completed{record.bytes};
+    if (record.token != request.token) {
+        if (now < record.lease_end) return in_flight{remaining(record.lease_end, now)};
+        if (!request.take_over) return expired{record.attempt};
+        record.token = request.token;
+        ++record.attempt;
+    }
+    // A retried claim, too, starts its lease anew: only now does its caller begin.
+    record.lease_end = later(now, request.lease);
+    record.retention = request.retention;
+    shard.expire_at(record, later(record.lease_end, record.retention));
+    return granted{record.attempt};
+}
+
+bool claim_absent(memory_shard& shard, claim_request const& request, time_point now) {
+    return add_record(shard, now, [&](memory_record& record) {
+        record.key = request.key;
+        record.fingerprint = request.fingerprint;
+        record.token = request.token;
+        record.lease_end = later(now, request.lease);
+        record.retention = request.retention;
+        record.expiry = later(record.lease_end, record.retention);
+    });
+}
+
+/// Empty where there is no room.
+std::optional<complete_result> complete_existing(memory_shard& shard, memory_record& record,
+                                                 complete_request const& request, time_point now) {
+    if (record.fingerprint != request.fingerprint) return mismatch{};
+    if (record.token != request.token) {
+        if (record.is_completed) return completed{record.bytes};
+        return in_flight{remaining(record.lease_end, now)};
+    }
+    if (record.is_completed) return done{};
+    if (!shard.fill(record, request.record)) return std::nullopt;
+    record.is_completed = true;
+    shard.expire_at(record, later(now, request.retention));
+    return done{};
+}
+
+bool complete_absent(memory_shard& shard, complete_request const& request, time_point now) {
+    return add_record(shard, now, [&](memory_record& record) {
+        record.key = request.key;
+        record.fingerprint = request.fingerprint;
+        record.token = request.token;
+        record.bytes = request.record;
+        record.is_completed = true;
+        record.expiry = later(now, request.retention);
+    });
+}
+
+/// The record under `key` if it is in flight under `by`, else null.
+memory_record* find_held(memory_shard& shard, store_key const& key, token const& by, time_point now) {
+    memory_record* const found = shard.find(key, now);
+    return found && !found->is_completed && found->token == by ? found : nullptr;
+}
+
+}  // namespace
+
+memory_store::memory_store(memory_store_options options)
+    : records_(std::make_shared<records>(validated(std::move(options)))) {}
+
+claim_result memory_store::claim(claim_request const& request, error_code& ec) {
+    auto const claim_in = [&](memory_shard& shard, time_point now) -> std::optional<claim_result> {
+        if (auto* const found = shard.find(request.key, now)) return claim_existing(shard, *found, request, now);
+        if (claim_absent(shard, request, now)) return granted{1};
+        return std::nullopt;
+    };
+    return records_->with_room<claim_result>(request.key, ec, claim_in);
+}
+
+complete_result memory_store::complete(complete_request const& request, error_code& ec) {
+    auto const complete_in = [&](memory_shard& shard, time_point now) -> std::optional<complete_result> {
+        if (auto* const found = shard.find(request.key, now)) return complete_existing(shard, *found, request, now);
+        if (complete_absent(shard, request, now)) return done{};
+        return std::nullopt;
+    };
+    return records_->with_room<complete_result>(request.key, ec, complete_in);
+}
+
+void memory_store::abandon(store_key const& key, token const& by, error_code& ec) {
+    ec.clear();
+    records_->with_shard(key, [&](memory_shard& shard, time_point now) {
+        if (auto* const held = find_held(shard, key, by, now)) shard.remove(*held);
+    });
+}
+
+bool memory_store::renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec) {
+    ec.clear();
+    return records_->with_shard(key, [&](memory_shard& shard, time_point now) {
+        auto* const held = find_held(shard, key, by, now);
+        if (!held) return false;
+        held->lease_end = later(now, lease);
+        shard.expire_at(*held, later(held->lease_end, held->retention));
+        return true;
+    });
+}
+
+std::optional<record_info> memory_store::peek(store_key const& key, error_code& ec) const {
+    ec.clear();
+    return records_->with_shard(key, [&](memory_shard& shard, time_point now) -> std::optional<record_info> {
+        auto const* const found = shard.find(key, now);
+        if (!found) return std::nullopt;
+        return record_info{.state = found->is_completed ? record_state::completed : record_state::in_flight,
+                           .attempt = found->attempt,
+                           .lease_remaining = remaining(found->lease_end, now),
+                           .expires_in = remaining(found->expiry, now),
+                           .record_bytes = found->bytes.size()};
+    });
+}
+
+bool memory_store::forget(store_key const& key, error_code& ec) {
+    ec.clear();
+    return records_->with_shard(key, [&](memory_shard& shard, time_point now) {
+        auto* const found = shard.find(key, now);
+        if (found) shard.remove(*found);
+        return found != nullptr;
+    });
+}
+
+std::size_t memory_store::size() const noexcept { return records_->room().records(); }
+
+std::size_t memory_store::bytes() const noexcept { return records_->room().bytes(); }
+
+}  // namespace idempo

@@ -1,0 +1,157 @@
+#pragma once
+
+#include <idempo/detail/deadline.hpp>
+#include <idempo/stores/memory_room.hpp>
+
+#include <idempo/identifiers.hpp>
+#include <idempo/shared_bytes.hpp>
+#include <idempo/store.hpp>
+#include <idempo/stores/memory_store.hpp>
+
+#include <boost/intrusive/options.hpp>
+#include <boost/intrusive/set.hpp>
+#include <boost/intrusive/set_hook.hpp>
+#include <boost/intrusive/unordered_set.hpp>
+#include <boost/intrusive/unordered_set_hook.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace idempo::detail {
+
+using plain_link = boost::intrusive::link_mode<boost::intrusive::normal_link>;
+
+/// A record and its links in the shard: one allocation.
+struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
+                       boost::intrusive::set_base_hook<plain_link, boost::intrusive::optimize_size<true>> {
+    store_key key;
+    idempo::fingerprint fingerprint;
+    idempo::token token;
+    shared_bytes bytes;
+    time_point lease_end;
+    time_point expiry;
+    std::chrono::milliseconds retention{};
+    unsigned attempt = 1;
+    bool is_completed = false;
+};
+
+/// A part of a memory store's records: found by key, and kept in the order of their expiry, so that the next one to
+/// expire is known without a search. Every other function needs the lock held.
+class alignas(64) memory_shard {
+public:
+    explicit memory_shard(memory_room& room)
+        : room_(room),
+          buckets_(16 + table::bucket_overhead),
+          by_key_({buckets_.data(), buckets_.size()}) {}
+
+    memory_shard(memory_shard const&) = delete;
+    memory_shard& operator=(memory_shard const&) = delete;
+
+    ~memory_shard() {
+        by_expiry_.clear();
+        by_key_.clear_and_dispose(std::default_delete<memory_record>{});
+    }
+
+    /// Tries for about as long as an operation lasts before it sleeps, since to be woken costs ten times that.
+    [[nodiscard]] std::unique_lock<std::mutex> lock() {
+        std::unique_lock lock(mutex_, std::try_to_lock);
+        for (int tries = 0; !lock && tries < 100; ++tries) static_cast<void>(lock.try_lock());
+        if (!lock) lock.lock();
+        return lock;
+    }
+
+    /// The record under `key`, or null where there is none or where it has expired: then it is removed.
+    [[nodiscard]] memory_record* find(store_key const& key, time_point now) {
+        auto const found = by_key_.find(key);
+        if (found == by_key_.end()) return nullptr;
+        if (found->expiry > now) return &*found;
+        remove(*found);
+        return nullptr;
+    }
+
+    /// Adds a record under a key that has none. False where there is no room for it.
+    [[nodiscard]] bool add(std::unique_ptr<memory_record> record) {
+        if (!room_.take(1, counted(record->bytes.size()))) return false;
+        if (by_key_.size() >= by_key_.split_count()) grow_table();
+        by_key_.insert(*record);
+        by_expiry_.insert(by_expiry_.end(), *record);
+        static_cast<void>(record.release());  // the table owns it
+        return true;
+    }
+
+    /// Gives the record its bytes, once. False where there is no room for them.
+    [[nodiscard]] bool fill(memory_record& record, shared_bytes const& bytes) {
+        if (!room_.take(0, counted(bytes.size()) - counted(0))) return false;
+        record.bytes = bytes;
+        return true;
+    }
+
+    /// Constant time for the record that is the last to expire.
+    void expire_at(memory_record& record, time_point expiry) {
+        by_expiry_.erase(by_expiry_.iterator_to(record));
+        record.expiry = expiry;
+        by_expiry_.insert(by_expiry_.end(), record);
+    }
+
+    void remove(memory_record& record) {
+        room_.give_back(1, counted(record.bytes.size()));
+        by_expiry_.erase(by_expiry_.iterator_to(record));
+        by_key_.erase_and_dispose(by_key_.iterator_to(record), std::default_delete<memory_record>{});
+    }
+
+    /// Removes expired records, but not more than `most`; returns how many.
+    std::size_t reclaim(time_point now, std::size_t most) {
+        std::size_t removed = 0;
+        while (removed < most && !by_expiry_.empty() && by_expiry_.begin()->expiry <= now) {
+            remove(*by_expiry_.begin());
+            ++removed;
+        }
+        return removed;
+    }
+
+private:
+    struct key_of {
+        using type = store_key;
+        store_key const& operator()(memory_record const& record) const noexcept { return record.key; }
+    };
+    struct expiry_of {
+        using type = time_point;
+        time_point const& operator()(memory_record const& record) const noexcept { return record.expiry; }
+    };
+    using table =
+        boost::intrusive::unordered_set<memory_record, boost::intrusive::key_of_value<key_of>,
+                                        boost::intrusive::hash<identifier_hash>, boost::intrusive::incremental<true>,
+                                        boost::intrusive::linear_buckets<true>>;
+    using expiry_order = boost::intrusive::multiset<memory_record, boost::intrusive::key_of_value<expiry_of>>;
+
+    static std::size_t counted(std::size_t bytes) noexcept {
+        return memory_store::record_overhead + std::max(bytes, small_record_bytes);
+    }
+
+    /// Splits one bucket in two, so that no call has to move all records while others wait for the lock.
+    void grow_table() {
+        if (by_key_.split_count() == by_key_.bucket_count()) {
+            try {
+                std::vector<table::bucket_type> larger(2 * by_key_.bucket_count() + table::bucket_overhead);
+                by_key_.incremental_rehash({larger.data(), larger.size()});
+                buckets_.swap(larger);
+            } catch (std::bad_alloc const&) {
+                return;  // then the chains get longer
+            }
+        }
+        by_key_.incremental_rehash();
+    }
+
+    std::mutex mutex_;
+    memory_room& room_;
+    std::vector<table::bucket_type> buckets_;
+    table by_key_;
+    expiry_order by_expiry_;
+};
+
+}  // namespace idempo::detail

@@ -1,0 +1,3 @@
+#include <idempo/detail/impl/hmac_sha256.ipp>
+#include <idempo/detail/impl/sha256.ipp>
+#include <idempo/detail/impl/structured_field.ipp>

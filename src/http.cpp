@@ -1,0 +1,1 @@
+#include <idempo/http/impl/read_request.ipp>

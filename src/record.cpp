@@ -1,0 +1,3 @@
+#include <idempo/record/impl/captured_generator.ipp>
+#include <idempo/record/impl/response_fields.ipp>
+#include <idempo/record/impl/stored_response.ipp>

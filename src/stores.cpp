@@ -1,0 +1,4 @@
+#include <idempo/stores/impl/heartbeat.ipp>
+#include <idempo/stores/impl/memory_store.ipp>
+#include <idempo/stores/impl/open_store.ipp>
+#include <idempo/stores/impl/url_scheme.ipp>

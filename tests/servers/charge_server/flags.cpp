@@ -1,0 +1,223 @@
+#include "servers/charge_server/flags.hpp"
+
+#include "servers/charge_server/duration.hpp"
+
+#include <idempo/observer.hpp>
+#include <idempo/request_head.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <boost/asio/ip/address.hpp>
+#include <boost/beast/http/verb.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <iostream>
+#include <map>
+#include <stdexcept>
+#include <string_view>
+#include <thread>
+
+namespace {
+
+/// The flags as they were written. What changes `idempo::options` is optional, since the profile comes first.
+struct written_flags {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 8080;
+    unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+    std::size_t max_connections = 4096;
+    std::string store = "memory:";
+    bool migrate = false;
+    std::string style = "awaitable";
+    std::string profile = "ietf";
+    std::optional<std::string> methods;
+    std::optional<std::string> header;
+    bool require_key = false;
+    std::optional<std::string> lease;
+    std::optional<std::string> heartbeat;
+    std::optional<std::string> retention;
+    std::optional<std::string> wait;
+    bool guard = false;
+    std::optional<std::string> on_throw;
+    std::string scope = "credential";
+    bool no_middleware = false;
+    bool log = false;
+};
+
+void add_server_flags(CLI::App& app, written_flags& written) {
+    app.add_option("--address", written.address, "Where to listen")->capture_default_str();
+    app.add_option("--port", written.port, "0: any free one, which is printed")->capture_default_str();
+    app.add_option("--threads", written.threads, "Of the callback and awaitable styles")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+    app.add_option("--max-connections", written.max_connections, "More are answered 503")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    app.add_option("--store", written.store,
+                   "memory:[?max_records=N&max_bytes=N], redis://…, rediss://…, redis+unix://…, "
+                   "redis+sentinel://… or postgresql://…")
+        ->capture_default_str();
+    app.add_flag("--migrate", written.migrate, "Prepare the store, and exit");
+    app.add_option("--style", written.style, "sync, callback or awaitable; sync has a thread for each connection")
+        ->capture_default_str();
+    app.add_flag("--no-middleware", written.no_middleware, "The same routes without idempotency, to compare");
+    app.add_flag("--log", written.log, "What becomes of each keyed request, on standard error");
+}
+
+void add_idempotency_flags(CLI::App& app, written_flags& written) {
+    app.add_option("--profile", written.profile, "ietf or stripe; the flags below change it, wherever they stand")
+        ->capture_default_str();
+    app.add_option("--methods", written.methods, "Comma-separated [POST,PUT,PATCH; stripe: POST]");
+    app.add_option("--header", written.header, "The field with the key [Idempotency-Key]");
+    app.add_flag("--require-key", written.require_key, "A request without a key is answered 400");
+    app.add_option("--lease", written.lease, "How long a claim lasts without renewal [30s]");
+    app.add_option("--heartbeat", written.heartbeat, "on or off: renew the lease while the handler runs [on]");
+    app.add_option("--retention", written.retention, "How long a response is kept [24h]");
+    app.add_option("--wait", written.wait, "How long a retry waits for the first request before 409 [0s]");
+    app.add_flag("--guard", written.guard, "A key that has been used is answered 409 instead of replayed");
+    app.add_option("--on-throw", written.on_throw, "release, hold or store-500 [release; stripe: store-500]");
+    app.add_option("--scope", written.scope, "credential, single or header:NAME: whose key it is")
+        ->capture_default_str();
+}
+
+template <class Value>
+Value choose(std::string_view flag, std::string const& word, std::map<std::string, Value> const& choices) {
+    auto const found = choices.find(word);
+    if (found != choices.end()) return found->second;
+    std::string known;
+    for (auto const& choice : choices) known += (known.empty() ? "" : ", ") + choice.first;
+    throw std::invalid_argument(std::string(flag) + ": '" + word + "' is none of " + known);
+}
+
+boost::asio::ip::address parse_address(std::string const& text) {
+    boost::system::error_code error;
+    auto address = boost::asio::ip::make_address(text, error);
+    if (error) throw std::invalid_argument("--address: '" + text + "' is not an IP address");
+    return address;
+}
+
+idempo::method_set parse_methods(std::string_view list) {
+    idempo::method_set methods{};
+    while (true) {
+        auto const comma = std::min(list.find(','), list.size());
+        auto const name = list.substr(0, comma);
+        auto const method = idempo::http::string_to_verb(name);
+        if (method == idempo::http::verb::unknown) {
+            throw std::invalid_argument("--methods: '" + std::string(name) + "' is not an HTTP method");
+        }
+        methods.insert(method);
+        if (comma == list.size()) return methods;
+        list.remove_prefix(comma + 1);
+    }
+}
+
+idempo::scope principal_in(std::string name) {
+    return idempo::scope::principal([name = std::move(name)](idempo::request_head const& head) {
+        bool const clear = head.count(name) == 1;  // of two, nobody knows which one a proxy has checked
+        return clear ? std::optional(std::string(head.field(name))) : std::nullopt;
+    });
+}
+
+bool is_field_name(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char character) {
+        return std::isalnum(character) != 0 || character == '-' || character == '_';
+    });
+}
+
+void apply_scope(std::string const& word, server_flags& flags) {
+    constexpr std::string_view prefix = "header:";
+    if (word == "credential") {
+        flags.options.scope = idempo::scope::credential_bound();
+    } else if (word == "single") {
+        flags.options.scope = idempo::scope::single_tenant();
+    } else if (word.starts_with(prefix) && is_field_name(std::string_view(word).substr(prefix.size()))) {
+        auto const name = word.substr(prefix.size());
+        flags.options.scope = principal_in(name);
+        flags.protected_fields.push_back(name);
+    } else {
+        throw std::invalid_argument("--scope: '" + word + "' is none of credential, single, header:NAME");
+    }
+}
+
+void apply_duration(std::string_view flag, std::optional<std::string> const& text, std::chrono::milliseconds& to) {
+    if (!text) return;
+    try {
+        to = parse_duration(*text);
+    } catch (std::invalid_argument const& error) {
+        throw std::invalid_argument(std::string(flag) + ": " + error.what());
+    }
+}
+
+idempo::options options_of(written_flags const& written) {
+    bool const stripe = choose<bool>("--profile", written.profile, {{"ietf", false}, {"stripe", true}});
+    auto options = stripe ? idempo::options::stripe() : idempo::options();
+    if (written.methods) options.methods = parse_methods(*written.methods);
+    if (written.header) options.header = *written.header;
+    options.require_key = written.require_key;
+    apply_duration("--lease", written.lease, options.lease);
+    apply_duration("--retention", written.retention, options.retention);
+    apply_duration("--wait", written.wait, options.wait);
+    if (written.heartbeat) {
+        options.heartbeat = choose<bool>("--heartbeat", *written.heartbeat, {{"off", false}, {"on", true}});
+    }
+    if (written.guard) options.on_duplicate = idempo::on_duplicate::reject;
+    if (written.on_throw) {
+        using idempo::on_throw;
+        options.on_throw = choose<on_throw>(
+            "--on-throw", *written.on_throw,
+            {{"release", on_throw::release}, {"hold", on_throw::hold}, {"store-500", on_throw::store_500}});
+    }
+    if (written.log) options.observer = idempo::log_to(std::cerr);
+    return options;
+}
+
+server_flags understand(written_flags const& written) {
+    server_flags flags;
+    flags.address = parse_address(written.address);
+    flags.port = written.port;
+    flags.threads = written.threads;
+    flags.max_connections = written.max_connections;
+    flags.store_url = written.store;
+    flags.migrate = written.migrate;
+    flags.style = choose<session_style>("--style", written.style,
+                                        {{"sync", session_style::sync},
+                                         {"callback", session_style::callback},
+                                         {"awaitable", session_style::awaitable}});
+    flags.use_middleware = !written.no_middleware;
+    flags.options = options_of(written);
+    flags.protected_fields.push_back(flags.options.header);
+    apply_scope(written.scope, flags);
+    return flags;
+}
+
+/// The library speaks of its options, whose names are those of our flags.
+void check(idempo::options const& options) {
+    try {
+        idempo::validate(options);
+    } catch (std::invalid_argument const& error) {
+        constexpr std::string_view prefix = "options.";
+        std::string const sentence = error.what();
+        if (!sentence.starts_with(prefix)) throw;
+        throw std::invalid_argument("--" + sentence.substr(prefix.size()));
+    }
+}
+
+}  // namespace
+
+std::optional<server_flags> parse_flags(int argument_count, char const* const* arguments) {
+    CLI::App app("A payment server to try, test and measure idempo by.", "charge_server");
+    written_flags written;
+    add_server_flags(app, written);
+    add_idempotency_flags(app, written);
+    try {
+        app.parse(argument_count, arguments);
+    } catch (CLI::CallForHelp const&) {
+        std::cout << app.help() << std::flush;
+        return std::nullopt;
+    } catch (CLI::ParseError const& error) {
+        throw std::invalid_argument(error.what());
+    }
+    auto flags = understand(written);
+    check(flags.options);
+    return flags;
+}

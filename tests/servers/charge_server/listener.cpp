@@ -1,0 +1,47 @@
+#include "servers/charge_server/listener.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/strand.hpp>
+
+#include <chrono>
+#include <utility>
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+listener::listener(boost::asio::io_context& context, tcp::endpoint const& endpoint, sessions& sessions)
+    : context_(context),
+      acceptor_(boost::asio::make_strand(context), endpoint),
+      pause_(acceptor_.get_executor()),
+      sessions_(sessions) {}
+
+void listener::stop() {
+    boost::asio::post(acceptor_.get_executor(), [this] {
+        error_code ignored;
+        acceptor_.close(ignored);
+        pause_.cancel();
+    });
+}
+
+void listener::accept() {
+    acceptor_.async_accept(boost::asio::make_strand(context_),
+                           [this](error_code error, tcp::socket socket) { accepted(error, std::move(socket)); });
+}
+
+void listener::accepted(error_code error, tcp::socket socket) {
+    if (!acceptor_.is_open()) return;
+    if (error) return accept_later();
+    error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
+    sessions_.start(std::move(socket));
+    accept();
+}
+
+/// Without file descriptors there is no use in trying again at once.
+void listener::accept_later() {
+    pause_.expires_after(std::chrono::milliseconds(50));
+    pause_.async_wait([this](error_code) {
+        if (acceptor_.is_open()) accept();
+    });
+}

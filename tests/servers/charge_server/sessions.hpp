@@ -1,0 +1,45 @@
+#pragma once
+
+#include "common/charge_service.hpp"
+#include "servers/charge_server/connection_registry.hpp"
+#include "servers/charge_server/flags.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+/// What the sessions of every style need. All of it outlives them.
+struct session_setup {
+    explicit session_setup(server_flags const& written)
+        : flags(written),
+          registry(written.max_connections),
+          protected_fields(written.protected_fields.begin(), written.protected_fields.end()) {}
+
+    server_flags const& flags;
+    charge_service service;
+    connection_registry registry;
+    std::vector<std::string_view> protected_fields;
+};
+
+/// Serves connections in one style.
+class sessions {
+public:
+    sessions() = default;
+    sessions(sessions const&) = delete;
+    sessions& operator=(sessions const&) = delete;
+    virtual ~sessions() = default;
+
+    /// Serves the connection until it ends, or refuses it. Returns at once. The socket's executor is a strand.
+    virtual void start(boost::asio::ip::tcp::socket socket) = 0;
+};
+
+/// \name One for each style
+/// \throws std::invalid_argument where the store's URL makes no sense.
+/// @{
+std::unique_ptr<sessions> make_sync_sessions(session_setup& setup);
+std::unique_ptr<sessions> make_callback_sessions(session_setup& setup, boost::asio::io_context& context);
+std::unique_ptr<sessions> make_awaitable_sessions(session_setup& setup, boost::asio::io_context& context);
+/// @}

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "common/responses.hpp"
+#include "servers/transfer_server/failpoint.hpp"
+
+#include <idempo/execution.hpp>
+
+#include <pqxx/subtransaction>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+struct transfer_order {
+    std::string from;
+    std::string to;
+    std::int64_t amount = 0;
+};
+
+/// `{"from":"a","to":"b","amount":5}`; empty where it is anything else.
+[[nodiscard]] std::optional<transfer_order> parse_transfer(std::string_view body);
+
+/// The routes, as a handler of the transactional mode:
+///
+///     POST /transfers   {"from":"a","to":"b","amount":5} moves money: 201, or 402 where there is not enough
+///     GET /accounts     names and balances
+///     GET /healthz
+///
+/// It does all it does through the transaction that it is given, and never ends it.
+class transfers {
+public:
+    explicit transfers(failpoint fails) : fails_(std::move(fails)) {}
+
+    http_response operator()(http_request const& request, pqxx::subtransaction& rows) const;
+
+private:
+    [[nodiscard]] http_response transfer(http_request const& request, pqxx::subtransaction& rows) const;
+
+    failpoint fails_;
+};
+
+/// Makes the tables with some accounts, where they are missing. \throws std::runtime_error where it cannot
+void create_accounts(std::string const& connection);

@@ -1,0 +1,600 @@
+// The whole of the decisions, step by step, with no server, no store and no time but the test's own.
+
+#include <idempo/exchange/exchange.hpp>
+
+#include "support/catch.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using idempo::detail::exchange;
+using idempo::detail::request_facts;
+using step = exchange::step;
+using answer = exchange::answer_source;
+
+thread_local exchange::time_point test_now{};
+exchange::time_point now() { return test_now; }
+
+/// One exchange under test, with what its observer was told.
+class session {
+public:
+    explicit session(idempo::options options = {}, exchange::claim_lifetime lifetime = exchange::claim_lifetime::leased)
+        : options_(observed(std::move(options))),
+          exchange_(options_, lifetime, &now) {
+        test_now = {};
+    }
+
+    exchange* operator->() { return &exchange_; }
+
+    /// To the first claim.
+    step start() {
+        REQUIRE(exchange_.admit({1, "k-1", 10}) == step::identify);
+        return exchange_.identified({}, {});
+    }
+
+    /// To the running handler.
+    void run(unsigned attempt = 1) {
+        REQUIRE(start() == step::claim);
+        REQUIRE(exchange_.claimed({}, idempo::granted{attempt}) == step::run);
+    }
+
+    /// To the first complete.
+    void capture(unsigned status = 201) {
+        run();
+        REQUIRE(exchange_.ran(status) == step::capture);
+        REQUIRE(exchange_.captured(record(status)) == step::complete);
+    }
+
+    static idempo::shared_bytes record(unsigned status, std::string body = "body") {
+        idempo::http::response<idempo::http::string_body> response;
+        response.result(status);
+        response.body() = std::move(body);
+        return idempo::make_record(response, {}).value();
+    }
+
+    [[nodiscard]] int told(idempo::event_type type) const {
+        int count = 0;
+        for (auto const& event : events_) count += event.type == type ? 1 : 0;
+        return count;
+    }
+
+    [[nodiscard]] std::vector<idempo::event> const& events() const { return events_; }
+
+private:
+    idempo::options observed(idempo::options options) {
+        options.observer = [this](idempo::event const& event) {
+            events_.push_back(event);
+            throw std::runtime_error("what an observer throws is swallowed");
+        };
+        return options;
+    }
+
+    std::vector<idempo::event> events_;
+    idempo::options options_;
+    exchange exchange_;
+};
+
+void check_refused(session& tested, step reached, idempo::refusal what) {
+    CHECK(reached == step::respond);
+    CHECK(tested->answer() == answer::refusal);
+    CHECK(tested->refusal().what == what);
+}
+
+constexpr idempo::error failure = idempo::error::store_timed_out;
+
+}  // namespace
+
+TEST_CASE("exchange: admission", "[exchange]") {
+    idempo::options options;
+    options.max_request_body = 10;
+    session tested(options);
+
+    SECTION("no key where one is required") { check_refused(tested, tested->admit({}), idempo::refusal::key_missing); }
+    SECTION("two field lines") { check_refused(tested, tested->admit({2, "a", 0}), idempo::refusal::key_malformed); }
+    SECTION("not a key") { check_refused(tested, tested->admit({1, "\"a", 0}), idempo::refusal::key_malformed); }
+    SECTION("a body at the limit") { CHECK(tested->admit({1, "a", 10}) == step::identify); }
+    SECTION("a body over the limit") {
+        check_refused(tested, tested->admit({1, "a", 11}), idempo::refusal::body_too_large);
+    }
+    SECTION("a caller whom nobody knows") {
+        CHECK(tested->admit({1, "a", 0}) == step::identify);
+        check_refused(tested, tested->unidentified(), idempo::refusal::caller_unknown);
+    }
+    SECTION("the key is unquoted") {
+        CHECK(tested->admit({1, R"("a\"b")", 0}) == step::identify);
+        CHECK(tested->key() == "a\"b");
+    }
+}
+
+TEST_CASE("exchange: what a claim asks for", "[exchange]") {
+    idempo::options options;
+    options.lease = 7s;
+    options.retention = 9s;
+
+    SECTION("leased") {
+        session tested(options);
+        CHECK(tested.start() == step::claim);
+        CHECK(tested->claim().lease == 7s);
+        CHECK(tested->claim().retention == 9s);
+        CHECK(tested->claim().take_over);
+        CHECK(tested->claim().token != idempo::token{});
+    }
+    SECTION("for the duration of a call") {
+        session tested(options, exchange::claim_lifetime::call);
+        CHECK(tested.start() == step::claim);
+        CHECK(tested->claim().lease == idempo::no_lease);
+    }
+    SECTION("without taking over") {
+        options.on_takeover = GENERATE(idempo::on_takeover::hold, idempo::on_takeover::reconcile);
+        options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+        session tested(options);
+        CHECK(tested.start() == step::claim);
+        CHECK_FALSE(tested->claim().take_over);
+    }
+}
+
+TEST_CASE("exchange: a first request runs and is stored before it is answered", "[exchange]") {
+    session tested;
+    tested.capture();
+    CHECK(tested->complete().token == tested->claim().token);
+    CHECK(tested->completed({}, idempo::done{}) == step::respond);
+    CHECK(tested->answer() == answer::handler);
+    CHECK(tested.told(idempo::event_type::executed) == 1);
+}
+
+TEST_CASE("exchange: a completed record is replayed", "[exchange]") {
+    session tested;
+    tested.start();
+    CHECK(tested->claimed({}, idempo::completed{session::record(201, "first")}) == step::respond);
+    CHECK(tested->answer() == answer::stored);
+    CHECK(tested->stored().body() == "first");
+    CHECK(tested.told(idempo::event_type::replayed) == 1);
+}
+
+TEST_CASE("exchange: another fingerprint", "[exchange]") {
+    session tested;
+    tested.start();
+    check_refused(tested, tested->claimed({}, idempo::mismatch{}), idempo::refusal::key_reused);
+    CHECK(tested.told(idempo::event_type::mismatch) == 1);
+}
+
+TEST_CASE("exchange: in flight, Retry-After is never more than the remaining lease", "[exchange]") {
+    idempo::options options;
+    options.retry_after = 3s;
+    session tested(options);
+    tested.start();
+    auto const [remaining, said] = GENERATE(table<std::chrono::milliseconds, std::chrono::seconds>(
+        {{10s, 3s}, {2999ms, 2s}, {900ms, 0s}, {-5ms, 0s}, {idempo::no_lease, 3s}}));
+    check_refused(tested, tested->claimed({}, idempo::in_flight{remaining}), idempo::refusal::in_flight);
+    CHECK(tested->refusal().retry_after == said);
+    CHECK(tested.told(idempo::event_type::in_flight) == 1);
+}
+
+TEST_CASE("exchange: waiting polls with growing pauses, and no longer than it may", "[exchange]") {
+    idempo::options options;
+    options.wait = 1s;
+    session tested(options);
+    auto next = tested.start();
+
+    SECTION("until the time is up") {
+        std::chrono::milliseconds last{0};
+        int pauses = 0;
+        while ((next = tested->claimed({}, idempo::in_flight{30s})) == step::pause) {
+            bool const final_pause = test_now + tested->pause() == exchange::time_point{} + 1s;
+            CHECK((tested->pause() > last || tested->pause() == 500ms || final_pause));
+            CHECK(tested->pause_is_cancellable());
+            last = tested->pause();
+            test_now += last;
+            ++pauses;
+            REQUIRE(tested->paused() == step::claim);
+        }
+        check_refused(tested, next, idempo::refusal::in_flight);
+        CHECK(pauses > 5);
+        CHECK(test_now == exchange::time_point{} + 1s);
+    }
+    SECTION("until the first request is done") {
+        REQUIRE(tested->claimed({}, idempo::in_flight{30s}) == step::pause);
+        REQUIRE(tested->paused() == step::claim);
+        CHECK(tested->claimed({}, idempo::completed{session::record(200)}) == step::respond);
+        CHECK(tested->answer() == answer::stored);
+    }
+    SECTION("until the waiting is cancelled") {
+        REQUIRE(tested->claimed({}, idempo::in_flight{30s}) == step::pause);
+        check_refused(tested, tested->pause_cancelled(), idempo::refusal::in_flight);
+    }
+}
+
+TEST_CASE("exchange: the store fails at the claim", "[exchange]") {
+    SECTION("refused; the claim may have been executed, so it is abandoned") {
+        session tested;
+        tested.start();
+        CHECK(tested->claimed(failure, {}) == step::abandon);
+        CHECK(tested->abandon_is_best_effort());
+        check_refused(tested, tested->abandoned(failure), idempo::refusal::store_unavailable);
+        CHECK(tested->refusal().retry_after == 1s);
+        CHECK(tested.told(idempo::event_type::store_error) == 2);
+        CHECK(tested.told(idempo::event_type::refused) == 1);
+    }
+    SECTION("a full store has written nothing") {
+        session tested;
+        tested.start();
+        check_refused(tested, tested->claimed(idempo::error::store_full, {}), idempo::refusal::store_unavailable);
+    }
+    SECTION("unprotected, by choice") {
+        idempo::options options;
+        options.on_store_error = idempo::on_store_error::run_unprotected;
+        session tested(options);
+        tested.start();
+        CHECK(tested->claimed(failure, {}) == step::abandon);
+        CHECK(tested->abandoned({}) == step::run);
+        CHECK_FALSE(tested->execution().keyed());
+        CHECK(tested->execution().attempt() == 0);
+        CHECK(tested->ran(500) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tested.told(idempo::event_type::unprotected) == 1);
+    }
+}
+
+TEST_CASE("exchange: which statuses are stored", "[exchange]") {
+    session tested;
+    tested.run();
+    SECTION("by default") {
+        auto const status = GENERATE(200U, 201U, 204U, 302U, 400U, 404U, 409U, 422U, 499U);
+        CHECK(tested->ran(status) == step::capture);
+    }
+    SECTION("released by default") {
+        auto const status = GENERATE(401U, 403U, 408U, 425U, 429U, 500U, 502U, 503U, 599U);
+        CHECK(tested->ran(status) == step::abandon);
+        CHECK_FALSE(tested->abandon_is_best_effort());
+        CHECK(tested->abandoned({}) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tested.told(idempo::event_type::released) == 1);
+    }
+    SECTION("the handler knows better: keep") {
+        tested->execution().keep();
+        CHECK(tested->ran(500) == step::capture);
+    }
+    SECTION("the handler knows better: release") {
+        tested->execution().release();
+        CHECK(tested->ran(201) == step::abandon);
+    }
+}
+
+TEST_CASE("exchange: store_if and Stripe's choice", "[exchange]") {
+    auto options = GENERATE(0, 1) == 0 ? idempo::options::stripe() : idempo::options{};
+    bool const stripe =
+        options.methods.contains(idempo::http::verb::post) && !options.methods.contains(idempo::http::verb::put);
+    if (!stripe) options.store_if = [](unsigned status) { return status == 503; };
+    session tested(options);
+    tested.run();
+    CHECK(tested->ran(503) == step::capture);
+}
+
+TEST_CASE("exchange: a response that cannot be stored", "[exchange]") {
+    idempo::options options;
+    SECTION("leaves a tombstone, and is sent whole") {
+        session tested(options);
+        tested.run();
+        tested->ran(201);
+        CHECK(tested->captured({}) == step::complete);
+        CHECK(tested->complete().record.size() <= idempo::small_record_bytes);
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tested.told(idempo::event_type::tombstone) == 1);
+    }
+    SECTION("is released, by choice") {
+        options.unstorable = idempo::unstorable::release;
+        session tested(options);
+        tested.run();
+        tested->ran(201);
+        CHECK(tested->captured({}) == step::abandon);
+    }
+    SECTION("is never released where the handler says keep") {
+        options.unstorable = idempo::unstorable::release;
+        session tested(options);
+        tested.run();
+        tested->execution().keep();
+        tested->ran(201);
+        CHECK(tested->captured({}) == step::complete);
+    }
+}
+
+TEST_CASE("exchange: meeting a tombstone", "[exchange]") {
+    session tested;
+    tested.start();
+    check_refused(tested, tested->claimed({}, idempo::completed{idempo::make_tombstone(201)}),
+                  idempo::refusal::not_retained);
+    CHECK(tested->refusal().original_status == 201U);
+}
+
+TEST_CASE("exchange: an unreadable record never runs the handler again", "[exchange]") {
+    session tested;
+    tested.start();
+    check_refused(tested, tested->claimed({}, idempo::completed{idempo::shared_bytes("garbage")}),
+                  idempo::refusal::record_unreadable);
+    CHECK(tested.told(idempo::event_type::record_unreadable) == 1);
+}
+
+TEST_CASE("exchange: Complete fails and is retried", "[exchange]") {
+    idempo::options options;
+    options.persist_timeout = 10s;
+    SECTION("until it succeeds") {
+        session tested(options);
+        tested.capture();
+        CHECK(tested->completed(failure, {}) == step::pause);
+        CHECK_FALSE(tested->pause_is_cancellable());
+        CHECK(tested->paused() == step::complete);
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+    }
+    SECTION("no longer than persist_timeout, and the claim is not released") {
+        session tested(options);
+        tested.capture();
+        int tries = 1;
+        auto next = tested->completed(failure, {});
+        while (next == step::pause) {
+            test_now += tested->pause();
+            REQUIRE(tested->paused() == step::complete);
+            next = tested->completed(failure, {});
+            ++tries;
+        }
+        CHECK(next == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tries > 20);
+        CHECK(test_now == exchange::time_point{} + 10s);
+        CHECK(tested.told(idempo::event_type::not_persisted) == 1);
+        CHECK(tested.told(idempo::event_type::released) == 0);
+    }
+    SECTION("a claim without a lease gets one when the store is given up") {
+        options.persist_timeout = 0ms;
+        session tested(options, exchange::claim_lifetime::call);
+        tested.capture();
+        CHECK(tested->completed(failure, {}) == step::renew);
+        CHECK(tested->renewed({}, true) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+    }
+    SECTION("no room for the response is room for a tombstone") {
+        session tested(options);
+        tested.capture();
+        CHECK(tested->completed(idempo::error::store_full, {}) == step::complete);
+        CHECK(tested->complete().record.size() <= idempo::small_record_bytes);
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested.told(idempo::event_type::tombstone) == 1);
+    }
+}
+
+TEST_CASE("exchange: fenced off, its own response is never the answer", "[exchange]") {
+    session tested;
+    tested.capture();
+    SECTION("the other attempt is done: its response") {
+        CHECK(tested->completed({}, idempo::completed{session::record(201, "other")}) == step::respond);
+        CHECK(tested->answer() == answer::stored);
+        CHECK(tested->stored().body() == "other");
+    }
+    SECTION("the other attempt runs: 409") {
+        check_refused(tested, tested->completed({}, idempo::in_flight{10s}), idempo::refusal::in_flight);
+        CHECK(tested->refusal().retry_after == 1s);
+    }
+    SECTION("the record is another request's by now: 422") {
+        check_refused(tested, tested->completed({}, idempo::mismatch{}), idempo::refusal::key_reused);
+    }
+    CHECK(tested.told(idempo::event_type::fenced) == 1);
+    CHECK(tested.told(idempo::event_type::executed) == 0);
+}
+
+TEST_CASE("exchange: the handler throws", "[exchange]") {
+    auto const thrown = std::make_exception_ptr(std::runtime_error("boom"));
+    idempo::options options;
+    SECTION("release") {
+        session tested(options);
+        tested.run();
+        CHECK(tested->threw(thrown) == step::abandon);
+        CHECK(tested->abandoned({}) == step::respond);
+        CHECK(tested->answer() == answer::exception);
+        CHECK(tested->refusal().what == idempo::refusal::handler_threw);
+        CHECK(tested.told(idempo::event_type::handler_threw) == 1);
+        CHECK(tested.told(idempo::event_type::released) == 1);
+    }
+    SECTION("release that fails leaves the claim to its lease") {
+        session tested(options);
+        tested.run();
+        CHECK(tested->threw(thrown) == step::abandon);
+        CHECK(tested->abandoned(failure) == step::respond);
+        CHECK(tested.told(idempo::event_type::released) == 0);
+        CHECK(tested.told(idempo::event_type::held) == 1);
+    }
+    SECTION("hold") {
+        options.on_throw = idempo::on_throw::hold;
+        session tested(options);
+        tested.run();
+        CHECK(tested->threw(thrown) == step::respond);
+        CHECK(tested->answer() == answer::exception);
+        CHECK(tested.told(idempo::event_type::held) == 1);
+    }
+    SECTION("hold, with a claim that has no lease yet") {
+        options.on_throw = idempo::on_throw::hold;
+        session tested(options, exchange::claim_lifetime::call);
+        tested.run();
+        CHECK(tested->threw(thrown) == step::renew);
+        CHECK(tested->renewed({}, true) == step::respond);
+    }
+    SECTION("store_500") {
+        options.on_throw = idempo::on_throw::store_500;
+        session tested(options);
+        tested.run();
+        CHECK(tested->threw(thrown) == step::complete);
+        idempo::error_code error;
+        auto const stored = idempo::stored_response::decode(tested->complete().record, error);
+        CHECK_FALSE(error);
+        CHECK(stored.status() == 500);
+        CHECK(stored.field("Content-Type") == "application/problem+json");
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested->answer() == answer::exception);
+    }
+    SECTION("keep overrules release") {
+        session tested(options);
+        tested.run();
+        tested->execution().keep();
+        CHECK(tested->threw(thrown) == step::complete);
+    }
+    SECTION("release overrules hold and store_500") {
+        options.on_throw = GENERATE(idempo::on_throw::hold, idempo::on_throw::store_500);
+        session tested(options);
+        tested.run();
+        tested->execution().release();
+        CHECK(tested->threw(thrown) == step::abandon);
+    }
+}
+
+TEST_CASE("exchange: a claim without a lease is owed one from the run until it is settled", "[exchange]") {
+    SECTION("for the duration of a call") {
+        session tested({}, exchange::claim_lifetime::call);
+        tested.start();
+        CHECK_FALSE(tested->owes_lease());
+        tested->claimed({}, idempo::granted{1});
+        CHECK(tested->owes_lease());
+        tested->ran(201);
+        CHECK(tested->owes_lease());
+        tested->captured(session::record(201));
+        tested->completed({}, idempo::done{});
+        CHECK_FALSE(tested->owes_lease());
+    }
+    SECTION("leased") {
+        session tested;
+        tested.run();
+        CHECK_FALSE(tested->owes_lease());
+    }
+}
+
+TEST_CASE("exchange: what the database undid is refused, to be tried again", "[exchange]") {
+    session tested({}, exchange::claim_lifetime::transaction);
+    tested.run();
+    tested->execution().keep();
+    auto const exception = std::make_exception_ptr(std::runtime_error("deadlock"));
+    check_refused(tested, tested->undone(exception), idempo::refusal::store_unavailable);
+    CHECK(tested->refusal().retry_after == 1s);
+    CHECK(tested.told(idempo::event_type::handler_threw) == 1);
+    CHECK(tested.told(idempo::event_type::refused) == 1);
+}
+
+TEST_CASE("exchange: takeover", "[exchange]") {
+    SECTION("the handler learns the attempt") {
+        session tested;
+        tested.run(3);
+        CHECK(tested->execution().attempt() == 3);
+        CHECK(tested.told(idempo::event_type::takeover) == 1);
+    }
+    SECTION("hold: the outcome is unknown") {
+        idempo::options options;
+        options.on_takeover = idempo::on_takeover::hold;
+        session tested(options);
+        tested.start();
+        check_refused(tested, tested->claimed({}, idempo::expired{2}), idempo::refusal::outcome_unknown);
+    }
+}
+
+TEST_CASE("exchange: reconciliation", "[exchange]") {
+    idempo::options options;
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+    session tested(options);
+    tested.start();
+    REQUIRE(tested->claimed({}, idempo::expired{1}) == step::reconcile);
+    CHECK(tested->execution().attempt() == 1);
+
+    SECTION("hold") {
+        check_refused(tested, tested->reconciled(idempo::hold_claim{}), idempo::refusal::outcome_unknown);
+    }
+    SECTION("throws: hold") {
+        auto const thrown = std::make_exception_ptr(std::runtime_error("boom"));
+        check_refused(tested, tested->reconcile_threw(thrown), idempo::refusal::outcome_unknown);
+        CHECK(tested.told(idempo::event_type::handler_threw) == 1);
+    }
+    SECTION("run again") {
+        CHECK(tested->reconciled(idempo::run_again{}) == step::claim);
+        CHECK(tested->claim().take_over);
+        CHECK(tested->claimed({}, idempo::granted{2}) == step::run);
+    }
+    SECTION("the response that is to be stored") {
+        idempo::http::response<idempo::http::string_body> found;
+        found.result(201);
+        found.body() = "found";
+        CHECK(tested->reconciled(found) == step::claim);
+        CHECK(tested->claimed({}, idempo::granted{2}) == step::complete);
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested->answer() == answer::stored);
+        CHECK(tested->stored().body() == "found");
+    }
+    SECTION("the response is the answer even where it cannot be stored") {
+        idempo::http::response<idempo::http::string_body> found;
+        found.body() = "found";
+        tested->reconciled(found);
+        tested->claimed({}, idempo::granted{2});
+        auto next = tested->completed(failure, {});
+        while (next == step::pause) {
+            test_now += tested->pause();
+            tested->paused();
+            next = tested->completed(failure, {});
+        }
+        CHECK(next == step::respond);
+        CHECK(tested->answer() == answer::stored);
+        CHECK(tested->stored().body() == "found");
+        CHECK(tested.told(idempo::event_type::not_persisted) == 1);
+    }
+    SECTION("somebody else was faster") {
+        idempo::http::response<idempo::http::string_body> const found;
+        CHECK(tested->reconciled(found) == step::claim);
+        CHECK(tested->claimed({}, idempo::completed{session::record(201, "theirs")}) == step::respond);
+        CHECK(tested->stored().body() == "theirs");
+    }
+}
+
+TEST_CASE("exchange: guard mode", "[exchange]") {
+    idempo::options options;
+    options.on_duplicate = idempo::on_duplicate::reject;
+    session tested(options);
+    SECTION("any second request with a used key") {
+        tested.start();
+        auto met = GENERATE(0, 1);
+        auto const result = met == 0 ? idempo::claim_result(idempo::completed{idempo::make_tombstone(200)})
+                                     : idempo::claim_result(idempo::mismatch{});
+        check_refused(tested, tested->claimed({}, result), idempo::refusal::duplicate);
+    }
+    SECTION("in flight") {
+        tested.start();
+        check_refused(tested, tested->claimed({}, idempo::in_flight{10s}), idempo::refusal::in_flight);
+    }
+    SECTION("a 2xx keeps the key, and no response is stored") {
+        tested.run();
+        CHECK(tested->ran(GENERATE(200U, 201U, 204U, 299U)) == step::complete);
+        CHECK(tested->complete().record.size() <= idempo::small_record_bytes);
+    }
+    SECTION("anything else releases it") {
+        tested.run();
+        CHECK(tested->ran(GENERATE(302U, 400U, 404U, 409U, 500U)) == step::abandon);
+    }
+}
+
+TEST_CASE("exchange: the observer is told the begin and end of each step, with its duration", "[exchange]") {
+    session tested;
+    tested.start();
+    test_now += 2ms;
+    tested->claimed({}, idempo::granted{1});
+    test_now += 30ms;
+    tested->ran(201);
+    tested->captured(session::record(201));
+    test_now += 4ms;
+    tested->completed({}, idempo::done{});
+
+    std::vector<std::pair<idempo::event_step, std::chrono::steady_clock::duration>> ended;
+    for (auto const& event : tested.events()) {
+        if (event.type == idempo::event_type::step_ended) ended.emplace_back(event.step, event.duration);
+    }
+    using idempo::event_step;
+    CHECK(ended == decltype(ended){{event_step::claim, 2ms}, {event_step::handler, 30ms}, {event_step::complete, 4ms}});
+    CHECK(tested.told(idempo::event_type::step_began) == 3);
+}

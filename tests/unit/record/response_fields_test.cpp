@@ -1,0 +1,81 @@
+// Fields for a response that only its generator knows.
+
+#include <idempo/record/response_fields.hpp>
+
+#include "support/catch.hpp"
+#include "support/requests.hpp"
+
+#include <idempo/record/raw_response.hpp>
+
+#include <boost/beast/http/chunk_encode.hpp>
+#include <boost/beast/http/empty_body.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace idempo::tests;
+using idempo::detail::response_fields;
+
+response_fields some_fields() {
+    response_fields fields;
+    fields.set("RateLimit-Limit", "10");
+    fields.add("Vary", "Origin");
+    return fields;
+}
+
+http::message_generator raw(std::string_view bytes) {
+    return idempo::detail::make_raw_response({{bytes.begin(), bytes.end()}, {}, {}}, true);
+}
+
+}  // namespace
+
+TEST_CASE("response_fields: set replaces, add joins, the rest stays byte for byte", "[response_fields]") {
+    text_response response{http::status::created, 11};
+    response.set("X-First", "1");
+    response.set("ratelimit-limit", "99");
+    response.set("Vary", "Accept");
+    response.body() = "RateLimit-Limit: 98\r\n\r\n";
+    response.prepare_payload();
+    CHECK(bytes_of(some_fields().applied_to(http::message_generator(std::move(response)))) ==
+          "HTTP/1.1 201 Created\r\nX-First: 1\r\nVary: Accept\r\nContent-Length: 23\r\n"
+          "RateLimit-Limit: 10\r\nVary: Origin\r\n\r\nRateLimit-Limit: 98\r\n\r\n");
+}
+
+TEST_CASE("response_fields: keeps what the generator says of the connection", "[response_fields]") {
+    for (bool const keep_alive : {true, false}) {
+        http::response<http::empty_body> response{http::status::no_content, 11};
+        response.keep_alive(keep_alive);
+        CHECK(some_fields().applied_to(http::message_generator(std::move(response))).keep_alive() == keep_alive);
+    }
+}
+
+TEST_CASE("response_fields: a long body goes through, chunked or not", "[response_fields]") {
+    text_response response{http::status::ok, 11};
+    response.body().assign(300'000, 'x');
+    SECTION("with a length") { response.prepare_payload(); }
+    SECTION("chunked") { response.chunked(true); }
+    auto const received = read(some_fields().applied_to(http::message_generator(std::move(response))));
+    CHECK(received.body() == std::string(300'000, 'x'));
+    CHECK(received["RateLimit-Limit"] == "10");
+}
+
+TEST_CASE("response_fields: folded lines go with their field", "[response_fields]") {
+    CHECK(bytes_of(some_fields().applied_to(
+              raw("HTTP/1.1 200 OK\r\nRateLimit-Limit: 1\r\n 2\r\nX-Long: a\r\n b\r\nContent-Length: 0\r\n\r\n"))) ==
+          "HTTP/1.1 200 OK\r\nX-Long: a\r\n b\r\nContent-Length: 0\r\nRateLimit-Limit: 10\r\nVary: Origin\r\n\r\n");
+}
+
+TEST_CASE("response_fields: what is no response stays as it is", "[response_fields]") {
+    for (auto const& bytes : {std::string("\r\n\r\n"), std::string("hello"), std::string("HTTP/1.1 200 OK\r\nX: 1\r\n"),
+                              "HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'x') + "\r\n\r\n"}) {
+        CHECK(bytes_of(some_fields().applied_to(raw(bytes))) == bytes);
+    }
+}
+
+TEST_CASE("response_fields: none change nothing", "[response_fields]") {
+    CHECK(bytes_of(response_fields().applied_to(raw("HTTP/1.1 200 OK\r\n\r\n"))) == "HTTP/1.1 200 OK\r\n\r\n");
+}
