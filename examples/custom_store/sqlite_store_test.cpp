@@ -105,13 +105,13 @@ idempo::claim_request some_claim() {
 }  // namespace
 
 //[sqlite-contract
-TEST_CASE("sqlite_store keeps the contract") {
+TEST_CASE("sqlite_store: keeps the contract") {
     sqlite_fixture fixture;
     idempo::testing::store_contract(fixture);
 }
 //]
 
-TEST_CASE("sqlite_store keeps the contract when it is offloaded") {
+TEST_CASE("sqlite_store: keeps the contract when it is offloaded") {
     offloaded_fixture fixture;
     idempo::testing::store_contract(fixture);
 }

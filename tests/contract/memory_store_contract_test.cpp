@@ -58,17 +58,17 @@ private:
 
 }  // namespace
 
-TEST_CASE("memory_store keeps the contract") {
+TEST_CASE("memory_store: keeps the contract") {
     manual_fixture fixture;
     idempo::testing::store_contract(fixture);
 }
 
-TEST_CASE("memory_store with one shard, bounded in bytes, keeps the contract") {
+TEST_CASE("memory_store: with one shard, bounded in bytes, keeps the contract") {
     cramped_fixture fixture;
     idempo::testing::store_contract(fixture);
 }
 
-TEST_CASE("memory_store keeps the contract on the real clock") {
+TEST_CASE("memory_store: keeps the contract on the real clock") {
     real_time_fixture fixture;
     idempo::testing::store_contract(fixture);
 }

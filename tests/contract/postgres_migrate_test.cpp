@@ -31,7 +31,7 @@ idempo::postgres_options options_for(std::string schema, std::string table) {
 
 }  // namespace
 
-TEST_CASE("migrate makes schema and table, once") {
+TEST_CASE("migrate: makes schema and table, once") {
     auto const options = options_for("payments", "keys");
     CHECK(idempo::migrate(options) == 1);
     CHECK(idempo::migrate(options) == 0);
@@ -40,7 +40,7 @@ TEST_CASE("migrate makes schema and table, once") {
           "{fillfactor=80}");
 }
 
-TEST_CASE("migrate may be called by many at once") {
+TEST_CASE("migrate: may be called by many at once") {
     constexpr int callers = 8;
     // The server ends with the thread that started it: this one.
     auto const options = options_for("race", "idempo_records");
@@ -53,14 +53,14 @@ TEST_CASE("migrate may be called by many at once") {
     CHECK(applied == 1);
 }
 
-TEST_CASE("migrate quotes the names that it is given") {
+TEST_CASE("migrate: quotes the names that it is given") {
     auto const options = options_for(R"(a "b)", R"(x'; DROP TABLE y; --)");
     CHECK(idempo::migrate(options) == 1);
     CHECK(idempo::check_postgres(options).is_usable());
     CHECK_THROWS_AS(idempo::migrate(options_for("public", std::string(53, 't'))), std::invalid_argument);
 }
 
-TEST_CASE("migrate leaves nothing behind where it fails, and says why") {
+TEST_CASE("migrate: leaves nothing behind where it fails, and says why") {
     auto const options = options_for("half", "keys");
     shared_server().ask("CREATE SCHEMA half; CREATE TABLE half.keys (other integer)");
     CHECK_THROWS_AS(idempo::migrate(options), std::runtime_error);
@@ -71,7 +71,7 @@ TEST_CASE("migrate leaves nothing behind where it fails, and says why") {
     CHECK_THROWS_AS(idempo::migrate(unreachable), std::runtime_error);
 }
 
-TEST_CASE("a table of a later version is neither changed nor used") {
+TEST_CASE("migrate: a table of a later version is neither changed nor used") {
     auto const options = options_for("later", "keys");
     idempo::migrate(options);
     shared_server().ask("INSERT INTO later.keys_migrations (number) VALUES (99)");
@@ -81,7 +81,7 @@ TEST_CASE("a table of a later version is neither changed nor used") {
     CHECK(found.warnings().size() == 1);
 }
 
-TEST_CASE("the start-up check tells what is wrong with table and server") {
+TEST_CASE("migrate: the start-up check tells what is wrong with table and server") {
     auto const missing = idempo::check_postgres(options_for("public", "missing"));
     CHECK(missing.schema_version == 0);
     CHECK_FALSE(missing.is_usable());

@@ -52,25 +52,25 @@ postgres_server& shared_server() {
 
 }  // namespace
 
-TEST_CASE("postgres_store keeps the contract") {
+TEST_CASE("postgres_store: keeps the contract") {
     auto const workers = GENERATE(as<std::size_t>{}, 1, 4);
     postgres_fixture fixture(shared_server().connection(), workers);
     idempo::testing::store_contract(fixture);
 }
 
-TEST_CASE("postgres_store keeps the contract through pgbouncer, which pools transactions") {
+TEST_CASE("postgres_store: keeps the contract through pgbouncer, which pools transactions") {
     static pgbouncer pooler(shared_server(), 2);
     postgres_fixture fixture(pooler.connection(), 4);
     idempo::testing::store_contract(fixture);
 }
 
-TEST_CASE("postgres_store keeps the contract where the server's default is repeatable read") {
+TEST_CASE("postgres_store: keeps the contract where the server's default is repeatable read") {
     static postgres_server server({"default_transaction_isolation='repeatable read'"});
     postgres_fixture fixture(server.connection());
     idempo::testing::store_contract(fixture);
 }
 
-TEST_CASE("postgres_store keeps the contract where the server's default is serializable") {
+TEST_CASE("postgres_store: keeps the contract where the server's default is serializable") {
     static postgres_server server({"default_transaction_isolation='serializable'"});
     postgres_fixture fixture(server.connection());
     idempo::testing::store_contract(fixture);

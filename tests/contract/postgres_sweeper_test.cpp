@@ -50,14 +50,14 @@ struct open_connection {
 
 }  // namespace
 
-TEST_CASE("the sweeper finds a table with any name") {
+TEST_CASE("postgres sweeper: finds a table with any name") {
     auto const options = options_for(R"(a "b)", R"(c'd)");
     idempo::migrate(options);
     open_connection open;
     CHECK(idempo::postgres::sweeper(R"("a ""b"."c'd")").sweep(open.connection).was_last);
 }
 
-TEST_CASE("the sweeper deletes what has expired, in slices, and nothing else") {
+TEST_CASE("postgres sweeper: deletes what has expired, in slices, and nothing else") {
     auto const options = options_for("swept", "keys");
     idempo::migrate(options);
     constexpr int records = 20'000;
@@ -81,7 +81,7 @@ TEST_CASE("the sweeper deletes what has expired, in slices, and nothing else") {
     CHECK(shared_server().ask("SELECT count(*) FROM swept.keys") == std::to_string(records / 4));
 }
 
-TEST_CASE("the sweeper waits for no lock, and leaves a record that is being taken over") {
+TEST_CASE("postgres sweeper: waits for no lock, and leaves a record that is being taken over") {
     auto const options = options_for("locked", "keys");
     idempo::migrate(options);
     shared_server().ask("INSERT INTO locked.keys (key, token, fingerprint, attempt, lease_until, expires_at) VALUES "
@@ -109,7 +109,7 @@ TEST_CASE("the sweeper waits for no lock, and leaves a record that is being take
     CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM locked.keys") == "a");
 }
 
-TEST_CASE("postgres_store sweeps while it lives, and leaves what has not expired") {
+TEST_CASE("postgres_store: sweeps while it lives, and leaves what has not expired") {
     auto options = options_for("store", "keys");
     options.sweep_interval = std::chrono::milliseconds{20};
     idempo::migrate(options);
@@ -121,7 +121,7 @@ TEST_CASE("postgres_store sweeps while it lives, and leaves what has not expired
     CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM store.keys") == "new");
 }
 
-TEST_CASE("the sweeper deletes no record that has just been claimed anew") {
+TEST_CASE("postgres sweeper: deletes no record that has just been claimed anew") {
     auto options = options_for("contested", "keys");
     options.sweep_interval = std::chrono::milliseconds{0};
     options.workers = 4;

@@ -7,7 +7,7 @@
 
 using namespace idempo::tests;
 
-TEST_CASE("redis_store keeps the contract over a cluster of three primaries and three replicas") {
+TEST_CASE("redis_store: keeps the contract over a cluster of three primaries and three replicas") {
     // Once for all sections: a cluster needs seconds to begin.
     static redis_cluster cluster;
     static redis_cluster full_cluster({.primaries = 1, .replicas_each = 0});

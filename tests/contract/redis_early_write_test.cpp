@@ -15,7 +15,7 @@
 using namespace idempo::tests;
 using namespace idempo;
 
-TEST_CASE("redis_store writes what has gathered while the turn of the loop still goes on") {
+TEST_CASE("redis_store: writes what has gathered while the turn of the loop still goes on") {
     constexpr std::size_t connecting = 0;
     constexpr std::size_t many = 64;
     redis_server const server;

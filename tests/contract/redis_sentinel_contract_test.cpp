@@ -8,7 +8,7 @@
 
 using namespace idempo::tests;
 
-TEST_CASE("redis_store keeps the contract with a primary that sentinels name") {
+TEST_CASE("redis_store: keeps the contract with a primary that sentinels name") {
     static sentinel_scene scene;  // for all lines of the contract: to start nine servers takes longer than most of them
     static sentinel_scene full_scene({.replicas = 0});
     scene.server(0).ask({"FLUSHALL"});

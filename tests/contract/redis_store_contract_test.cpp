@@ -44,13 +44,13 @@ void check_contract(redis_server const& server, redis_server& full_server, way_t
 
 }  // namespace
 
-TEST_CASE("redis_store keeps the contract over TCP") {
+TEST_CASE("redis_store: keeps the contract over TCP") {
     redis_server server;
     redis_server small_server;
     check_contract(server, small_server, over_tcp);
 }
 
-TEST_CASE("redis_store keeps the contract over several connections") {
+TEST_CASE("redis_store: keeps the contract over several connections") {
     redis_server server;
     redis_server small_server;
     check_contract(server, small_server, [](redis_server const& to) {
@@ -60,7 +60,7 @@ TEST_CASE("redis_store keeps the contract over several connections") {
     });
 }
 
-TEST_CASE("redis_store keeps the contract over a unix socket") {
+TEST_CASE("redis_store: keeps the contract over a unix socket") {
     redis_server server;
     redis_server small_server;
     check_contract(server, small_server, [](redis_server const& to) {
@@ -70,7 +70,7 @@ TEST_CASE("redis_store keeps the contract over a unix socket") {
     });
 }
 
-TEST_CASE("redis_store keeps the contract over TLS") {
+TEST_CASE("redis_store: keeps the contract over TLS") {
     test_certificate const certificate("localhost");
     redis_server server(certificate.redis_flags());
     redis_server small_server(certificate.redis_flags());
@@ -82,7 +82,7 @@ TEST_CASE("redis_store keeps the contract over TLS") {
     });
 }
 
-TEST_CASE("redis_store keeps the contract by its scripts alone, as before Redis 7") {
+TEST_CASE("redis_store: keeps the contract by its scripts alone, as before Redis 7") {
     redis_server server;
     redis_server small_server;
     fault_proxy proxy(server.port());

@@ -102,12 +102,12 @@ std::vector<std::string> violations_of(std::string_view sentence, flaw broken) {
 
 }  // namespace
 
-TEST_CASE("a store without a flaw keeps the contract") {
+TEST_CASE("store_contract: a store without a flaw keeps it") {
     model_fixture fixture(flaw::none);
     idempo::testing::store_contract(fixture);
 }
 
-TEST_CASE("every flaw is caught by the line that forbids it") {
+TEST_CASE("store_contract: every flaw is caught by the line that forbids it") {
     for (auto const& [broken, caught_by] : expectations) {
         for (auto const& sentence : caught_by) {
             INFO("flaw " << static_cast<int>(broken) << ", line: " << sentence);
@@ -116,7 +116,7 @@ TEST_CASE("every flaw is caught by the line that forbids it") {
     }
 }
 
-TEST_CASE("every line catches a flaw") {
+TEST_CASE("store_contract: every line catches a flaw") {
     for (auto const& line : idempo::testing::contract_lines<model_fixture>()) {
         INFO("line: " << line.sentence);
         CHECK(std::ranges::any_of(expectations, [&](expectation const& each) {

@@ -2,9 +2,9 @@
 
 #include "support/patience.hpp"
 
-#include <idempo/stores/any_store.hpp>
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/layers/middleware.hpp>
+#include <idempo/stores/any_store.hpp>
 #include <idempo/stores/blocking.hpp>
 #include <idempo/stores/offload.hpp>
 

@@ -7,7 +7,7 @@
 
 using idempo::error;
 
-TEST_CASE("an idempo error converts to an error_code of the idempo category") {
+TEST_CASE("error: converts to an error_code of the idempo category") {
     idempo::error_code const ec = error::store_full;
     CHECK(ec == error::store_full);
     CHECK(ec != error::store_unavailable);
@@ -16,7 +16,7 @@ TEST_CASE("an idempo error converts to an error_code of the idempo category") {
     CHECK(ec.failed());
 }
 
-TEST_CASE("every idempo error has a message of its own, one sentence") {
+TEST_CASE("error: each value has a message of its own, one sentence") {
     std::set<std::string> messages;
     for (auto const value : {error::store_unavailable, error::store_full, error::store_timed_out,
                              error::record_unreadable, error::trailer_refused, error::framing_refused}) {
@@ -28,6 +28,6 @@ TEST_CASE("every idempo error has a message of its own, one sentence") {
     }
 }
 
-TEST_CASE("a value that is no idempo error says so") {
+TEST_CASE("error: an unknown value says so") {
     CHECK(idempo::error_category().message(99) == "Unknown idempo error 99.");
 }

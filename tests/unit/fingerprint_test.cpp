@@ -46,11 +46,11 @@ http::request<Body> request_with() {
 
 }  // namespace
 
-TEST_CASE("equal requests have equal fingerprints", "[fingerprint]") {
+TEST_CASE("fingerprint: equal requests have equal fingerprints", "[fingerprint]") {
     CHECK(of(make_request()) == of(make_request()));
 }
 
-TEST_CASE("what does not identify a request does not change its fingerprint", "[fingerprint]") {
+TEST_CASE("fingerprint: what does not identify a request does not change its fingerprint", "[fingerprint]") {
     auto request = make_request();
     SECTION("another field") { request.set(http::field::user_agent, "curl"); }
     SECTION("the content length") { request.prepare_payload(); }
@@ -60,7 +60,7 @@ TEST_CASE("what does not identify a request does not change its fingerprint", "[
     CHECK(of(request) == of(make_request()));
 }
 
-TEST_CASE("what identifies a request changes its fingerprint", "[fingerprint]") {
+TEST_CASE("fingerprint: what identifies a request changes its fingerprint", "[fingerprint]") {
     auto request = make_request();
     SECTION("method") { request.method(http::verb::put); }
     SECTION("unknown method") { request.method_string("BREW"); }
@@ -76,7 +76,7 @@ TEST_CASE("what identifies a request changes its fingerprint", "[fingerprint]") 
     CHECK(of(request) != of(make_request()));
 }
 
-TEST_CASE("a byte cannot change sides between two parts", "[fingerprint]") {
+TEST_CASE("fingerprint: a byte cannot change sides between two parts", "[fingerprint]") {
     auto one = make_request();
     auto other = make_request();
     SECTION("method and target") {
@@ -121,7 +121,7 @@ TEST_CASE("a byte cannot change sides between two parts", "[fingerprint]") {
     CHECK(of(one) != of(other));
 }
 
-TEST_CASE("only the listed credentials count", "[fingerprint]") {
+TEST_CASE("fingerprint: only the listed credentials count", "[fingerprint]") {
     auto request = make_request();
     request.set("Authorization", "Bearer a");
     CHECK(make_fingerprint(request, {}) == make_fingerprint(make_request(), {}));
@@ -129,7 +129,7 @@ TEST_CASE("only the listed credentials count", "[fingerprint]") {
     CHECK(make_fingerprint(request, cookie) == make_fingerprint(make_request(), cookie));
 }
 
-TEST_CASE("the type of the body does not matter", "[fingerprint]") {
+TEST_CASE("fingerprint: the type of the body does not matter", "[fingerprint]") {
     for (std::size_t const size : {0U, 1U, 100U, 255U, 256U, 257U, 5'000U}) {
         std::string bytes(size, 'x');
         if (size > 2) bytes[2] = '\0';
@@ -160,7 +160,7 @@ TEST_CASE("the type of the body does not matter", "[fingerprint]") {
     }
 }
 
-TEST_CASE("the allocator of the fields does not matter", "[fingerprint]") {
+TEST_CASE("fingerprint: the allocator of the fields does not matter", "[fingerprint]") {
     using pool_fields = http::basic_fields<std::pmr::polymorphic_allocator<char>>;
     std::pmr::monotonic_buffer_resource pool;
     http::request<http::string_body, pool_fields> request(
@@ -174,7 +174,7 @@ TEST_CASE("the allocator of the fields does not matter", "[fingerprint]") {
     CHECK(make_fingerprint(request, credentials) == of(expected));
 }
 
-TEST_CASE("a derived key is SHA-256 of store key, fingerprint and label in hexadecimal", "[fingerprint]") {
+TEST_CASE("fingerprint: a derived key is SHA-256 of store key, fingerprint and label in hexadecimal", "[fingerprint]") {
     idempo::store_key key;
     fingerprint request;
     key.bytes.fill('k');

@@ -18,7 +18,7 @@ using idempo::make_token;
 using idempo::to_hex;
 using idempo::token;
 
-TEST_CASE("tokens differ, within a thread and between threads") {
+TEST_CASE("identifiers: tokens differ, within a thread and between threads") {
     constexpr std::size_t threads = 4;
     constexpr std::size_t each = 1000;
     std::array<std::vector<token>, threads> made;
@@ -36,7 +36,7 @@ TEST_CASE("tokens differ, within a thread and between threads") {
     CHECK(distinct.count(token{}) == 0);
 }
 
-TEST_CASE("every bit of a token is random") {
+TEST_CASE("identifiers: every bit of a token is random") {
     std::array<int, 128> ones{};
     constexpr int samples = 4000;
     for (int i = 0; i < samples; ++i) {
@@ -47,7 +47,7 @@ TEST_CASE("every bit of a token is random") {
     for (int const count : ones) CHECK(std::abs(count - samples / 2) < 256);
 }
 
-TEST_CASE("a forked child makes tokens of its own") {
+TEST_CASE("identifiers: a forked child makes tokens of its own") {
     static_cast<void>(make_token());  // what remains of the block is copied to the child
     std::array<int, 2> ends{};
     REQUIRE(pipe(ends.data()) == 0);
@@ -76,7 +76,7 @@ TEST_CASE("a forked child makes tokens of its own") {
     close(ends[1]);
 }
 
-TEST_CASE("to_hex writes two lower-case digits a byte") {
+TEST_CASE("identifiers: to_hex writes two lower-case digits a byte") {
     CHECK(to_hex("").empty());
     CHECK(to_hex(std::string_view("\x00\x0f\xa5\xff", 4)) == "000fa5ff");
     CHECK(to_hex(make_token().view()).size() == 32);

@@ -247,7 +247,7 @@ std::vector<named_value> const not_bare_keys{
 
 }  // namespace
 
-TEST_CASE("a String is a key in both syntaxes", "[key]") {
+TEST_CASE("key: a String is a key in both syntaxes", "[key]") {
     for (auto const& row : strings) {
         DYNAMIC_SECTION(row.name) {
             CHECK(parse_key(row.field_value, key_syntax::strict) == row.key);
@@ -256,7 +256,7 @@ TEST_CASE("a String is a key in both syntaxes", "[key]") {
     }
 }
 
-TEST_CASE("what begins as a String and is none is no key in either syntax", "[key]") {
+TEST_CASE("key: what begins as a String and is none is no key in either syntax", "[key]") {
     for (auto const& row : not_strings) {
         DYNAMIC_SECTION(row.name) {
             CHECK_FALSE(parse_key(row.field_value, key_syntax::strict));
@@ -265,7 +265,7 @@ TEST_CASE("what begins as a String and is none is no key in either syntax", "[ke
     }
 }
 
-TEST_CASE("valid parameters are ignored", "[key]") {
+TEST_CASE("key: valid parameters are ignored", "[key]") {
     for (auto const& row : good_parameters) {
         DYNAMIC_SECTION(row.name) {
             CHECK(parse_key("\"abc\"" + row.field_value, key_syntax::strict) == "abc");
@@ -276,7 +276,7 @@ TEST_CASE("valid parameters are ignored", "[key]") {
     }
 }
 
-TEST_CASE("parameters that are not valid make the key malformed", "[key]") {
+TEST_CASE("key: parameters that are not valid make the key malformed", "[key]") {
     for (auto const& row : bad_parameters) {
         DYNAMIC_SECTION(row.name) {
             CHECK_FALSE(parse_key("\"abc\"" + row.field_value, key_syntax::strict));
@@ -285,7 +285,7 @@ TEST_CASE("parameters that are not valid make the key malformed", "[key]") {
     }
 }
 
-TEST_CASE("a bare key is a key in the lenient syntax only, and the same as its String", "[key]") {
+TEST_CASE("key: a bare key is a key in the lenient syntax only, and the same as its String", "[key]") {
     for (auto const& row : bare_keys) {
         DYNAMIC_SECTION(row.name) {
             CHECK(parse_key(row.field_value, key_syntax::lenient) == row.key);
@@ -295,7 +295,7 @@ TEST_CASE("a bare key is a key in the lenient syntax only, and the same as its S
     }
 }
 
-TEST_CASE("what is neither a String nor a bare key is malformed", "[key]") {
+TEST_CASE("key: what is neither a String nor a bare key is malformed", "[key]") {
     for (auto const& row : not_bare_keys) {
         DYNAMIC_SECTION(row.name) {
             CHECK_FALSE(parse_key(row.field_value, key_syntax::lenient));
@@ -304,7 +304,7 @@ TEST_CASE("what is neither a String nor a bare key is malformed", "[key]") {
     }
 }
 
-TEST_CASE("each byte alone is a key or not as its class says", "[key]") {
+TEST_CASE("key: each byte alone is a key or not as its class says", "[key]") {
     for (int code = 0; code < 256; ++code) {
         char const c = static_cast<char>(code);
         bool const printable = code >= 0x20 && code <= 0x7E;
@@ -316,7 +316,7 @@ TEST_CASE("each byte alone is a key or not as its class says", "[key]") {
     }
 }
 
-TEST_CASE("every accepted value is the same key in its quoted form", "[key]") {
+TEST_CASE("key: every accepted value is the same key in its quoted form", "[key]") {
     auto const seed = std::random_device{}();
     std::cout << "key_test seed " << seed << '\n';
     CAPTURE(seed);
@@ -341,7 +341,7 @@ TEST_CASE("every accepted value is the same key in its quoted form", "[key]") {
     CHECK(rejected_values > 2'000);
 }
 
-TEST_CASE("a store key tells namespace, scope and key apart", "[key]") {
+TEST_CASE("key: a store key tells namespace, scope and key apart", "[key]") {
     auto const base = make_store_key("space", "scope", "key");
     CHECK(base == make_store_key("space", "scope", "key"));
     std::vector<idempo::store_key> const others{
@@ -362,7 +362,7 @@ TEST_CASE("a store key tells namespace, scope and key apart", "[key]") {
     }
 }
 
-TEST_CASE("a store key is SHA-256 over length-prefixed parts", "[key]") {
+TEST_CASE("key: a store key is SHA-256 over length-prefixed parts", "[key]") {
     // printf '\001n\002me\003abc' | sha256sum
     CHECK(idempo::to_hex(make_store_key("n", "me", "abc").view()) ==
           "189679b9eda918dacb42206db15a81d4e83c6e162598addb856bb68e73072c77");

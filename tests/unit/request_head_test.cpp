@@ -39,7 +39,7 @@ void check_view_of(Request& request) {
 
 }  // namespace
 
-TEST_CASE("a request_head shows start line and fields of a request", "[request_head]") {
+TEST_CASE("request_head: shows start line and fields of a request", "[request_head]") {
     SECTION("with a string body") {
         http::request<http::string_body> request(http::verb::post, "/orders?page=2", 11);
         check_view_of(request);
@@ -64,18 +64,18 @@ TEST_CASE("a request_head shows start line and fields of a request", "[request_h
     }
 }
 
-TEST_CASE("a request_head shows a method that Beast has no name for", "[request_head]") {
+TEST_CASE("request_head: shows a method that Beast has no name for", "[request_head]") {
     http::request<http::string_body> request;
     request.method_string("BREW");
     CHECK(request_head(request).method() == http::verb::unknown);
     CHECK(request_head(request).method_string() == "BREW");
 }
 
-TEST_CASE("a request may be passed where a request_head is asked for", "[request_head]") {
+TEST_CASE("request_head: a request converts to one", "[request_head]") {
     CHECK(target_of(http::request<http::string_body>(http::verb::get, "/", 11)) == "/");
 }
 
-TEST_CASE("a request_head looks at the request, and copies nothing", "[request_head]") {
+TEST_CASE("request_head: looks at the request, and copies nothing", "[request_head]") {
     http::request<http::string_body> request(http::verb::get, "/", 11);
     request_head const head(request);
     auto const copy = head;

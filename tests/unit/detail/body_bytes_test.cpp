@@ -53,7 +53,7 @@ static_assert(!in_memory_body<std::string>);
 
 }  // namespace
 
-TEST_CASE("the bytes of a body are found in every kind of body that is in memory", "[body_bytes]") {
+TEST_CASE("body_bytes: the bytes of a body are found in every kind of body that is in memory", "[body_bytes]") {
     SECTION("string, of a request") {
         http::request<http::string_body> request(http::verb::post, "/", 11);
         request.body().assign("ab\0c", 4);
@@ -102,7 +102,7 @@ TEST_CASE("the bytes of a body are found in every kind of body that is in memory
     }
 }
 
-TEST_CASE("an empty body has no pieces", "[body_bytes]") {
+TEST_CASE("body_bytes: an empty body has no pieces", "[body_bytes]") {
     CHECK(pieces_of(http::request<http::empty_body>{}).empty());
     CHECK(pieces_of(http::request<http::string_body>{}).empty());
     CHECK(pieces_of(http::response<http::dynamic_body>{}).empty());

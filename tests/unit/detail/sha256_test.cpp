@@ -33,7 +33,7 @@ constexpr auto hash_of_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb4
 
 }  // namespace
 
-TEST_CASE("known digests", "[sha256]") {
+TEST_CASE("sha256: known digests", "[sha256]") {
     SECTION("nothing") { CHECK(hash_of("") == hash_of_nothing); }
     SECTION("one block") { CHECK(hash_of("abc") == hash_of_abc); }
     SECTION("two blocks") {
@@ -46,7 +46,7 @@ TEST_CASE("known digests", "[sha256]") {
     }
 }
 
-TEST_CASE("pieces of any size give the digest of the whole", "[sha256]") {
+TEST_CASE("sha256: pieces of any size give the digest of the whole", "[sha256]") {
     std::string const whole(1'000, 'x');
     auto const expected = hash_of(whole);
     for (std::size_t size : {1U, 3U, 64U, 255U, 256U, 257U, 300U, 512U, 999U}) {
@@ -57,7 +57,7 @@ TEST_CASE("pieces of any size give the digest of the whole", "[sha256]") {
     }
 }
 
-TEST_CASE("pieces around the size that is gathered give the digest of the whole", "[sha256]") {
+TEST_CASE("sha256: pieces around the size that is gathered give the digest of the whole", "[sha256]") {
     for (std::size_t first = 250; first < 262; ++first) {
         for (std::size_t second : {0U, 1U, 6U, 255U, 256U, 257U}) {
             CAPTURE(first, second);
@@ -67,7 +67,7 @@ TEST_CASE("pieces around the size that is gathered give the digest of the whole"
     }
 }
 
-TEST_CASE("a part is its length and its bytes", "[sha256]") {
+TEST_CASE("sha256: a part is its length and its bytes", "[sha256]") {
     using namespace std::string_literals;
     CHECK(hash_of_parts({"abc"}) == hash_of("\x03"
                                             "abc"s));
@@ -78,7 +78,7 @@ TEST_CASE("a part is its length and its bytes", "[sha256]") {
     CHECK(hex(sha256().part_size(0xFFFFFFFFFFFFFFFF).finish()) == hash_of("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s));
 }
 
-TEST_CASE("other boundaries give another digest", "[sha256]") {
+TEST_CASE("sha256: other boundaries give another digest", "[sha256]") {
     std::vector<std::vector<std::string>> const splits{
         {"abc"}, {"ab", "c"}, {"a", "bc"}, {"a", "b", "c"}, {"", "abc"}, {"abc", ""}, {"", "", "abc"}, {},
     };
@@ -89,7 +89,7 @@ TEST_CASE("other boundaries give another digest", "[sha256]") {
         }
 }
 
-TEST_CASE("several live on one thread do not disturb each other", "[sha256]") {
+TEST_CASE("sha256: several live on one thread do not disturb each other", "[sha256]") {
     std::string const large(500, 'x');
     sha256 outer;
     outer.raw(large);
@@ -104,12 +104,12 @@ TEST_CASE("several live on one thread do not disturb each other", "[sha256]") {
     CHECK(hex(outer.finish()) == hash_of(large + large));
 }
 
-TEST_CASE("one that is given up half-way leaves nothing behind", "[sha256]") {
+TEST_CASE("sha256: one that is given up half-way leaves nothing behind", "[sha256]") {
     { sha256().raw(std::string(1'000, 'x')); }
     CHECK(hash_of("abc") == hash_of_abc);
 }
 
-TEST_CASE("one may be finished and destroyed on another thread", "[sha256]") {
+TEST_CASE("sha256: one may be finished and destroyed on another thread", "[sha256]") {
     auto hash = std::make_unique<sha256>();
     hash->raw(std::string(500, 'x'));
     std::string digest;

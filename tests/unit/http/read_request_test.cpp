@@ -136,7 +136,7 @@ std::string const sized =
 
 }  // namespace
 
-TEST_CASE("a request with a length is read as it is", "[read_request]") {
+TEST_CASE("read_request: a request with a length is read as it is", "[read_request]") {
     FOR_EACH_STYLE();
     for (std::size_t step : {whole, std::size_t{1}, std::size_t{7}}) {
         CAPTURE(step);
@@ -149,7 +149,7 @@ TEST_CASE("a request with a length is read as it is", "[read_request]") {
     }
 }
 
-TEST_CASE("a request without a body is read as it is", "[read_request]") {
+TEST_CASE("read_request: a request without a body is read as it is", "[read_request]") {
     FOR_EACH_STYLE();
     auto const version = GENERATE(as<std::string>(), "HTTP/1.0", "HTTP/1.1");
     auto const got = read(how, "GET / " + version + "\r\nHost: a\r\n\r\n");
@@ -157,7 +157,7 @@ TEST_CASE("a request without a body is read as it is", "[read_request]") {
     CHECK(lines_of(got.request) == field_lines{{"Host", "a"}});
 }
 
-TEST_CASE("a chunked request without a trailer keeps the fields of its head", "[read_request]") {
+TEST_CASE("read_request: a chunked request without a trailer keeps the fields of its head", "[read_request]") {
     FOR_EACH_STYLE();
     auto const got = read(how, chunked("Idempotency-Key: k\r\nX-Tag: 1\r\nAccept: b\r\nX-Tag: 2\r\n", "", "x"));
     CHECK_FALSE(got.ec);
@@ -171,7 +171,7 @@ TEST_CASE("a chunked request without a trailer keeps the fields of its head", "[
                                                {"Accept", "b"}});
 }
 
-TEST_CASE("a trailer is not merged", "[read_request]") {
+TEST_CASE("read_request: a trailer is not merged", "[read_request]") {
     FOR_EACH_STYLE();
     std::string const head = "X-Tag: 1\r\nAccept: b\r\nx-tag: 2\r\n";
     auto const expected = lines_of(read(how, chunked(head, "", "X-Tag, X-New, Digest")).request);
@@ -192,7 +192,7 @@ TEST_CASE("a trailer is not merged", "[read_request]") {
     }
 }
 
-TEST_CASE("a trailer that names a protected field is refused", "[read_request]") {
+TEST_CASE("read_request: a trailer that names a protected field is refused", "[read_request]") {
     FOR_EACH_STYLE();
     for (auto const name : idempo::protected_fields()) {
         // Beast itself refuses these two, with errors of its own.
@@ -205,7 +205,7 @@ TEST_CASE("a trailer that names a protected field is refused", "[read_request]")
     }
 }
 
-TEST_CASE("a trailer that changes the framing is answered 400", "[read_request]") {
+TEST_CASE("read_request: a trailer that changes the framing is answered 400", "[read_request]") {
     FOR_EACH_STYLE();
     auto const trailer = GENERATE(as<std::string>(), "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n",
                                   "Transfer-Encoding: gzip\r\n");
@@ -219,7 +219,7 @@ TEST_CASE("a trailer that changes the framing is answered 400", "[read_request]"
     CHECK(got.request.count("Transfer-Encoding") == 1);
 }
 
-TEST_CASE("a protected field in a trailer is refused however it is written", "[read_request]") {
+TEST_CASE("read_request: a protected field in a trailer is refused however it is written", "[read_request]") {
     FOR_EACH_STYLE();
     std::string head;
     std::string trailer;
@@ -243,7 +243,7 @@ TEST_CASE("a protected field in a trailer is refused however it is written", "[r
     }
 }
 
-TEST_CASE("a refused trailer is not in the request either", "[read_request]") {
+TEST_CASE("read_request: a refused trailer is not in the request either", "[read_request]") {
     FOR_EACH_STYLE();
     auto const sent = chunked("Idempotency-Key: \"k\"\r\n", "Idempotency-Key: \"late\"\r\n", "Idempotency-Key");
     auto const got = read(how, sent);
@@ -252,7 +252,7 @@ TEST_CASE("a refused trailer is not in the request either", "[read_request]") {
     CHECK(got.request["Idempotency-Key"] == "\"k\"");
 }
 
-TEST_CASE("the application's own fields are protected in addition", "[read_request]") {
+TEST_CASE("read_request: the application's own fields are protected in addition", "[read_request]") {
     FOR_EACH_STYLE();
     constexpr std::array<std::string_view, 2> own{"X-Request-Token", "X-Tenant"};
     auto const refused = idempo::error::trailer_refused;
@@ -263,7 +263,7 @@ TEST_CASE("the application's own fields are protected in addition", "[read_reque
     CHECK_FALSE(read(how, chunked("", "X-Tenant: b\r\n", announced)).ec);
 }
 
-TEST_CASE("a request that is cut off anywhere is an error", "[read_request]") {
+TEST_CASE("read_request: a request that is cut off anywhere is an error", "[read_request]") {
     FOR_EACH_STYLE();
     auto const sent = GENERATE(as<std::string>(), sized, chunked("X-Tag: 1\r\n", "X-Tag: 2\r\n", "X-Tag"),
                                chunked("", "Idempotency-Key: 2\r\n", "Idempotency-Key"));
@@ -275,7 +275,7 @@ TEST_CASE("a request that is cut off anywhere is an error", "[read_request]") {
     CHECK(read(how, sent).ec != http::error::partial_message);
 }
 
-TEST_CASE("the same comes out wherever the stream is split", "[read_request]") {
+TEST_CASE("read_request: the same comes out wherever the stream is split", "[read_request]") {
     FOR_EACH_STYLE();
     auto const sent = chunked("X-Tag: 1\r\n", "X-Tag: 2\r\nX-New: 3\r\n", "X-Tag, X-New");
     auto const expected = read(how, sent);
@@ -288,7 +288,7 @@ TEST_CASE("the same comes out wherever the stream is split", "[read_request]") {
     }
 }
 
-TEST_CASE("pipelined requests are read one by one", "[read_request]") {
+TEST_CASE("read_request: pipelined requests are read one by one", "[read_request]") {
     FOR_EACH_STYLE();
     auto const step = GENERATE(as<std::size_t>(), whole, 1, 64);
     auto const good = chunked("", "X-New: 1\r\n", "X-New");
@@ -310,14 +310,14 @@ TEST_CASE("pipelined requests are read one by one", "[read_request]") {
     CHECK(peer.read(how, parser, buffer) == http::error::end_of_stream);
 }
 
-TEST_CASE("what follows a request stays in the buffer", "[read_request]") {
+TEST_CASE("read_request: what follows a request stays in the buffer", "[read_request]") {
     FOR_EACH_STYLE();
     CHECK(read(how, sized + "GET / HT").left == "GET / HT");
     CHECK(read(how, chunked("", "X-New: 1\r\n", "X-New") + "GET / HT").left == "GET / HT");
     CHECK(read(how, "GET / HTTP/1.1\r\n\r\n\r\n").left == "\r\n");
 }
 
-TEST_CASE("a request that is in the buffer already is read from it", "[read_request]") {
+TEST_CASE("read_request: a request that is in the buffer already is read from it", "[read_request]") {
     FOR_EACH_STYLE();
     connection peer("");
     beast::multi_buffer buffer;
@@ -327,7 +327,7 @@ TEST_CASE("a request that is in the buffer already is read from it", "[read_requ
     CHECK(parser.get().body() == "hello");
 }
 
-TEST_CASE("a parser whose head has been read is read on", "[read_request]") {
+TEST_CASE("read_request: a parser whose head has been read is read on", "[read_request]") {
     FOR_EACH_STYLE();
     std::string const expect = "Expect: 100-continue\r\nX-Tag: 1\r\n";
     connection peer(chunked(expect, "X-Tag: 2\r\n", "X-Tag") + chunked(expect, "Cookie: 2\r\n", "Cookie"));
@@ -344,7 +344,7 @@ TEST_CASE("a parser whose head has been read is read on", "[read_request]") {
     }
 }
 
-TEST_CASE("a request without a body whose head has been read is complete", "[read_request]") {
+TEST_CASE("read_request: a request without a body whose head has been read is complete", "[read_request]") {
     FOR_EACH_STYLE();
     connection peer("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
     beast::flat_buffer buffer;
@@ -355,7 +355,7 @@ TEST_CASE("a request without a body whose head has been read is complete", "[rea
     CHECK_FALSE(peer.read(how, parser, buffer));
 }
 
-TEST_CASE("an eager parser is read in two steps all the same", "[read_request]") {
+TEST_CASE("read_request: an eager parser is read in two steps all the same", "[read_request]") {
     FOR_EACH_STYLE();
     connection peer(chunked("X-Tag: 1\r\n", "X-Tag: 2\r\n", "X-Tag"));
     beast::flat_buffer buffer;
@@ -367,7 +367,7 @@ TEST_CASE("an eager parser is read in two steps all the same", "[read_request]")
     CHECK(parser.get().count("X-Tag") == 1);
 }
 
-TEST_CASE("a chunked request that was read before can no longer be checked", "[read_request]") {
+TEST_CASE("read_request: a chunked request that was read before can no longer be checked", "[read_request]") {
     FOR_EACH_STYLE();
     connection peer(chunked("", "Cookie: a\r\n", "Cookie"));
     beast::flat_buffer buffer;
@@ -378,7 +378,7 @@ TEST_CASE("a chunked request that was read before can no longer be checked", "[r
     CHECK(peer.read(how, parser, buffer) == http::error::stale_parser);
 }
 
-TEST_CASE("Transfer-Encoding that does not frame the body is refused", "[read_request]") {
+TEST_CASE("read_request: Transfer-Encoding that does not frame the body is refused", "[read_request]") {
     FOR_EACH_STYLE();
     std::string const body = "\r\n5\r\nhello\r\n0\r\n\r\n";
     std::string head;
@@ -401,7 +401,7 @@ TEST_CASE("Transfer-Encoding that does not frame the body is refused", "[read_re
     if (!newer_beast) CHECK(ec == idempo::error::framing_refused);
 }
 
-TEST_CASE("chunked as the last of several codings is accepted", "[read_request]") {
+TEST_CASE("read_request: chunked as the last of several codings is accepted", "[read_request]") {
     FOR_EACH_STYLE();
     auto const encoding =
         GENERATE(as<std::string>(), "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: CHUNKED\r\n",
@@ -411,7 +411,7 @@ TEST_CASE("chunked as the last of several codings is accepted", "[read_request]"
     CHECK(got.request.body() == "hello");
 }
 
-TEST_CASE("an endless trailer ends at a limit", "[read_request]") {
+TEST_CASE("read_request: an endless trailer ends at a limit", "[read_request]") {
     FOR_EACH_STYLE();
     std::string const start = chunked("", "", "x");
     connection peer(start.substr(0, start.size() - 2) + "X-New: " + std::string(100'000, 'a'));
@@ -422,7 +422,7 @@ TEST_CASE("an endless trailer ends at a limit", "[read_request]") {
     CHECK(idempo::answer_read_error(ec)->result_int() == 431);
 }
 
-TEST_CASE("other allocators and bodies", "[read_request]") {
+TEST_CASE("read_request: other allocators and bodies", "[read_request]") {
     FOR_EACH_STYLE();
     SECTION("fields from a pool") {
         using pool_allocator = std::pmr::polymorphic_allocator<char>;
@@ -445,7 +445,7 @@ TEST_CASE("other allocators and bodies", "[read_request]") {
     }
 }
 
-TEST_CASE("limits of the parser are reported and answered", "[read_request]") {
+TEST_CASE("read_request: limits of the parser are reported and answered", "[read_request]") {
     FOR_EACH_STYLE();
     connection peer(GENERATE(as<std::string>(), sized, chunked("", "", "x")));
     beast::flat_buffer buffer;
@@ -482,7 +482,7 @@ struct waiting_peer {
 
 }  // namespace
 
-TEST_CASE("a read is cancelled by terminal cancellation", "[read_request]") {
+TEST_CASE("read_request: a read is cancelled by terminal cancellation", "[read_request]") {
     auto const* const sent = GENERATE("", "POST / HT", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel",
                                       "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
     CAPTURE(sent);
@@ -500,7 +500,7 @@ TEST_CASE("a read is cancelled by terminal cancellation", "[read_request]") {
     CHECK_FALSE(idempo::answer_read_error(*result));
 }
 
-TEST_CASE("a cancellation between head and body is not forgotten", "[read_request]") {
+TEST_CASE("read_request: a cancellation between head and body is not forgotten", "[read_request]") {
     waiting_peer server("");
     std::string const head = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n";
     server.buffer.commit(asio::buffer_copy(server.buffer.prepare(head.size()), asio::buffer(head)));
@@ -514,7 +514,7 @@ TEST_CASE("a cancellation between head and body is not forgotten", "[read_reques
     CHECK(*result == asio::error::operation_aborted);
 }
 
-TEST_CASE("a read completes by the token it is given", "[read_request]") {
+TEST_CASE("read_request: a read completes by the token it is given", "[read_request]") {
     waiting_peer server(sized);
     SECTION("a future") {
         auto future = idempo::async_read_request(server.socket, server.buffer, server.parser, asio::use_future);
@@ -533,7 +533,7 @@ TEST_CASE("a read completes by the token it is given", "[read_request]") {
     CHECK(server.parser.get().body() == "hello");
 }
 
-TEST_CASE("the overload without names protects the usual fields", "[read_request]") {
+TEST_CASE("read_request: the overload without names protects the usual fields", "[read_request]") {
     connection peer(chunked("", "Cookie: a\r\n", "Cookie"));
     beast::flat_buffer buffer;
     parser_type parser;
@@ -543,7 +543,7 @@ TEST_CASE("the overload without names protects the usual fields", "[read_request
     CHECK(ec == idempo::error::trailer_refused);
 }
 
-TEST_CASE("a malformed request is answered 400", "[read_request]") {
+TEST_CASE("read_request: a malformed request is answered 400", "[read_request]") {
     FOR_EACH_STYLE();
     auto const sent = GENERATE(as<std::string>(), "\x16\x03\x01 TLS\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n\r\n",
                                "GET / HTTP/1.1\r\nNo colon\r\n\r\n", "GET / HTTP/1.1\r\nX-Tag: a\x01\r\n\r\n",
@@ -561,7 +561,7 @@ TEST_CASE("a malformed request is answered 400", "[read_request]") {
     CHECK(answer->result_int() == 400);
 }
 
-TEST_CASE("the answer is a problem document and the last on its connection", "[read_request]") {
+TEST_CASE("read_request: the answer is a problem document and the last on its connection", "[read_request]") {
     auto const version = GENERATE(10U, 11U);
     auto const answer = idempo::answer_read_error(idempo::error::trailer_refused, version);
     REQUIRE(answer);
@@ -573,7 +573,7 @@ TEST_CASE("the answer is a problem document and the last on its connection", "[r
     CHECK(answer->body() == R"({"type":"about:blank","title":"Bad Request","status":400})");
 }
 
-TEST_CASE("nothing is answered where nobody listens or the fault is the server's", "[read_request]") {
+TEST_CASE("read_request: nothing is answered where nobody listens or the fault is the server's", "[read_request]") {
     std::vector<error_code> const silent{
         {},
         http::error::end_of_stream,

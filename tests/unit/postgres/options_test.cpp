@@ -67,7 +67,7 @@ TEST_CASE("postgres_options: each limit is checked") {
     refused([](auto& options) { options.operation_timeout = 2h; });
 }
 
-TEST_CASE("postgres_scheme accepts its schemes alone") {
+TEST_CASE("postgres_options: the scheme accepts its own URLs alone") {
     postgres_scheme const scheme;
     CHECK(scheme.accepts("postgresql"));
     CHECK(scheme.accepts("postgres"));

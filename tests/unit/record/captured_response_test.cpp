@@ -246,7 +246,7 @@ void check_stored_as(std::function<http::message_generator()> const& make, unsig
 
 }  // namespace
 
-TEST_CASE("a response in memory is held without a copy and given back", "[captured_response]") {
+TEST_CASE("captured_response: a response in memory is held without a copy and given back", "[captured_response]") {
     auto response = string_response(some_bytes(1000));
     response.prepare_payload();
     auto const* const body = response.body().data();
@@ -267,7 +267,7 @@ TEST_CASE("a response in memory is held without a copy and given back", "[captur
     CHECK(released.count("Link") == 2);
 }
 
-TEST_CASE("a generator of any kind of body is stored and passed through", "[captured_response]") {
+TEST_CASE("captured_response: a generator of any kind of body is stored and passed through", "[captured_response]") {
     auto const text = some_bytes(3000);
     auto const check = [](auto const& make, unsigned status, std::string_view body) {
         check_passes_through(make, max_body);
@@ -360,7 +360,8 @@ TEST_CASE("a generator of any kind of body is stored and passed through", "[capt
     }
 }
 
-TEST_CASE("a file is stored and passed through, by itself and as a generator", "[captured_response]") {
+TEST_CASE("captured_response: a file is stored and passed through, by itself and as a generator",
+          "[captured_response]") {
     auto const text = some_bytes(300'000);
     temporary_file const file(text);
     auto const chunked = GENERATE(false, true);
@@ -380,7 +381,7 @@ TEST_CASE("a file is stored and passed through, by itself and as a generator", "
     CHECK((bytes_of(std::move(captured).release()).bytes == bytes_of(make()).bytes));
 }
 
-TEST_CASE("an empty file is stored", "[captured_response]") {
+TEST_CASE("captured_response: an empty file is stored", "[captured_response]") {
     temporary_file const file("");
     auto const make = [&] {
         auto response = file.response();
@@ -391,7 +392,7 @@ TEST_CASE("an empty file is stored", "[captured_response]") {
     check_stored_as(make, 200, "");
 }
 
-TEST_CASE("a generator past the limit passes whole and is not stored", "[captured_response]") {
+TEST_CASE("captured_response: a generator past the limit passes whole and is not stored", "[captured_response]") {
     constexpr std::size_t limit = 1000;
     auto const size = GENERATE(allowance + limit, 2 * allowance, std::size_t{1} << 20);
     auto const text = some_bytes(size);
@@ -440,7 +441,7 @@ TEST_CASE("a generator past the limit passes whole and is not stored", "[capture
     }
 }
 
-TEST_CASE("draining stops at every possible byte without a trace", "[captured_response]") {
+TEST_CASE("captured_response: draining stops at every possible byte without a trace", "[captured_response]") {
     // The limit falls into the head, between and into pieces, into chunk sizes and behind the end.
     auto const make = [] {
         auto response = pieces_response({{std::string(allowance, 'x'), "12345", "678"}, true, {}});
@@ -457,7 +458,8 @@ TEST_CASE("draining stops at every possible byte without a trace", "[captured_re
     CHECK(storable == 3);
 }
 
-TEST_CASE("a body between the limit and the allowance is drained, but not stored", "[captured_response]") {
+TEST_CASE("captured_response: a body between the limit and the allowance is drained, but not stored",
+          "[captured_response]") {
     captured_generator const captured(string_response(some_bytes(2000)), 1000);
     capture_policy policy;
     policy.max_body = 1000;
@@ -466,14 +468,15 @@ TEST_CASE("a body between the limit and the allowance is drained, but not stored
     CHECK(captured.record(policy));
 }
 
-TEST_CASE("an unlimited body is drained whole", "[captured_response]") {
+TEST_CASE("captured_response: an unlimited body is drained whole", "[captured_response]") {
     capture_policy policy;
     policy.max_body = static_cast<std::size_t>(-1);
     captured_generator const captured(string_response(some_bytes(3'000'000)), policy.max_body);
     CHECK(decoded(captured.record(policy)).body().size() == 3'000'000);
 }
 
-TEST_CASE("an error of the generator is passed on at its place, and nothing is stored", "[captured_response]") {
+TEST_CASE("captured_response: an error of the generator is passed on at its place, and nothing is stored",
+          "[captured_response]") {
     auto const check = [](auto const& make, unsigned status) {
         REQUIRE(bytes_of(make()).ec);
         check_passes_through(make, max_body);
@@ -509,7 +512,7 @@ TEST_CASE("an error of the generator is passed on at its place, and nothing is s
     }
 }
 
-TEST_CASE("keep_alive of the generator is kept", "[captured_response]") {
+TEST_CASE("captured_response: keep_alive of the generator is kept", "[captured_response]") {
     auto const version = GENERATE(10U, 11U);
     auto const keep_alive = GENERATE(false, true);
     check_passes_through(
@@ -523,7 +526,7 @@ TEST_CASE("keep_alive of the generator is kept", "[captured_response]") {
         max_body);
 }
 
-TEST_CASE("what is not one whole response is passed through and not stored", "[captured_response]") {
+TEST_CASE("captured_response: what is not one whole response is passed through and not stored", "[captured_response]") {
     auto const check = [](auto const& make, unsigned status) {
         check_passes_through(make, max_body);
         captured_generator const captured(make(), max_body);
@@ -579,7 +582,7 @@ TEST_CASE("what is not one whole response is passed through and not stored", "[c
     }
 }
 
-TEST_CASE("a captured generator can be moved before it is read", "[captured_response]") {
+TEST_CASE("captured_response: a captured generator can be moved before it is read", "[captured_response]") {
     auto const text = some_bytes(500);
     auto response = string_response(text);
     response.prepare_payload();
@@ -594,7 +597,7 @@ TEST_CASE("a captured generator can be moved before it is read", "[captured_resp
     CHECK(stored.field("Link") == "one");
 }
 
-TEST_CASE("a generator and the response in it have the same record", "[captured_response]") {
+TEST_CASE("captured_response: a generator and the response in it have the same record", "[captured_response]") {
     auto response = string_response(some_bytes(100));
     response.set(http::field::connection, "close, X-Gone");
     response.set("X-Gone", "1");

@@ -123,7 +123,7 @@ std::string hex(std::string_view bytes) { return idempo::to_hex(bytes); }
 
 }  // namespace
 
-TEST_CASE("a record gives status, reason, fields in order and body", "[stored_response]") {
+TEST_CASE("stored_response: a record gives status, reason, fields in order and body", "[stored_response]") {
     auto response = sample_response();
     response.reason("Made");
     auto const read = stored(response);
@@ -138,7 +138,7 @@ TEST_CASE("a record gives status, reason, fields in order and body", "[stored_re
     CHECK(read.field("Content-Typ").empty());
 }
 
-TEST_CASE("the views of a decoded record outlive every other handle of it", "[stored_response]") {
+TEST_CASE("stored_response: the views of a decoded record outlive every other handle of it", "[stored_response]") {
     stored_response copy;
     {
         auto record = make_record(sample_response(), {});
@@ -150,7 +150,7 @@ TEST_CASE("the views of a decoded record outlive every other handle of it", "[st
     CHECK(fields_of(copy).size() == 3);
 }
 
-TEST_CASE("the bytes of version 1 are fixed", "[stored_response]") {
+TEST_CASE("stored_response: the bytes of version 1 are fixed", "[stored_response]") {
     // A change here makes every stored record unreadable: it needs a new version, and the old one has to be kept.
     auto const record = make_record(sample_response(), {});
     REQUIRE(record);
@@ -165,7 +165,7 @@ TEST_CASE("the bytes of version 1 are fixed", "[stored_response]") {
                                              "c47fb9c686a5b1c2");
 }
 
-TEST_CASE("a tombstone keeps the status and nothing else", "[stored_response]") {
+TEST_CASE("stored_response: a tombstone keeps the status and nothing else", "[stored_response]") {
     auto const status = GENERATE(0U, 101U, 200U, 504U, 999U);
     auto const record = make_tombstone(status);
     CHECK(record.size() <= idempo::small_record_bytes);
@@ -178,11 +178,11 @@ TEST_CASE("a tombstone keeps the status and nothing else", "[stored_response]") 
     CHECK(read.field("Content-Type").empty());
 }
 
-TEST_CASE("a tombstone of no possible status is still readable", "[stored_response]") {
+TEST_CASE("stored_response: a tombstone of no possible status is still readable", "[stored_response]") {
     CHECK(decoded(make_tombstone(std::numeric_limits<unsigned>::max())).status() == 999);
 }
 
-TEST_CASE("every kind of body gives the same record", "[stored_response]") {
+TEST_CASE("stored_response: every kind of body gives the same record", "[stored_response]") {
     std::string const bytes = "bytes of any value\0\r\n\xFF, and more" + std::string(5000, 'x');
     string_response expected;
     expected.body() = bytes;
@@ -212,14 +212,14 @@ TEST_CASE("every kind of body gives the same record", "[stored_response]") {
     check(multi);
 }
 
-TEST_CASE("an empty body is kept as an empty body", "[stored_response]") {
+TEST_CASE("stored_response: an empty body is kept as an empty body", "[stored_response]") {
     auto const read = stored(http::response<http::empty_body>(http::status::ok, 11));
     CHECK(read.retained());
     CHECK(read.body().empty());
     CHECK(replay_of(read)[http::field::content_length] == "0");
 }
 
-TEST_CASE("fields of one connection or one moment are not kept", "[stored_response]") {
+TEST_CASE("stored_response: fields of one connection or one moment are not kept", "[stored_response]") {
     auto const name = GENERATE(as<std::string>(), "Keep-Alive", "Proxy-Authenticate", "proxy-connection",
                                "Proxy-Anything", "TE", "Trailer", "Transfer-Encoding", "UPGRADE", "Content-Length",
                                "date", "Age", "Connection", "Set-Cookie", "set-cookie");
@@ -229,7 +229,7 @@ TEST_CASE("fields of one connection or one moment are not kept", "[stored_respon
     CHECK(fields_of(stored(response)) == field_vector{{"X-Kept", "yes"}});
 }
 
-TEST_CASE("Set-Cookie is kept when asked for, every one of them", "[stored_response]") {
+TEST_CASE("stored_response: Set-Cookie is kept when asked for, every one of them", "[stored_response]") {
     string_response response;
     response.insert(http::field::set_cookie, "a=1");
     response.insert(http::field::set_cookie, "b=2");
@@ -238,7 +238,7 @@ TEST_CASE("Set-Cookie is kept when asked for, every one of them", "[stored_respo
     CHECK(fields_of(stored(response, policy)) == field_vector{{"Set-Cookie", "a=1"}, {"Set-Cookie", "b=2"}});
 }
 
-TEST_CASE("everything that Connection names is dropped", "[stored_response]") {
+TEST_CASE("stored_response: everything that Connection names is dropped", "[stored_response]") {
     string_response response;
     response.insert("X-One", "1");
     response.insert("Connection", "keep-alive,x-one , ,\tX-TWO\t");
@@ -258,7 +258,7 @@ TEST_CASE("everything that Connection names is dropped", "[stored_response]") {
     CHECK(fields_of(stored(response, policy)) == kept);
 }
 
-TEST_CASE("only final responses of known classes are storable", "[stored_response]") {
+TEST_CASE("stored_response: only final responses of known classes are storable", "[stored_response]") {
     auto const [status, storable] = GENERATE(table<unsigned, bool>(
         {{101, false}, {199, false}, {200, true}, {299, true}, {404, true}, {599, true}, {600, false}, {999, false}}));
     string_response response;
@@ -266,7 +266,7 @@ TEST_CASE("only final responses of known classes are storable", "[stored_respons
     CHECK(make_record(response, {}).has_value() == storable);
 }
 
-TEST_CASE("a body at the limit is storable, one over it is not", "[stored_response]") {
+TEST_CASE("stored_response: a body at the limit is storable, one over it is not", "[stored_response]") {
     capture_policy policy;
     policy.max_body = 10;
     string_response response;
@@ -276,7 +276,7 @@ TEST_CASE("a body at the limit is storable, one over it is not", "[stored_respon
     CHECK_FALSE(make_record(response, policy));
 }
 
-TEST_CASE("what could split a response is not storable", "[stored_response]") {
+TEST_CASE("stored_response: what could split a response is not storable", "[stored_response]") {
     using namespace std::string_literals;
     auto const control = GENERATE("\r"s, "\n"s, "\r\nSet-Cookie: a"s, "\0"s, "\x01"s, "\x1F"s, "\x7F"s);
     string_response response;
@@ -298,21 +298,21 @@ TEST_CASE("what could split a response is not storable", "[stored_response]") {
     }
 }
 
-TEST_CASE("names have to be tokens", "[stored_response]") {
+TEST_CASE("stored_response: names have to be tokens", "[stored_response]") {
     auto const name = GENERATE(as<std::string>(), "", "A B", "A:", "A\"", "(A)", "\xC3\xA4", "A\t");
     string_response response;
     response.insert(name, "1");
     CHECK_FALSE(make_record(response, {}));
 }
 
-TEST_CASE("tabs, non-ASCII and empty values are allowed", "[stored_response]") {
+TEST_CASE("stored_response: tabs, non-ASCII and empty values are allowed", "[stored_response]") {
     string_response response;
     response.insert("!#$%&'*+-.^_`|~09azAZ", "a\tb \xC3\xA4\xFF");
     response.insert("X-Empty", "");
     CHECK(fields_of(stored(response)) == field_vector{{"!#$%&'*+-.^_`|~09azAZ", "a\tb \xC3\xA4\xFF"}, {"X-Empty", ""}});
 }
 
-TEST_CASE("the longest fields that Beast holds are stored and replayed", "[stored_response]") {
+TEST_CASE("stored_response: the longest fields that Beast holds are stored and replayed", "[stored_response]") {
     string_response response;
     response.insert(std::string(65533, 'n'), std::string(65533, 'v'));
     auto const read = stored(response);
@@ -320,14 +320,15 @@ TEST_CASE("the longest fields that Beast holds are stored and replayed", "[store
     CHECK(replay[std::string(65533, 'n')].size() == 65533);
 }
 
-TEST_CASE("more fields than are common are stored", "[stored_response]") {
+TEST_CASE("stored_response: more fields than are common are stored", "[stored_response]") {
     string_response response;
     for (int i = 0; i < 300; ++i) response.insert("X-" + std::to_string(i), std::to_string(i));
     CHECK(fields_of(stored(response)) == fields_of_message(response));
     CHECK(fields_of_message(make_replay(stored(response), 11, true, "", "")).size() == 301);
 }
 
-TEST_CASE("more fields than the format counts, or a longer reason, are not storable", "[stored_response]") {
+TEST_CASE("stored_response: more fields than the format counts, or a longer reason, are not storable",
+          "[stored_response]") {
     string_response response;
     SECTION("fields") {
         for (int i = 0; i < 65536; ++i) response.insert("A", "");
@@ -341,7 +342,7 @@ TEST_CASE("more fields than the format counts, or a longer reason, are not stora
     }
 }
 
-TEST_CASE("a record that was cut, flipped or extended is unreadable", "[stored_response]") {
+TEST_CASE("stored_response: a record that was cut, flipped or extended is unreadable", "[stored_response]") {
     auto const made = GENERATE(0, 1) == 0 ? *make_record(sample_response(), {}) : make_tombstone(200);
     std::string const record(made.view());
     REQUIRE_FALSE(is_unreadable(record));
@@ -357,7 +358,7 @@ TEST_CASE("a record that was cut, flipped or extended is unreadable", "[stored_r
     }
 }
 
-TEST_CASE("two flipped bits are noticed", "[stored_response]") {
+TEST_CASE("stored_response: two flipped bits are noticed", "[stored_response]") {
     std::string const record(make_tombstone(200).view());
     for (std::size_t first = 0; first < record.size() * 8; ++first)
         for (std::size_t second = 0; second < first; ++second) {
@@ -368,7 +369,7 @@ TEST_CASE("two flipped bits are noticed", "[stored_response]") {
         }
 }
 
-TEST_CASE("a record with the right checksum is still checked", "[stored_response]") {
+TEST_CASE("stored_response: a record with the right checksum is still checked", "[stored_response]") {
     using namespace std::string_literals;
     string_response response(http::status::ok, 11);
     response.insert("Name", "value");
@@ -408,7 +409,7 @@ TEST_CASE("a record with the right checksum is still checked", "[stored_response
     CHECK(is_unreadable(forged(tombstone, 1, "\0"s)));        // a response of status 999
 }
 
-TEST_CASE("a record cannot change where its replay ends", "[stored_response]") {
+TEST_CASE("stored_response: a record cannot change where its replay ends", "[stored_response]") {
     string_response response;
     response.insert("Xontent-Length", "1");
     response.insert("Xransfer-Encoding", "chunked");
@@ -418,7 +419,7 @@ TEST_CASE("a record cannot change where its replay ends", "[stored_response]") {
     CHECK(is_unreadable(forged(record, record.find("Xransfer-"), "T")));
 }
 
-TEST_CASE("a record brings nothing of another connection", "[stored_response]") {
+TEST_CASE("stored_response: a record brings nothing of another connection", "[stored_response]") {
     // The first letter is another one until the record is made, which would leave the field out.
     for (std::string const name :
          {"Connection", "Keep-Alive", "Proxy-Authenticate", "TE", "Trailer", "Upgrade", "Content-Length"}) {
@@ -431,7 +432,7 @@ TEST_CASE("a record brings nothing of another connection", "[stored_response]") 
     }
 }
 
-TEST_CASE("forged records are unreadable or replay as one message", "[stored_response]") {
+TEST_CASE("stored_response: forged records are unreadable or replay as one message", "[stored_response]") {
     auto const seed = std::random_device{}();
     INFO("seed " << seed);
     std::mt19937 random(seed);
@@ -457,7 +458,7 @@ TEST_CASE("forged records are unreadable or replay as one message", "[stored_res
     CHECK(unreadable > 500);
 }
 
-TEST_CASE("a replay is the response with the framing of the new request", "[stored_response]") {
+TEST_CASE("stored_response: a replay is the response with the framing of the new request", "[stored_response]") {
     auto const original = sample_response();
     auto const read = stored(original);
 
@@ -477,7 +478,8 @@ TEST_CASE("a replay is the response with the framing of the new request", "[stor
     CHECK_FALSE(replay_of(read, 10, false).keep_alive());
 }
 
-TEST_CASE("a replay keeps a reason of its own and a status that Beast does not know", "[stored_response]") {
+TEST_CASE("stored_response: a replay keeps a reason of its own and a status that Beast does not know",
+          "[stored_response]") {
     string_response response;
     response.result(299);
     CHECK(replay_of(stored(response)).result_int() == 299);
@@ -486,7 +488,7 @@ TEST_CASE("a replay keeps a reason of its own and a status that Beast does not k
     CHECK(serialised(replay_of(stored(response))).starts_with("HTTP/1.1 299 Odd\r\n"));
 }
 
-TEST_CASE("a replay of 204 and 304 has no body and no length", "[stored_response]") {
+TEST_CASE("stored_response: a replay of 204 and 304 has no body and no length", "[stored_response]") {
     auto const status = GENERATE(http::status::no_content, http::status::not_modified);
     string_response response(status, 11);
     response.body() = "a mistake";
@@ -496,7 +498,7 @@ TEST_CASE("a replay of 204 and 304 has no body and no length", "[stored_response
     CHECK(parsed(serialised(replay)).result() == status);
 }
 
-TEST_CASE("a replay of a chunked response has a length", "[stored_response]") {
+TEST_CASE("stored_response: a replay of a chunked response has a length", "[stored_response]") {
     auto response = sample_response();
     response.chunked(true);
     auto const replay = replay_of(stored(response));
@@ -505,7 +507,7 @@ TEST_CASE("a replay of a chunked response has a length", "[stored_response]") {
     CHECK(parsed(serialised(replay)).body() == response.body());
 }
 
-TEST_CASE("there is one marker, also where the response had one, or none", "[stored_response]") {
+TEST_CASE("stored_response: there is one marker, also where the response had one, or none", "[stored_response]") {
     auto response = sample_response();
     response.insert("idempotency-replayed", "false");
     auto const read = stored(response);
@@ -591,7 +593,8 @@ void add_replay_fields(field_vector& fields, string_response const& replay, bool
 
 }  // namespace
 
-TEST_CASE("random responses replay as exactly one message with the same content", "[stored_response]") {
+TEST_CASE("stored_response: random responses replay as exactly one message with the same content",
+          "[stored_response]") {
     auto const seed = std::random_device{}();
     std::cout << "random responses: seed " << seed << '\n';
     INFO("seed " << seed);

@@ -80,7 +80,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("any_store keeps the contract of what is in it", "[any_store]") {
+TEST_CASE("any_store: keeps the contract of the store in it", "[any_store]") {
     erased_fixture fixture;
     idempo::testing::store_contract(fixture);
 }

@@ -89,7 +89,7 @@ bool is(Result const& result) {
 
 }  // namespace
 
-TEST_CASE("memory_store refuses options that make no sense") {
+TEST_CASE("memory_store: refuses options that make no sense") {
     CHECK_THROWS_AS(memory_store({.max_records = 0}), std::invalid_argument);
     CHECK_THROWS_AS(memory_store({.max_bytes = small_record - 1}), std::invalid_argument);
     CHECK_NOTHROW(memory_store({.max_bytes = small_record}));
@@ -99,7 +99,7 @@ TEST_CASE("memory_store refuses options that make no sense") {
     CHECK_NOTHROW(memory_store({.shards = 1}));
 }
 
-TEST_CASE("memory_store counts records and bytes") {
+TEST_CASE("memory_store: counts records and bytes") {
     memory_store store;
     CHECK(store.size() == 0);
     CHECK(store.bytes() == 0);
@@ -120,7 +120,7 @@ TEST_CASE("memory_store counts records and bytes") {
     CHECK(store.bytes() == 0);
 }
 
-TEST_CASE("memory_store is full at exactly max_records, in whichever shards they are") {
+TEST_CASE("memory_store: is full at exactly max_records, in whichever shards they are") {
     auto const shards = GENERATE(std::size_t{1}, std::size_t{64});
     manual_clock clock;
     memory_store store({.max_records = 100, .clock = clock, .shards = shards});
@@ -135,7 +135,7 @@ TEST_CASE("memory_store is full at exactly max_records, in whichever shards they
     CHECK(store.size() == 100);
 }
 
-TEST_CASE("memory_store finds the one expired record among those of all shards") {
+TEST_CASE("memory_store: finds the one expired record among those of all shards") {
     manual_clock clock;
     memory_store store({.max_records = 100, .clock = clock});
     for (std::uint64_t i = 0; i < 99; ++i) claim(store, key_number(i), alice, 1h, 1h);
@@ -147,7 +147,7 @@ TEST_CASE("memory_store finds the one expired record among those of all shards")
     for (std::uint64_t i = 0; i < 99; ++i) CHECK(is<idempo::in_flight>(claim(store, key_number(i), bob, 1h, 1h)));
 }
 
-TEST_CASE("memory_store refuses a response that does not fit, and the record stays in flight") {
+TEST_CASE("memory_store: refuses a response that does not fit, and the record stays in flight") {
     manual_clock clock;
     memory_store store({.max_bytes = 10 * small_record, .clock = clock});
     auto const key = key_number(0);
@@ -167,7 +167,7 @@ TEST_CASE("memory_store refuses a response that does not fit, and the record sta
     CHECK(store.bytes() <= 10 * small_record);
 }
 
-TEST_CASE("memory_store frees expired records as new ones come") {
+TEST_CASE("memory_store: frees expired records as new ones come") {
     manual_clock clock;
     memory_store store({.clock = clock});
     for (std::uint64_t i = 0; i < 10'000; ++i) claim(store, key_number(i), alice, 1s, 1s);
@@ -178,7 +178,7 @@ TEST_CASE("memory_store frees expired records as new ones come") {
     CHECK(store.size() < 6'500);
 }
 
-TEST_CASE("memory_store stays small when records expire as fast as they come") {
+TEST_CASE("memory_store: stays small when records expire as fast as they come") {
     manual_clock clock;
     memory_store store({.clock = clock});
     std::size_t largest = 0;
@@ -191,7 +191,7 @@ TEST_CASE("memory_store stays small when records expire as fast as they come") {
     CHECK(largest < 700);  // 500 are alive; those of a shard wait for its next new record
 }
 
-TEST_CASE("memory_store knows no duration that is too long") {
+TEST_CASE("memory_store: knows no duration that is too long") {
     manual_clock clock;
     clock.advance(24h * 365);
     memory_store store({.clock = clock});
@@ -215,7 +215,7 @@ TEST_CASE("memory_store knows no duration that is too long") {
     }
 }
 
-TEST_CASE("a duration of zero or less has ended at once") {
+TEST_CASE("memory_store: a duration of zero or less has ended at once") {
     memory_store store({.clock = manual_clock()});
     for (auto const none : {0ms, -1ms, milliseconds::min()}) {
         auto const key = key_number(7);
@@ -236,7 +236,7 @@ TEST_CASE("a duration of zero or less has ended at once") {
     }
 }
 
-TEST_CASE("only the clock that memory_store was given judges time") {
+TEST_CASE("memory_store: only the clock that it was given judges time") {
     manual_clock clock;
     memory_store store({.clock = clock});
     claim(store, key_number(1), alice, 1ms, 1h);
@@ -246,7 +246,7 @@ TEST_CASE("only the clock that memory_store was given judges time") {
     CHECK(is_granted(claim(store, key_number(1), bob, 1ms, 1h), 2));
 }
 
-TEST_CASE("a copy of memory_store keeps the records alive") {
+TEST_CASE("memory_store: a copy keeps the records alive") {
     std::optional<memory_store> original(std::in_place);
     auto const copy = *original;
     claim(*original, key_number(1), alice, 1h, 1h);
@@ -323,7 +323,7 @@ std::string random_operation(Store& store, std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("memory_store answers a million random operations as the model does") {
+TEST_CASE("memory_store: answers a million random operations as the model does") {
     auto const max_records = GENERATE(std::size_t{1'000'000}, std::size_t{25});
     auto const shards = GENERATE(std::size_t{1}, std::size_t{8});
     std::uint64_t const seed = std::random_device{}();
@@ -347,7 +347,7 @@ TEST_CASE("memory_store answers a million random operations as the model does") 
     CHECK((max_records > 64 || seen["The"] > 500));  // "The idempotency store has no room …"
 }
 
-TEST_CASE("memory_store keeps its bounds when several threads fill it") {
+TEST_CASE("memory_store: keeps its bounds when several threads fill it") {
     constexpr std::size_t max_records = 200;
     manual_clock clock;
     memory_store store({.max_records = max_records, .max_bytes = 150 * small_record, .clock = clock});
@@ -376,7 +376,7 @@ TEST_CASE("memory_store keeps its bounds when several threads fill it") {
     CHECK(store.size() == 150);
 }
 
-TEST_CASE("memory_store takes no more memory for a record than it counts") {
+TEST_CASE("memory_store: takes no more memory for a record than it counts") {
     constexpr std::size_t records = 100'000;
     constexpr std::size_t bytes = 200;
     memory_store store;

@@ -109,7 +109,7 @@ private:
 
 }  // namespace
 
-TEST_CASE("offload keeps the contract", "[offload]") {
+TEST_CASE("offload: keeps the contract", "[offload]") {
     offloaded_fixture fixture;
     idempo::testing::store_contract(fixture);
 }
