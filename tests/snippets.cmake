@@ -12,7 +12,7 @@ string(REPLACE "[" "<open>" source "${source}")
 string(REPLACE "]" "<close>" source "${source}")
 string(REPLACE "\n" ";" source_lines "${source}")
 
-# region_NAME: the lines of a region without their common indentation, that of its first line
+# region_NAME: the lines of a region without the indentation of its first line, which an #include does not have
 set(name "")
 foreach(line IN LISTS source_lines)
     if(line MATCHES "^( *)//<open>([a-z-]+)$")
@@ -24,7 +24,7 @@ foreach(line IN LISTS source_lines)
     elseif(name)
         # Not by REGEX REPLACE, whose ^ matches again after each replacement.
         string(LENGTH "${indentation}" length)
-        if(NOT line STREQUAL "")
+        if(NOT line STREQUAL "" AND NOT line MATCHES "^#")
             string(SUBSTRING "${line}" ${length} -1 line)
         endif()
         string(APPEND region_${name} "${line}\n")

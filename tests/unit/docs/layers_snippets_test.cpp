@@ -1,4 +1,4 @@
-// The code blocks of docs/layers.md and of the README about layers and guard mode. tests/snippets.cmake compares them.
+// The code blocks of docs/layers.md, and of docs/options.md about guard mode. tests/snippets.cmake compares them.
 
 #include <idempo/layers/cors.hpp>
 #include <idempo/layers/hmac_auth.hpp>
@@ -56,8 +56,8 @@ TEST_CASE("snippets: the layers in their order", "[snippets]") {
     idempo::memory_store store;
     auto handler = [](auto&& req) { return http::response<http::string_body>{http::status::created, req.version()}; };
     //[layers-stack
-    auto inner =
-        idempo::idempotency(store, {.scope = idempo::scope::single_tenant()}) | handler;  // one secret, one tenant
+    // One secret: all who know it are one tenant.
+    auto inner = idempo::idempotency(store, {.scope = idempo::scope::single_tenant()}) | handler;
     auto handle = idempo::cors({.origins = {"https://shop.example"}}) | idempo::hmac_auth({.secret = secret}) |
                   idempo::rate_limit(idempo::memory_rate_limiter({.limit = 10, .window = 1min})) | inner;
     //]

@@ -68,8 +68,11 @@ public:
 TEST_CASE("snippets: the wrap, in each style of session", "[snippets]") {
     executions = 0;
     std::string const doc_root = "/srv";
+    // The include is shown, and does nothing here: the header is included above.
     //[wrap
-    idempo::memory_store store;
+#include <idempo/idempo.hpp>
+
+    idempo::memory_store store;  // or a redis_store, or a postgres_store
     auto handle = idempo::idempotency(store) | [&](auto&& req) { return handle_request(doc_root, std::move(req)); };
     //]
 
@@ -132,9 +135,9 @@ TEST_CASE("snippets: a handler that knows about its execution", "[snippets]") {
     bank_of_tests bank;
     //[execution
     auto handle = idempo::idempotency(store) | [&](auto&& req, idempo::execution& execution) {
-        // The same for every attempt of this request, so that the bank runs it once, too.
+        // The same in every attempt of this request, so that the bank recognises a repetition, too.
         auto const transfer = bank.transfer(req.body(), execution.derived_key("transfer"));
-        if (transfer.uncertain) execution.keep();  // its effect may have happened: store the 502, never run again
+        if (transfer.uncertain) execution.keep();  // it may have happened: store the 502, never run again
         return respond(req, transfer);
     };
     //]
