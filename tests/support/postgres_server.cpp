@@ -11,14 +11,19 @@
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <stdexcept>
 #include <system_error>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace idempo::tests {
 
@@ -38,23 +43,59 @@ void run_to_end(std::vector<std::string> words, std::string const& log_path) {
     if (status != 0) throw std::runtime_error(words.front() + " failed: " + content_of(log_path));
 }
 
-/// Made once in a process, and copied for each server: initdb takes a second.
-std::string const& template_directory() {
-    static struct template_cluster {
-        template_cluster() {
-            run_to_end({program("initdb"), "--pgdata=" + directory + "/data", "--auth=trust", "--username=idempo",
-                        "--encoding=UTF8", "--no-sync"},
-                       directory + "/log");
-        }
-        template_cluster(template_cluster const&) = delete;
-        template_cluster& operator=(template_cluster const&) = delete;
-        ~template_cluster() {
-            std::error_code ignored;
-            fs::remove_all(directory, ignored);
-        }
-        std::string directory = make_server_directory("template");
-    } const made;
-    return made.directory;
+void make_cluster(std::string const& directory) {
+    run_to_end({program("initdb"), "--pgdata=" + directory + "/data", "--auth=trust", "--username=idempo",
+                "--encoding=UTF8", "--no-sync"},
+               directory + "/log");
+}
+
+void copy(std::string const& from, std::string const& to) {
+    if (std::system(("cp -a '" + from + "' '" + to + "'").c_str()) != 0) {
+        throw std::runtime_error("cannot copy " + from);
+    }
+}
+
+/// A directory that is gone with this object.
+class temporary_cluster {
+public:
+    temporary_cluster() : directory_(make_server_directory("template")) { make_cluster(directory_); }
+    temporary_cluster(temporary_cluster const&) = delete;
+    temporary_cluster& operator=(temporary_cluster const&) = delete;
+    ~temporary_cluster() {
+        std::error_code ignored;
+        fs::remove_all(directory_, ignored);
+    }
+    [[nodiscard]] std::string data() const { return directory_ + "/data"; }
+
+private:
+    std::string directory_;
+};
+
+/// Each test is a process, and initdb takes seconds: they share a template in the build directory, which the first of
+/// them makes. initdb runs as another user, who may not enter that directory; hence the copy.
+std::string shared_template(std::string const& parent) {
+    fs::create_directories(parent);
+    auto const lock = ::open((parent + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    if (lock < 0 || ::flock(lock, LOCK_EX) != 0) throw std::system_error(errno, std::generic_category(), "flock");
+    auto const name = parent + "/" + std::to_string(std::hash<std::string>()(output_of(program("initdb") + " --version")));
+    if (!fs::exists(name)) {
+        copy(temporary_cluster().data(), name + ".part");
+        fs::rename(name + ".part", name);
+    }
+    ::close(lock);
+    return name;
+}
+
+/// The data of a new cluster, to be copied for each server.
+std::string const& template_data() {
+    static std::string const shared = [] {
+        auto const* const parent = std::getenv("IDEMPO_POSTGRES_TEMPLATES");
+        return parent == nullptr ? std::string() : shared_template(parent);
+    }();
+    if (!shared.empty()) return shared;
+    static temporary_cluster const own;
+    static std::string const data = own.data();
+    return data;
 }
 
 }  // namespace
@@ -62,9 +103,7 @@ std::string const& template_directory() {
 postgres_server::postgres_server(std::vector<std::string> const& settings)
     : directory_(make_server_directory("postgres")) {
     auto const data = directory_ + "/data";
-    if (std::system(("cp -a " + template_directory() + "/data " + data).c_str()) != 0) {
-        throw std::runtime_error("cannot copy the template");
-    }
+    copy(template_data(), data);
     set("listen_addresses=''");
     set("unix_socket_directories='" + directory_ + "'");
     set("shared_buffers='32MB'");
