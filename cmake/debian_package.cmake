@@ -1,8 +1,8 @@
-# One Debian package for those who build with the library: cpack -G DEB in the build directory. Where it is built says
-# what it needs: the packages of Boost and of the client libraries that the build has found.
+# One Debian package for users of the library: cpack -G DEB in the build directory. It depends on the packages of Boost and
+# of the client libraries that the build has found.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME libidempo-dev)
-set(CPACK_PACKAGE_CONTACT "The idempo maintainers <maintainers@idempo.invalid>")
+set(CPACK_PACKAGE_CONTACT "the idempo authors") # CPack needs one; there is no address
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
 set(CPACK_RESOURCE_FILE_LICENSE ${PROJECT_SOURCE_DIR}/LICENSE)
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
