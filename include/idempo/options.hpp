@@ -38,7 +38,7 @@ private:
     std::uint64_t bits_ = 0;
 };
 
-/// What a request meets whose record is completed.
+/// What to do when the key already has a completed response.
 enum class on_duplicate {
     replay,  ///< the stored response
     reject,  ///< guard mode: 409 whatever the body; only a 2xx keeps the key, and no response is stored
@@ -101,7 +101,7 @@ struct options {
 
     /// \name How long
     /// @{
-    /// How long a claim lasts without renewal, and by far longer than the handler needs where nothing renews it.
+    /// Lease of a claim. Without a heartbeat, make it much longer than your slowest handler.
     std::chrono::milliseconds lease{std::chrono::seconds{30}};
     /// Renew at a third of the lease while the handler runs, where the store can.
     bool heartbeat = true;

@@ -9,7 +9,7 @@
 
 namespace idempo {
 
-/// Whose key it is. Two callers who choose the same key must not meet; which caller it is, only the application knows.
+/// Whose key it is. Keys are unique per caller. Only the application knows who the caller is.
 ///
 /// | choice                      | leak between callers             | credential rotated between tries |
 /// |-----------------------------|----------------------------------|----------------------------------|

@@ -155,9 +155,9 @@ struct handler_archetype {
 
 }  // namespace detail
 
-/// The same operations as initiating functions that take a completion token, arguments by value: an operation refers
-/// to nothing of its caller's. They complete as if by post, on the token's associated executor, and on
-/// `get_executor()` where it has none. Copies of the store keep an operation's state alive.
+/// The same operations as initiating functions that take a completion token. Arguments are copied; no reference to the
+/// caller is kept. They complete as if by post, on the completion token's associated executor, or on `get_executor()`
+/// if it has none. Copies of the store keep an operation's state alive.
 template <class S>
 concept async_store = std::copy_constructible<S> && requires(S& s, claim_request claim, complete_request complete,
                                                              store_key key, token by, std::chrono::milliseconds lease) {

@@ -77,7 +77,8 @@ std::string shared_template(std::string const& parent) {
     fs::create_directories(parent);
     auto const lock = ::open((parent + "/lock").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (lock < 0 || ::flock(lock, LOCK_EX) != 0) throw std::system_error(errno, std::generic_category(), "flock");
-    auto const name = parent + "/" + std::to_string(std::hash<std::string>()(output_of(program("initdb") + " --version")));
+    auto const name =
+        parent + "/" + std::to_string(std::hash<std::string>()(output_of(program("initdb") + " --version")));
     if (!fs::exists(name)) {
         copy(temporary_cluster().data(), name + ".part");
         fs::rename(name + ".part", name);

@@ -27,8 +27,8 @@ struct connection_facts {
                                                         keep_alive(request.keep_alive()) {}
 };
 
-/// Steps 1 and 2: what the exchange needs to know, or nothing where the handler runs as if there were no middleware.
-/// Allocates nothing. Views into the request.
+/// The facts that the exchange needs, or nullopt if the handler runs as if there were no middleware. Allocates nothing.
+/// Views into the request.
 template <class Request>
 std::optional<request_facts> look_at(options const& options, Request const& request) {
     constexpr bool readable = in_memory_body<typename Request::body_type>;

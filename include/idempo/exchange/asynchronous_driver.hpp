@@ -34,9 +34,9 @@ namespace idempo::detail {
 
 /// Obeys the exchange for any handler on an asynchronous store, or on one that never blocks.
 ///
-/// Everything happens on one executor, the completion handler's own; the renewals excepted. What it starts carries
-/// neither cancellation slot nor allocator of the completion handler: once the claim is granted, nothing that happens
-/// to the caller stops it. It owns all that it refers to, and is owned by what it waits for.
+/// Everything except renewals runs on one executor, the completion handler's own. The operations that it starts carry
+/// neither cancellation slot nor allocator of the completion handler: once the claim is granted, cancelling the caller
+/// does not cancel it. Pending operations hold the only reference to it.
 template <class State, class Request, class CompletionHandler>
 class asynchronous_driver
     : public std::enable_shared_from_this<asynchronous_driver<State, Request, CompletionHandler>> {

@@ -59,7 +59,7 @@ public:
         refusal,    ///< `refusal()`
     };
 
-    /// How long a claim lasts where nothing is done about it.
+    /// What ends a claim that is never completed.
     enum class claim_lifetime {
         leased,       ///< to the end of its lease, beyond the call and the process
         call,         ///< for ever: it must be settled before the call ends

@@ -137,8 +137,7 @@ auto async_read_request(AsyncReadStream& stream, DynamicBuffer& buffer, http::re
 
 /// What to send after `read_request` failed, before closing the connection: a problem document (RFC 9457), 400 for a
 /// request that is not HTTP or that is refused, 413 for `body_limit`, 431 for `header_limit` and a full buffer.
-/// Nothing where the peer is gone, stopped in the middle, or was cut off by a deadline, nor for a fault of the
-/// server's.
+/// No response if the peer closed or stopped in the middle, a deadline expired, or the error was ours.
 ///
 /// \param version of the response; the request's, or 11 where that is not known.
 [[nodiscard]] std::optional<http::response<http::string_body>> answer_read_error(error_code ec, unsigned version = 11);

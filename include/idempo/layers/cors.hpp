@@ -71,8 +71,8 @@ private:
 }  // namespace detail
 
 /// Answers the preflights of browsers and lets scripts of the listed origins read responses:
-/// https://fetch.spec.whatwg.org, section 3.3 (HTTP-CORS protocol). The outermost layer, since a preflight is not
-/// signed and has no key, and since scripts should be able to read refusals, too.
+/// https://fetch.spec.whatwg.org, section 3.3 (HTTP-CORS protocol). Make this the outermost layer: preflights carry no
+/// signature or key, and scripts must be able to read refusals.
 ///
 /// A preflight (OPTIONS with `Origin` and `Access-Control-Request-Method`) of another origin is 403. Other requests
 /// always pass: a browser sends `Origin` to a page's own server, too, and CORS protects what is read, not what is done.

@@ -13,8 +13,8 @@
 #include <utility>
 
 /// \file
-/// A gate is what a layer is that stands before a handler: it looks at a request and lets it pass or answers it, and it
-/// may give fields to the response. `detail/gated.hpp` puts one before a handler of any kind, in any style of call.
+/// A gate inspects a request before the handler and either passes it on or answers it. It may add fields to the
+/// response. `layers/gated.hpp` puts one before a handler of any kind, in any style of call.
 ///
 /// A gate has `is_asynchronous`, `observer()`, and
 /// - `verdict check(Request const&) const`, where it can say at once, or

@@ -39,9 +39,9 @@ struct rate_limit_fields {
     bool legacy = true;
 };
 
-/// Whose requests are counted, and what is said.
+/// Whose requests are counted, and which fields the responses get.
 struct rate_limit_options {
-    /// A request of which it knows no client is refused with 403: it would be everybody's.
+    /// A request without a client is refused with 403; otherwise all of them would share one limit.
     client_function client = client::peer();
     /// False: the request passes uncounted. Empty: applies to all. Called concurrently.
     std::function<bool(request_head const&)> applies{};

@@ -141,8 +141,8 @@ struct redis_options {
     /// Operations that one connection may have; one more is refused with `error::store_unavailable`.
     std::size_t max_pending = 10'000;
     redis_replica_wait wait_replicas{};
-    /// How often a server that works is asked again whether it still may be used: its role and its eviction policy can
-    /// be changed while it runs. It is a question to a connection without traffic, too.
+    /// How often to re-check a healthy server's role and eviction policy, which can change while it runs. Also serves
+    /// as a keep-alive on idle connections.
     std::chrono::milliseconds health_interval{60'000};
     /// Of every key in Redis.
     std::string prefix = "idempo:";

@@ -28,18 +28,18 @@ struct memory_store_options {
 
 /// The store that lives and dies with the process.
 ///
-/// A handle: copies share the records, and any member may be called from any thread. No call waits for anything but a
-/// mutex that is held for the time of a few look-ups. Durations of zero or less have ended when the call returns; no
-/// duration is too long.
+/// A handle: copies share the records, and any member may be called from any thread. A call waits only for a mutex that
+/// is held during a few look-ups. Durations of zero or less have ended when the call returns; no duration is too long.
 ///
-/// An expired record is never visible, and its memory is given back by later calls, since there is no thread to do it:
-/// each call that adds a record frees up to two expired ones of its shard, so that expired records get fewer with each
-/// record added. A call that finds the store full frees expired records in whatever shard they are, 16 for each time a
-/// lock is taken, until there is room. It reports `error::store_full` only when every shard, looked at in turn, had no
-/// expired record left and there still was no room; also when there is no memory. No call looks at records that have
-/// not expired, and each record is freed once. To keep a shard's records in the order of their expiry costs constant
-/// time for a record that is the last to expire, as each is where no lease is asked for and all retentions are equal;
-/// otherwise the logarithm of their number.
+/// Expired records are never visible. There is no thread to free them, so later calls do:
+/// - A call that adds a record frees up to two expired ones of its shard.
+/// - A call that finds the store full frees expired records of any shard, 16 for each time it locks, until there is
+///   room.
+/// - `error::store_full` means that every shard in turn had no expired record left and there was still no room, or that
+///   memory ran out.
+/// - No call looks at records that have not expired, and each record is freed once.
+/// - Keeping a shard's records in the order of expiry costs constant time for a record that expires last, which is the
+///   rule if claims have no lease and all retentions are equal; otherwise the logarithm of their number.
 class memory_store {
 public:
     /// Called directly from every style.

@@ -1,4 +1,4 @@
-// Every suspension point cancelled or cut off, and where everything runs (design, sections 3, 7 and 10).
+// Every suspension point is cancelled or cut off; and where everything runs.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

@@ -1,4 +1,4 @@
-// Waiting for what is in flight, for shutdown (design, section 3, step 12).
+// Waiting for requests in flight, for shutdown.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

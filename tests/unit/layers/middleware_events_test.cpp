@@ -1,4 +1,4 @@
-// What an observer is told of each request: one outcome, and begin and end of each step (design, section 7).
+// The events of each request: one outcome, and begin and end of each step.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

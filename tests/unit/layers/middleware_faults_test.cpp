@@ -1,5 +1,5 @@
-// Every call of the store failing before it applies, after it, late and twice, in every style (design, sections 3 and
-// 12). An effect ledger is counted at the end: it has nothing that would prevent a duplicate.
+// Every call of the store fails before it applies, after it, late and twice, in every style. An effect ledger is
+// counted at the end: it has nothing that would prevent a duplicate.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

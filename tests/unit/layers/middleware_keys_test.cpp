@@ -1,4 +1,4 @@
-// Which requests the middleware takes for its own, and what it makes of their keys (design, section 3, steps 1 to 4).
+// Which requests the middleware handles, and how it treats their keys.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

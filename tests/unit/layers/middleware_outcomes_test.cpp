@@ -1,4 +1,4 @@
-// What a request meets that is not the first of its key, and a handler that throws (design, section 3, steps 5 and 10).
+// Requests that are not the first of their key, and handlers that throw.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

@@ -1,4 +1,4 @@
-// What a retry gets: the stored response, and which responses are stored (design, section 3, step 7 and "Replay").
+// A retry gets the stored response; which responses are stored.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

@@ -1,4 +1,4 @@
-// Whose key it is (design, section 4).
+// Key scope: callers with the same key do not meet.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

@@ -1,5 +1,4 @@
-// The middleware and its store: expiry, a store of one's own, and a store that is down (design, section 3, steps 5 to
-// 9).
+// The middleware and its store: expiry, a custom store, and a store that is down.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

@@ -1,4 +1,4 @@
-// A claim that follows one whose lease has ended, with a manual clock (design, section 3, steps 5, 6 and 8).
+// A claim that follows one whose lease has ended, with a manual clock.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

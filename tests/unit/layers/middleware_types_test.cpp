@@ -1,4 +1,4 @@
-// Which types of request, response and handler can be wrapped, and what comes out (design, sections 3, 5 and 7).
+// Which types of request, response and handler can be wrapped, and what comes out.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"

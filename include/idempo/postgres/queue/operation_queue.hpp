@@ -26,8 +26,9 @@ using batch = std::vector<operation_ptr>;
 ///   others wait until it has ended.
 /// - Claims that have waited so run together: one look at the record answers as many as come to a popular key at once.
 /// - A batch is in the order of its keys, so that no two batches, of whatever process, lock rows in opposite orders.
-/// - A worker takes all that is ready, and leaves nothing to another that is idle: what one commit costs, most of which
-///   is the flush of the log, is better paid once.
+/// - A worker takes all that is ready, and leaves nothing to another that is idle. Commits are dominated by the WAL
+/// flush,
+///   so one big batch beats several small ones.
 class operation_queue {
 public:
     /// Beyond that the server gains little, and the first in the batch waits for the last.

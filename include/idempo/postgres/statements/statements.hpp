@@ -21,10 +21,10 @@ struct row_statement {
 /// All of it is made of three ideas:
 ///
 /// - A statement is a transaction of its own, in autocommit. It sets what it needs for itself (`set_config(…, true)`).
-/// - Rows are written by `INSERT … ON CONFLICT DO UPDATE … WHERE` alone, which locks them in the order in which they
-/// are
-///   given, whatever the planner thinks. A row whose life has ended is as good as absent.
-/// - Where a row returns nothing, `read` says why, in a statement of its own, since only that sees what others have
+/// - Rows are written only by `INSERT … ON CONFLICT DO UPDATE … WHERE`, which locks them in the given order, whatever
+/// the
+///   planner chooses. An expired row is treated as absent.
+/// - If a row returns nothing, `read` finds out why, in a statement of its own, since only that sees what others have
 ///   committed meanwhile.
 struct statements {
     /// \param table quoted, with its schema

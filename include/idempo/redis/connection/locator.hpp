@@ -12,8 +12,8 @@
 
 namespace idempo::redis {
 
-/// What a connection asks of those who know where the servers are, and what it tells them. Every call is made on the
-/// strand of the connection; several connections may share one locator.
+/// Tells a connection which server to use, and hears about failures. Every call is made on the strand of the
+/// connection; several connections may share one locator.
 class locator {
 public:
     /// A problem, or where the server is.
@@ -24,8 +24,8 @@ public:
     locator& operator=(locator const&) = delete;
     virtual ~locator() = default;
 
-    /// Where to connect to now: asked before each attempt. `done` is called once, on `executor`, at once or later; it
-    /// minds no delay beyond `connect_timeout`, since then the attempt has failed.
+    /// Where to connect to now: asked before each attempt. `done` is called once, on `executor`, at once or later. It
+    /// must be called within `connect_timeout`; a later answer is ignored.
     virtual void locate(strand const& executor, on_located done) = 0;
 
     /// The server may be gone or the wrong one: an attempt has failed, a connection was lost, an operation has timed

@@ -28,8 +28,8 @@ struct misdirected_operation {
     redirection where;
 };
 
-/// The operations of one connection: what to send next, whose reply comes next, and who waits for too long. It does no
-/// input or output, and has no lock: its owner sees to that one call is made at a time.
+/// The operations of one connection: what to send next, whose reply comes next, and which operations have timed out. It
+/// does no I/O. Not thread-safe: call it from the connection's strand.
 ///
 /// Each reply belongs to the oldest command without one; that is all that ties them together. So an operation that has
 /// timed out keeps its place, and its late reply is dropped. An operation may need a second command (the script after

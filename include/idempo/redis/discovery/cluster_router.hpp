@@ -39,8 +39,8 @@ public:
 
 private:
     using way = std::shared_ptr<connection>;
-    /// A connection is kept alive by what it waits for, until it has ended. It must not be by the router, which its
-    /// operations keep alive: else a context that is destroyed early would leave both behind.
+    /// The router holds connections weakly: operations own the router, so a strong reference would be a cycle and leak
+    /// when the io_context is destroyed.
     using way_if_any = std::weak_ptr<connection>;
     struct node {
         redis_endpoint endpoint;

@@ -20,15 +20,15 @@
 
 namespace idempo::redis {
 
-/// Hears from one sentinel where the primary is, whenever that changes; from the next one when it is silent. Without
-/// it, a server that has been replaced while it was only slow, or cut off, would be believed for as long as it answers.
+/// Subscribes to one sentinel for changes of the primary, and to the next one when that is silent. Without this, a
+/// demoted server that still answers would keep being used.
 ///
-/// What was said between two subscriptions is not missed: each begins with a question.
+/// A change between two subscriptions is not missed: each begins with a query.
 class sentinel_watch : public std::enable_shared_from_this<sentinel_watch> {
 public:
     /// Where the primary is, as often as it is said. On the watch's own strand, as the next.
     using on_primary = std::function<void(redis_endpoint const&)>;
-    /// None of the sentinels will do; once, until one does.
+    /// Called once when no sentinel can be reached; again only after one has been.
     using on_deaf = std::function<void()>;
 
     sentinel_watch(asio::any_io_executor const& executor, std::shared_ptr<sentinel_group const> group, on_primary tell,

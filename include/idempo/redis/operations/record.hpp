@@ -41,7 +41,7 @@ inline constexpr std::chrono::milliseconds longest_span{std::chrono::hours{24} *
 [[nodiscard]] std::chrono::milliseconds life_of(std::chrono::milliseconds lease,
                                                 std::chrono::milliseconds retention) noexcept;
 
-/// A value, understood.
+/// A decoded record.
 struct record {
     bool is_completed = false;
     idempo::token token;

@@ -38,8 +38,8 @@ enum class reading {
     wrong_connection,
 };
 
-/// One call of the store, from its submission to its answer. It knows what to ask and what the replies mean; when to
-/// ask is the pipeline's affair.
+/// One call of the store, from its submission to its answer. It knows its commands and what the replies mean; the
+/// pipeline decides when to send them.
 class operation : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
     /// \param server_key what the commands name; empty where they name none

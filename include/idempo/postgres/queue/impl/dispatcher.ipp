@@ -155,8 +155,8 @@ bool dispatcher::pause(std::chrono::milliseconds length) {
     return !pauses_end_.wait_for(lock, length, [&] { return has_ended(); });
 }
 
-// It sleeps until the first deadline, when that operation has usually ended long ago: so it wakes once in the length of
-// a deadline, and nobody needs to wake it but after a time without any operation.
+// Sleeps until the earliest deadline, which usually belongs to a finished operation. So it wakes once per timeout and
+// needs a notification only when the queue was empty.
 void dispatcher::watch_deadlines() {
     std::unique_lock lock(mutex_);
     while (!has_ended()) {

@@ -141,7 +141,7 @@ void worker::report(postgres_problem problem, std::string sqlstate) const {
     try {
         setup_->options.observer({problem, std::move(sqlstate)});
     } catch (...) {
-        // an observer's trouble is not the store's
+        // observers must not affect the operation
     }
 }
 

@@ -59,7 +59,7 @@ void transaction_pool::report(postgres_problem problem, std::string sqlstate) {
     try {
         options_.database.observer({problem, std::move(sqlstate)});
     } catch (...) {
-        // an observer's trouble is not the request's
+        // observers must not affect the operation
     }
 }
 
