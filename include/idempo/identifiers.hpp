@@ -10,34 +10,34 @@
 
 namespace idempo {
 
-/// Fixed-size opaque bytes; `Tag` keeps a store key, a fingerprint and a token from being mixed up.
+/// Fixed-size opaque bytes. `Tag` makes store key, fingerprint and fencing token different types.
 template <class Tag, std::size_t Size>
 struct identifier {
     std::array<unsigned char, Size> bytes{};
 
     friend auto operator<=>(identifier const&, identifier const&) = default;
 
-    /// The bytes as they are, for a client library that takes a buffer. Valid as long as this object is.
+    /// The raw bytes, for a client library that takes a buffer. Valid while this object lives.
     [[nodiscard]] std::string_view view() const noexcept { return {reinterpret_cast<char const*>(bytes.data()), Size}; }
 };
 
-/// SHA-256 over namespace, scope and key: all that a store ever sees of the client's key.
+/// SHA-256 over namespace, scope and key. A store sees nothing else of the client's key.
 using store_key = identifier<struct store_key_tag, 32>;
 
 /// SHA-256 over what makes two requests "the same" (draft-ietf-httpapi-idempotency-key-header-07, section 2.4).
 using fingerprint = identifier<struct fingerprint_tag, 32>;
 
-/// 128 random bits made by the claimer. Claim, Complete, Renew and Abandon are idempotent per token.
+/// A fencing token: 128 random bits made by the claimer. Claim, Complete, Renew and Abandon are idempotent per token.
 using token = identifier<struct token_tag, 16>;
 
 /// A new token from OpenSSL's generator; different in a forked child. Safe from any thread.
-/// \throws std::runtime_error when the generator fails.
+/// \throws std::runtime_error if the generator fails.
 [[nodiscard]] token make_token();
 
 /// Lower-case hexadecimal digits, two a byte.
 [[nodiscard]] std::string to_hex(std::string_view bytes);
 
-/// Hash for unordered containers. Identifiers are already uniformly distributed; the first word is as good as any.
+/// Hash for unordered containers. Identifiers are uniformly distributed, so their first word will do.
 struct identifier_hash {
     template <class Tag, std::size_t Size>
     std::size_t operator()(identifier<Tag, Size> const& id) const noexcept {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 /// \file
-/// What the options of the middleware and of the layers are checked with.
+/// Checks of the options of the middleware and the layers.
 
 namespace idempo::detail {
 

@@ -10,12 +10,12 @@ namespace idempo {
 
 namespace http = boost::beast::http;
 
-/// A view of a request's start line and fields, for callbacks: whatever the body and the allocator of the request, it
-/// is one type. It does not allocate, and it is valid as long as the request is and is not changed or moved from.
+/// A view of a request's start line and fields, for callbacks: one type for requests of any body and allocator. It does
+/// not allocate. It is valid while the request lives and is neither changed nor moved from.
 class request_head {
 public:
     /// From an `http::request<Body, Fields>` or `http::request_header<Fields>`, where `Fields` is any
-    /// `http::basic_fields`. Not explicit: a request may be passed where a `request_head` is asked for.
+    /// `http::basic_fields`. Not explicit: a request converts to a `request_head`.
     template <class Fields>
     request_head(http::header<true, Fields> const& request) noexcept
         : method_(request.method()),
@@ -25,18 +25,18 @@ public:
           find_(&find_in<Fields>),
           count_(&count_in<Fields>) {}
 
-    /// `http::verb::unknown` for a method that Beast has no name for; `method_string` has it.
+    /// `http::verb::unknown` for a method that Beast does not know; `method_string` has its name.
     [[nodiscard]] http::verb method() const noexcept { return method_; }
 
     [[nodiscard]] std::string_view method_string() const noexcept { return method_string_; }
 
-    /// Path and query, as they were sent.
+    /// Path and query as sent.
     [[nodiscard]] std::string_view target() const noexcept { return target_; }
 
-    /// The value of the first field line with this name, in whatever case; empty when there is none.
+    /// The value of the first field line with this name, in any case; empty if there is none.
     [[nodiscard]] std::string_view field(std::string_view name) const { return find_(fields_, name); }
 
-    /// The number of field lines with this name, in whatever case.
+    /// The number of field lines with this name, in any case.
     [[nodiscard]] std::size_t count(std::string_view name) const { return count_(fields_, name); }
 
 private:

@@ -14,14 +14,14 @@
 #include <variant>
 
 /// \file
-/// What a store is: three operations, Claim, Complete and Abandon; a fourth, Renew, that gives it a heartbeat; and
-/// `peek` and `forget` for the operator of a stuck key.
+/// A store has three operations, Claim, Complete and Abandon; optionally Renew, for a heartbeat; and optionally `peek`
+/// and `forget`, for an operator with a stuck key.
 ///
-/// The contract, which `idempo/testing/store_contract.hpp` checks line by line for any store:
+/// The contract, checked line by line for any store by `idempo/testing/store_contract.hpp`:
 ///
 /// - Claim is atomic: of any number of concurrent claims of one store key, exactly one is granted per lease.
-/// - Claim with a token that already holds the record answers granted again: a retried call is not a rival.
-/// - The fingerprint is looked at before the state: another fingerprint is a mismatch, in flight or completed.
+/// - Claim by the token that already holds the record answers granted again: a retried call is not a rival.
+/// - The fingerprint comes before the state: another fingerprint is a mismatch, in flight or completed.
 /// - Complete and Abandon do nothing unless the record is in flight under that token; Complete reports which it was.
 /// - Complete with the token that completed the record answers done again.
 /// - A record in flight expires at its lease deadline plus the retention, extended by each Renew; Complete restarts
@@ -31,7 +31,7 @@
 /// - Only the store's clock judges time.
 /// - Every operation is bounded by a deadline of the store's own.
 /// - A full store refuses with `error::store_full`. It never evicts an unexpired record. Complete of a record in
-///   flight with at most `small_record_bytes` bytes is not refused for want of room: Claim has reserved it.
+///   flight with at most `small_record_bytes` bytes always has room: Claim has reserved it.
 ///
 /// A store is a handle: copies share the records, and any member may be called from any thread.
 
@@ -40,10 +40,10 @@ namespace idempo {
 /// The lease of a claim that lasts until it is completed or abandoned. Only for stores that die with the process.
 inline constexpr std::chrono::milliseconds no_lease = std::chrono::milliseconds::max();
 
-/// What a claim reserves room for; a tombstone fits.
+/// The room that a claim reserves; a tombstone fits.
 inline constexpr std::size_t small_record_bytes = 64;
 
-/// What a Claim asks for.
+/// The arguments of Claim.
 struct claim_request {
     store_key key;
     idempo::fingerprint fingerprint;
@@ -56,12 +56,12 @@ struct claim_request {
     bool take_over = true;
 };
 
-/// The record is this token's. `attempt` is 1 for the first execution under it, one more for each takeover.
+/// This token holds the record. `attempt` is 1 for the first execution under it, one more for each takeover.
 struct granted {
     unsigned attempt = 1;
 };
 
-/// Another token holds the record; its lease has this long to run, as far as the store knows.
+/// Another token holds the record; its lease ends after this time, as far as the store knows.
 struct in_flight {
     std::chrono::milliseconds lease_remaining{};
 };
@@ -69,7 +69,7 @@ struct in_flight {
 /// The record belongs to a request with another fingerprint.
 struct mismatch {};
 
-/// The record is completed; these are the bytes that Complete was given.
+/// The record is completed; these are the bytes given to Complete.
 struct completed {
     shared_bytes record;
 };
@@ -82,7 +82,7 @@ struct expired {
 /// The first alternative grants nothing, so that a value-initialised result is safe.
 using claim_result = std::variant<in_flight, mismatch, completed, expired, granted>;
 
-/// What a Complete asks for.
+/// The arguments of Complete.
 struct complete_request {
     store_key key;
     idempo::fingerprint fingerprint;
@@ -94,12 +94,12 @@ struct complete_request {
 /// The record is stored under this token, now or by an earlier call.
 struct done {};
 
-/// Anything but `done` says that another token holds the record, and in which state; nothing was written.
+/// Anything but `done`: another token holds the record, in this state; nothing was written.
 using complete_result = std::variant<in_flight, mismatch, completed, done>;
 
 enum class record_state { in_flight, completed };
 
-/// What `peek` tells an operator.
+/// The result of `peek`, for an operator.
 struct record_info {
     record_state state = record_state::in_flight;
     unsigned attempt = 1;
@@ -122,14 +122,14 @@ concept store =
     };
 
 /// A store with Renew: `renew(key, token, lease, ec)` sets the lease to end `lease` from now and says whether the
-/// record is still in flight under that token. It does not mind that the lease had ended, if nobody took over.
+/// record is still in flight under that token. It works after the lease has ended, if nobody took over.
 template <class S>
 concept renewable_store =
     store<S> && requires(S& s, store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec) {
         { s.renew(key, by, lease, ec) } -> std::same_as<bool>;
     };
 
-/// A store for the operator of a stuck key. `peek` is empty and `forget` false where there is no unexpired record.
+/// A store for an operator with a stuck key. `peek` is empty and `forget` false if there is no unexpired record.
 /// `forget` removes the record whatever its state: the next request runs.
 template <class S>
 concept inspectable_store = store<S> && requires(S& s, store_key const& key, error_code& ec) {
@@ -144,7 +144,7 @@ concept nonblocking_store = renewable_store<S> && requires { requires S::never_b
 
 namespace detail {
 
-/// Of a claim without a lease on a store that outlives the process: nothing would ever end it.
+/// The error of a claim without a lease on a store that outlives the process: nothing would ever end that claim.
 [[nodiscard]] inline error_code no_lease_refused() { return make_error_code(boost::system::errc::invalid_argument); }
 
 /// A completion handler for concept checks only.

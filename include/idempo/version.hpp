@@ -14,12 +14,12 @@ inline constexpr unsigned version_patch = 0;
 
 namespace detail {
 
-/// Defined by the libraries of this minor version only.
+/// Only libraries of this minor version define it.
 extern char const library_v0_1;
 
-/// In every object that includes a header of this version, so that the linker refuses headers of one version and a
-/// library of another, and two versions in one program. An inline namespace would do it too, but each file and each
-/// message of a compiler would carry it.
+/// In every object that includes a header of this version, so the linker refuses headers of one version with a library
+/// of another, and two versions in one program. An inline namespace would do the same, but appear in every compiler
+/// message and backtrace.
 [[gnu::used]] inline char const* const headers_v0_1 = &library_v0_1;
 
 }  // namespace detail

@@ -8,7 +8,7 @@
 
 namespace idempo::detail {
 
-/// One thread that runs one io_context for as long as this object lives. What is still queued at the end is dropped.
+/// One thread that runs one io_context while this object lives. Work still queued at the end is dropped.
 class background_thread {
 public:
     background_thread()
@@ -20,8 +20,8 @@ public:
 
     ~background_thread() {
         context_->stop();
-        // The last owner may be something that runs on the thread itself. It cannot wait for itself; it is in its last
-        // handler and owns its context.
+        // The last owner may run on the thread itself, which cannot wait for itself: it is in its last handler and owns
+        // its context.
         if (thread_.get_id() == std::this_thread::get_id()) {
             thread_.detach();
         } else {

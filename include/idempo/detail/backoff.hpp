@@ -6,8 +6,8 @@
 
 namespace idempo::detail {
 
-/// How long to pause before the next attempt to connect: decorrelated jitter, so that the clients of a server that
-/// comes back do not come back together.
+/// The pause before the next attempt to connect: decorrelated jitter, so that the clients of a recovered server do not
+/// reconnect together.
 /// https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 class backoff {
 public:

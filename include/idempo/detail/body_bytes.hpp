@@ -12,15 +12,15 @@
 #include <string_view>
 
 /// \file
-/// The bytes of a message body that is in memory, without copying them: for the record of a response and for the
-/// fingerprint of a request.
+/// The bytes of a message body in memory, without copying them: for the record of a response and for the fingerprint of
+/// a request.
 
 namespace idempo::detail {
 
 namespace http = boost::beast::http;
 
-/// How to read a body's `value_type`. Spelled out body by body: that a `value_type` looks like a string does not say
-/// that its writer sends it as it is.
+/// How to read a body's `value_type`. Listed body by body: a `value_type` that looks like a string need not be sent as
+/// it is by its writer.
 template <class Body>
 struct body_access;
 
@@ -64,8 +64,8 @@ struct body_access<http::empty_body> {
 template <class Body>
 concept in_memory_body = requires { sizeof(body_access<Body>); };
 
-/// Calls `visit(std::string_view)` for each contiguous piece of the body, in order; for none that is empty.
-/// The pieces are valid as long as the message is and is not changed.
+/// Calls `visit(std::string_view)` for each contiguous piece of the body that is not empty, in order.
+/// The pieces are valid while the message lives unchanged.
 template <bool is_request, in_memory_body Body, class Fields, class Visit>
 void visit_body(http::message<is_request, Body, Fields> const& message, Visit&& visit) {
     body_access<Body>::visit(message.body(), visit);

@@ -4,7 +4,7 @@
 #include <chrono>
 
 /// \file
-/// Points in time that do not overflow. The last one is `never`, and it is what everything too far away becomes.
+/// Points in time that do not overflow. The last one is `never`; everything too far away becomes `never`.
 
 namespace idempo::detail {
 
@@ -21,8 +21,8 @@ inline constexpr time_point never = time_point::max();
     return start + span;
 }
 
-/// From `now` to `deadline`: more than zero before it, less than zero from then on, whatever the rounding.
-/// The longest duration where the deadline is `never`.
+/// From `now` to `deadline`: positive before it, negative from then on, whatever the rounding.
+/// The longest duration if the deadline is `never`.
 [[nodiscard]] constexpr std::chrono::milliseconds remaining(time_point deadline, time_point now) noexcept {
     using std::chrono::milliseconds;
     if (deadline == never) return milliseconds::max();

@@ -8,7 +8,7 @@ namespace idempo::detail {
 
 /// Calls `visit(std::string_view value)` for each field line of that name, in whatever case, in order.
 ///
-/// By a walk over all fields: a request has few, and names differ in length; it is faster than Beast's tree of names.
+/// Walks over all fields: a request has few, and names differ in length, so this is faster than Beast's tree of names.
 template <class Fields, class Visit>
 void visit_field_lines(Fields const& fields, std::string_view name, Visit&& visit) {
     for (auto const& field : fields) {

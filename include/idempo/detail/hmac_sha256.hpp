@@ -7,7 +7,7 @@
 
 namespace idempo::detail {
 
-/// A secret as HMAC-SHA-256 needs it. Wiped from memory when it goes.
+/// A secret as HMAC-SHA-256 needs it. Wiped from memory on destruction.
 class hmac_key {
 public:
     explicit hmac_key(std::string_view secret);
@@ -18,11 +18,11 @@ public:
 private:
     friend class hmac_sha256;
 
-    /// SHA-256's block: the secret, or its digest where it is longer, and zeros.
+    /// A block of SHA-256: the secret, or its digest if it is longer, and zeros.
     std::array<char, 64> block_{};
 };
 
-/// HMAC-SHA-256 (RFC 2104, FIPS 198-1) over bytes that come in pieces. The key must outlive it.
+/// HMAC-SHA-256 (RFC 2104, FIPS 198-1) over bytes in pieces. The key must outlive it.
 class hmac_sha256 {
 public:
     explicit hmac_sha256(hmac_key const& key);

@@ -7,13 +7,13 @@
 
 namespace idempo::detail {
 
-/// SHA-256 (FIPS 180-4) over bytes that come in pieces. Input of at most `gathered_bytes` is hashed in one call, since
-/// for short input the calls cost more than the hashing.
+/// SHA-256 (FIPS 180-4) over bytes in pieces. Input of at most `gathered_bytes` is hashed in one call, since for short
+/// input the calls cost more than the hashing.
 ///
-/// Any number may be alive on one thread, and one may be passed on to another thread: the OpenSSL context is borrowed
-/// from the thread only while it is needed, and by one object at a time.
-/// \throws std::runtime_error from any member when OpenSSL fails, which means that it ran out of memory or was
-/// configured without SHA-256.
+/// Any number may be alive on one thread, and one may move to another thread: it borrows the thread's OpenSSL context
+/// only while it needs it, and one object at a time has it.
+/// \throws std::runtime_error from any member if OpenSSL fails: it ran out of memory or was configured without
+/// SHA-256.
 class sha256 {
 public:
     sha256() = default;
@@ -21,11 +21,11 @@ public:
     sha256& operator=(sha256 const&) = delete;
     ~sha256();
 
-    /// The length, then the bytes: whatever is hashed before and after, no byte can change sides unnoticed.
+    /// The length, then the bytes, so that no byte can move between two parts without changing the digest.
     sha256& part(std::string_view bytes);
 
     /// The length alone, for a part whose bytes follow by `raw`; or any number. Seven bits a byte, the lowest first,
-    /// the eighth bit set where more follow (LEB128): the lengths of short parts must not fill a block of their own.
+    /// the eighth bit set if more follow (LEB128), so that the lengths of short parts do not fill a block of their own.
     sha256& part_size(std::uint64_t size);
 
     /// The bytes alone.

@@ -5,7 +5,7 @@ namespace idempo::detail {
 /// Checks UTF-8 a byte at a time (RFC 3629, section 4): no overlong forms, no surrogates, nothing above U+10FFFF.
 class utf8_checker {
 public:
-    /// False: the bytes up to this one begin no valid text.
+    /// False: no valid text begins with the bytes up to this one.
     bool accepts(unsigned char byte) noexcept {
         if (missing_ == 0) return begins(byte);
         bool const valid = byte >= lowest_ && byte <= highest_;

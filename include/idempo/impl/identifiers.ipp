@@ -19,8 +19,8 @@ namespace idempo {
 namespace {
 
 /// Counts the forks between the first process that made a token and this one. A child starts with a copy of its
-/// parent's thread-local block, and would hand out the same tokens; the count tells it to throw the copy away.
-/// (OpenSSL's own generator reseeds itself in a child.) It is the one thing here that is global, since a process is.
+/// parent's thread-local block and would hand out the same tokens; the count makes it discard the copy. (OpenSSL's own
+/// generator reseeds itself in a child.) Global, because a fork concerns the whole process.
 std::atomic<unsigned> fork_generation{0};
 
 void watch_forks() {
@@ -39,7 +39,7 @@ public:
 private:
     void refill() {
         watch_forks();
-        used_ = tokens_.size();  // a failure must not leave yesterday's tokens to the next call
+        used_ = tokens_.size();  // after a failure, the next call must not reuse old tokens
         generation_ = fork_generation;
         static_assert(sizeof(token) == sizeof(token::bytes));
         constexpr int size = sizeof tokens_;

@@ -56,7 +56,7 @@ observer log_to(std::ostream& out) {
         if (event.attempt != 0) line << " attempt=" << event.attempt;
         if (event.status != 0) line << " status=" << event.status;
         if (event.type == event_type::store_error) line << " step=" << to_string(event.step);
-        // The category and number, not the message: a server's text may quote what it was sent.
+        // The category and number, not the message: a server's text may quote its input.
         if (event.error) line << " error=" << event.error;
         line << '\n';
         std::lock_guard const lock(*mutex);

@@ -16,7 +16,7 @@ namespace detail {
 
 char const library_v0_1 = 0;
 
-/// Twice in a program that two versions are linked into statically, which the linker reports.
+/// Two versions linked statically into one program define it twice, which the linker reports.
 extern char const only_one_version;
 char const only_one_version = 0;
 

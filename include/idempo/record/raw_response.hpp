@@ -17,8 +17,8 @@
 #include <vector>
 
 /// \file
-/// A `message_generator` of bytes that are a message already. Beast makes generators of messages only, so this is a
-/// message whose header serialises to nothing and whose body is all the bytes.
+/// A `message_generator` of the bytes of a whole message. Beast makes generators only of messages, so this is a message
+/// whose header serialises to nothing and whose body is all the bytes.
 
 namespace idempo::detail {
 
@@ -45,7 +45,7 @@ private:
     bool keep_alive_;
 };
 
-/// The bytes of a whole message: what was drained of a generator, then what the rest of it has, or its error.
+/// The bytes of a whole message: those drained from a generator, then those left in it, or its error.
 struct raw_body {
     struct value_type {
         std::vector<char> drained;
@@ -65,7 +65,7 @@ struct raw_body {
 
         void init(error_code& ec) { ec.clear(); }
 
-        /// Called when everything that the call before returned has been written.
+        /// Called when everything that the previous call returned has been written.
         result get(error_code& ec) {
             ec.clear();
             if (!std::exchange(drained_is_written_, true))
@@ -77,19 +77,19 @@ struct raw_body {
 
     private:
         result next(http::message_generator& rest, error_code& ec) {
-            // Only what was prepared may be consumed, and has to be, even if it was nothing.
+            // Exactly the prepared bytes must be consumed, even if there are none.
             if (prepared_) rest.consume(*prepared_);
             prepared_.reset();
             if (rest.is_done()) return end();
             auto const pieces = rest.prepare(ec);
             if (ec) return boost::none;
-            // A body that ends only now is done without new buffers; those before are still there.
+            // A body that ends only now has no new buffers; the previous ones are still there.
             if (rest.is_done()) return end();
             prepared_ = boost::beast::buffer_bytes(pieces);
             return result({pieces, true});
         }
 
-        /// Not boost::none, after which the outer generator would hand out the buffers before once more.
+        /// Not boost::none, after which the outer generator would return the previous buffers again.
         static result end() { return result({const_buffers_type(), false}); }
 
         value_type& body_;

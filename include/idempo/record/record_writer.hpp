@@ -27,10 +27,10 @@ public:
 
     [[nodiscard]] unsigned status() const noexcept { return status_; }
 
-    /// The next field. `id` is what Beast knows `name` as. A field that is never stored is left out here.
+    /// The next field. `id` is Beast's number of `name`. Fields that are never stored are dropped here.
     void add(boost::beast::http::field id, std::string_view name, std::string_view value);
 
-    /// The record, or empty when it is not storable. `visit_body(append)` calls `append(std::string_view)` for each
+    /// The record, or empty if it is not storable. `visit_body(append)` calls `append(std::string_view)` for each
     /// piece of the body, `body_size` bytes together.
     template <class VisitBody>
     [[nodiscard]] std::optional<shared_bytes> write(capture_policy const& policy, std::size_t body_size,
@@ -52,13 +52,13 @@ private:
         std::string_view value;
     };
 
-    /// Drops what the policy and `Connection` say. The bytes up to the body, or 0 when the response is not storable.
+    /// Drops the fields that the policy and `Connection` name. Returns the bytes up to the body, or 0 if not storable.
     std::size_t prepare(capture_policy const& policy, std::size_t body_size);
     char* write_head(char* record, std::size_t body_size) const;
 
     unsigned status_;
     std::string_view reason_;
-    // As many as responses commonly have, so that there is nothing to allocate but the record.
+    // As many as responses commonly have, so that only the record is allocated.
     boost::container::small_vector<field, 16> fields_;
     boost::container::small_vector<std::string_view, 2> connection_;
 };

@@ -15,7 +15,7 @@
 #include <string_view>
 
 /// \file
-/// Capture and replay: what of a response is kept, what is stripped, what is made anew, and the bytes in between.
+/// Capture and replay: which parts of a response are kept, stripped or recomputed, and the format of a record.
 ///
 /// A record travels between machines, so its bytes are fixed. Numbers are little-endian, text has no terminator.
 ///
@@ -34,7 +34,7 @@
 ///
 /// A tombstone has neither reason nor fields nor body: 20 bytes.
 ///
-/// Kept are status, reason, body and fields, but not what belongs to one connection or one moment: `Connection` and
+/// Status, reason, body and fields are kept, except those of one connection or one moment: `Connection` and
 /// everything it names, `Keep-Alive`, `Proxy-*`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade` (RFC 9110, section
 /// 7.6.1), `Content-Length`, `Date`, `Age`, and, unless asked for, `Set-Cookie`.
 
@@ -42,11 +42,11 @@ namespace idempo {
 
 namespace http = boost::beast::http;
 
-/// What of a response is kept.
+/// Which parts of a response are kept.
 struct capture_policy {
     /// Bytes; a response with a larger body is not storable.
     std::size_t max_body = std::size_t{1} << 20;
-    /// Cookies are for the one who got the first response, so they are dropped unless asked for.
+    /// Cookies are for the client of the first response, so they are dropped by default.
     bool store_set_cookie = false;
 };
 
@@ -65,7 +65,7 @@ template <class Body, class Fields>
                         [&response](auto&& append) { detail::visit_body(response, append); });
 }
 
-/// The record that says: there was a response of this status, and it was not kept. At most `small_record_bytes` bytes.
+/// The record of a response that was not kept, with its status. At most `small_record_bytes` bytes.
 /// `status` may be any that Beast can send, 0 to 999; a larger one is stored as 999.
 [[nodiscard]] shared_bytes make_tombstone(unsigned status);
 
@@ -111,8 +111,8 @@ private:
     std::string_view encoded_;
 };
 
-/// A record that was checked and can be read. Keeps the record's bytes alive; all views are into them and valid as
-/// long as this object or a copy of it. Nothing here allocates.
+/// A checked and readable record. Keeps the record's bytes alive; all views are into them and valid while this object
+/// or a copy of it lives. Nothing here allocates.
 class stored_response {
 public:
     /// Not a response; status 0. What `decode` returns with an error.
@@ -122,7 +122,7 @@ public:
     /// values and reason hold no control character but HTAB (RFC 9110, sections 5.1, 5.5), and that no field is one of
     /// a connection (section 7.6.1), so that what comes out can be sent: a store that was tampered with can neither
     /// split a response in two nor close or upgrade the connection of another request. `ec` becomes
-    /// `error::record_unreadable` when anything is amiss, and is cleared otherwise.
+    /// `error::record_unreadable` if anything is wrong, and is cleared otherwise.
     [[nodiscard]] static stored_response decode(shared_bytes record, error_code& ec);
 
     /// False for a tombstone: only `status()` is known.
@@ -133,7 +133,7 @@ public:
     [[nodiscard]] stored_fields fields() const noexcept { return stored_fields(fields_); }
     [[nodiscard]] std::string_view body() const noexcept { return body_; }
 
-    /// The value of the first field of that name, whatever its case; empty when there is none.
+    /// The value of the first field with that name, in any case; empty if there is none.
     [[nodiscard]] std::string_view field(std::string_view name) const noexcept;
 
 private:
@@ -147,10 +147,10 @@ private:
     bool retained_ = false;
 };
 
-/// The response to send again: status, reason, fields in order with repeats, body. Framing is that of the request
-/// which is answered: `version` (10 or 11), `keep_alive`, and a `Content-Length` whatever the first response used;
-/// 204 and 304 have neither length nor body (RFC 9110, section 6.4.1).
-/// The marker replaces a stored field of its name; with an empty name there is none.
+/// The response to send again: status, reason, fields in order with repeats, body. The answered request decides the
+/// framing: `version` (10 or 11), `keep_alive`, and a `Content-Length` whatever the first response used; 204 and 304
+/// have neither length nor body (RFC 9110, section 6.4.1).
+/// The marker replaces a stored field of its name; an empty name means no marker.
 /// \pre `stored.retained()`.
 [[nodiscard]] http::response<http::string_body> make_replay(stored_response const& stored, unsigned version,
                                                             bool keep_alive, std::string_view marker_name,

@@ -144,18 +144,18 @@ public:
         requires(!std::same_as<Store, any_store> && async_store<Store>)
     explicit any_store(Store store) : erased_(std::make_shared<detail::erased_async_store<Store>>(std::move(store))) {}
 
-    /// A store that never blocks. It is still called directly; `executor` completes its asynchronous calls where the
-    /// completion token has none.
+    /// A store that never blocks. It is still called directly; `executor` completes its asynchronous calls if the
+    /// completion token has no executor.
     template <nonblocking_store Store>
     any_store(Store store, asio::any_io_executor executor)
         : erased_(std::make_shared<detail::erased_nonblocking_store<Store>>(std::move(store), std::move(executor))) {}
 
     [[nodiscard]] asio::any_io_executor get_executor() const { return erased_->get_executor(); }
 
-    /// Whether the store inside has Renew.
+    /// Whether the inner store has Renew.
     [[nodiscard]] bool renewable() const noexcept { return erased_->renewable(); }
 
-    /// The store itself where it never blocks, else null. Valid as long as this handle or a copy of it.
+    /// The inner store if it never blocks, else null. Valid while this handle or a copy of it lives.
     [[nodiscard]] detail::direct_store* direct() const noexcept { return erased_->direct(); }
 
     template <asio::completion_token_for<void(error_code, claim_result)> Token>

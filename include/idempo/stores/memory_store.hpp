@@ -12,17 +12,17 @@
 
 namespace idempo {
 
-/// The bounds of a memory store, and its clock.
+/// The limits of a memory store, and its clock.
 struct memory_store_options {
     /// Records, of whatever state.
     std::size_t max_records = 1'000'000;
-    /// Bytes: for each record `memory_store::record_overhead`, and what Complete was given, but at least
+    /// Bytes: for each record `memory_store::record_overhead` and the bytes given to Complete, but at least
     /// `small_record_bytes`, which Claim reserves.
     std::size_t max_bytes = std::size_t{1} << 30;
-    /// What time it is; may be called from several threads at once, and must neither go backwards nor throw.
+    /// The current time. Called from several threads at once; must neither go backwards nor throw.
     /// Empty: `std::chrono::steady_clock::now`.
     std::function<std::chrono::steady_clock::time_point()> clock{};
-    /// Parts with a lock each; a power of two. More than the threads that use the store is enough.
+    /// Parts with a lock each; a power of two. Choose more than the threads that use the store.
     std::size_t shards = 64;
 };
 
@@ -45,38 +45,38 @@ public:
     /// Called directly from every style.
     static constexpr bool never_blocks = true;
 
-    /// What a record takes in memory beyond the bytes that Complete was given: 240 to 248 bytes *measured* with glibc's
-    /// allocator and a million records, more of them just after the tables have grown.
+    /// Memory of a record beyond the bytes given to Complete: 240 to 248 bytes *measured* with glibc's allocator and a
+    /// million records, the most just after the tables have grown.
     static constexpr std::size_t record_overhead = 256;
 
-    /// \throws std::invalid_argument for bounds with no room for a single record, and for a number of shards that is
-    /// not a power of two.
+    /// \throws std::invalid_argument if the limits have no room for a single record, or the number of shards is not a
+    /// power of two.
     explicit memory_store(memory_store_options options = {});
 
-    /// \post `ec` is `error::store_full` when the record would have been new and there was no room.
+    /// \post `ec` is `error::store_full` if the record would have been new and there was no room.
     [[nodiscard]] claim_result claim(claim_request const& request, error_code& ec);
 
-    /// \post `ec` is `error::store_full` when the record would have been new, or larger than what the claim reserved,
-    /// and there was no room. A record in flight stays so.
+    /// \post `ec` is `error::store_full` if the record would have been new, or larger than the claim's reservation, and
+    /// there was no room. A record in flight stays so.
     [[nodiscard]] complete_result complete(complete_request const& request, error_code& ec);
 
     /// \post `ec` is clear, here and below.
     void abandon(store_key const& key, token const& by, error_code& ec);
 
     /// Sets the lease to end `lease` from now, and the record to expire its retention later.
-    /// \return whether the record is in flight under `by`, its lease ended or not.
+    /// \return whether the record is in flight under `by`, even if its lease has ended.
     [[nodiscard]] bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec);
 
-    /// What there is under `key`; empty where there is no unexpired record.
+    /// The record under `key`; empty if there is no unexpired one.
     [[nodiscard]] std::optional<record_info> peek(store_key const& key, error_code& ec) const;
 
-    /// Removes the record whatever its state; false where there is no unexpired record.
+    /// Removes the record whatever its state; false if there is no unexpired one.
     bool forget(store_key const& key, error_code& ec);
 
     /// Records in memory: the unexpired ones, and the expired ones not yet freed.
     [[nodiscard]] std::size_t size() const noexcept;
 
-    /// What these records count towards `max_bytes`.
+    /// The bytes of these records, as counted for `max_bytes`.
     [[nodiscard]] std::size_t bytes() const noexcept;
 
 private:

@@ -14,8 +14,8 @@
 
 namespace idempo {
 
-/// Knows the stores of some URL schemes: `accepts("redis")`, and `open` for a URL of such a scheme, which throws
-/// `std::invalid_argument` with a sentence where the URL makes no sense. An unreachable server is no error here.
+/// Opens stores by URL scheme: `accepts("redis")`, and `open` for a URL of an accepted scheme, which throws
+/// `std::invalid_argument` with a sentence if the URL is invalid. An unreachable server is not an error here.
 template <class T>
 concept store_scheme = requires(T const& scheme, asio::any_io_executor executor, std::string_view text) {
     { scheme.accepts(text) } -> std::same_as<bool>;
@@ -28,7 +28,7 @@ struct memory_scheme {
     [[nodiscard]] any_store open(asio::any_io_executor executor, std::string_view url) const;
 };
 
-/// The store that the URL names, among `memory:` and the given schemes, so that a program chooses its store in its
+/// The store that the URL names, among `memory:` and the given schemes. So a program chooses its store in its
 /// configuration and links only what it names: `open_store(executor, url, redis_scheme{}, postgres_scheme{})`.
 /// \throws std::invalid_argument with a sentence that does not quote the URL, since it may hold a password.
 template <store_scheme... Schemes>

@@ -11,7 +11,7 @@
 #include <vector>
 
 /// \file
-/// Checks of Claim, Complete and Abandon in which no time passes. Each is one line of the contract.
+/// Checks of Claim, Complete and Abandon without passing time. Each is one line of the contract.
 
 namespace idempo::testing {
 

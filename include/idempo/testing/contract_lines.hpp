@@ -16,19 +16,19 @@
 #include <vector>
 
 /// \file
-/// The contract as a list, for those who use no Catch2, and for proofs that a line can fail.
+/// The contract as a list, for users without Catch2 and for proofs that each line can fail.
 
 namespace idempo::testing {
 
-/// A sentence of the contract, and the check of it.
+/// A sentence of the contract and its check.
 template <store_fixture F>
 struct contract_line {
     std::string sentence;
     void (*check)(scene<F>&);
 };
 
-/// What `line` finds wrong with the fixture's store; empty if nothing. An error that the store reports is a violation.
-/// \param seed of the random choices; a violation that depends on them names it.
+/// The violation that `line` finds in the fixture's store; empty if none. An error that the store reports is one.
+/// \param seed of the random choices; a violation that depends on them names the seed.
 template <store_fixture F>
 [[nodiscard]] std::vector<std::string> violations(contract_line<F> const& line, F& fixture, std::uint64_t seed) {
     scene<F> scene(fixture, seed);
@@ -107,7 +107,7 @@ void add_concurrent_lines(std::vector<contract_line<F>>& lines) {
                   {"a random concurrent history is linearizable", a_random_history_is_linearizable<F>}});
 }
 
-/// Every line that the fixture's store can be held to: those of Renew, peek, forget and a full store if it has them.
+/// Every line that applies to the fixture's store: those of Renew, peek, forget and a full store if it has them.
 template <store_fixture F>
 [[nodiscard]] std::vector<contract_line<F>> contract_lines() {
     std::vector<contract_line<F>> lines;

@@ -15,7 +15,7 @@
 
 namespace idempo::testing {
 
-/// A store, the claimers that it had room for, and the one that it refused.
+/// A store, the claimers that got room in it, and the one that was refused.
 template <store Store>
 struct full_store {
     Store store;
@@ -23,7 +23,7 @@ struct full_store {
     claimer<Store> refused;
 };
 
-/// What the store reports when `by` claims.
+/// The error that the store reports when `by` claims.
 template <store Store>
 error_code claim_error(claimer<Store>& by) {
     error_code ec;
@@ -31,7 +31,7 @@ error_code claim_error(claimer<Store>& by) {
     return ec;
 }
 
-/// Claims until the store refuses; a share of the records is completed on the way.
+/// Claims until the store refuses; completes a share of the records on the way.
 template <bounded_store_fixture F>
 full_store<fixture_store<F>> fill_store(scene<F>& scene, int lease, int retention, bool completes) {
     constexpr std::size_t records = 50;

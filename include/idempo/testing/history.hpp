@@ -15,8 +15,8 @@
 #include <vector>
 
 /// \file
-/// Linearizability: whether the answers that concurrent operations of one key got could have been got by the same
-/// operations one after another (Wing and Gong; Lowe), with a record that obeys the contract.
+/// Linearizability: whether some sequence of the same operations explains the answers that concurrent operations of one
+/// key got (Wing and Gong; Lowe), with a record that obeys the contract.
 
 namespace idempo::testing {
 
@@ -41,7 +41,7 @@ struct past_operation {
     std::variant<std::monostate, claim_result, complete_result, bool> answer;
 };
 
-/// What the contract makes of a record. Its retention outlasts the history.
+/// A record as the contract describes it. Its retention outlasts the history.
 struct model_record {
     enum class state { absent, in_flight, completed };
     state is = state::absent;
@@ -55,12 +55,12 @@ struct model_record {
     friend auto operator<=>(model_record const&, model_record const&) = default;
 
     [[nodiscard]] bool held_by(idempo::token const& by) const { return is == state::in_flight && token == by; }
-    /// Time is vague here: a short lease may end within the phase that it began in.
+    /// Time is coarse here: a short lease may end in the phase in which it began.
     [[nodiscard]] bool lease_may_run(unsigned phase) const { return has_long_lease || leased_in_phase == phase; }
     [[nodiscard]] bool lease_may_have_ended() const { return !has_long_lease; }
 };
 
-/// The records that may follow `record` if `operation` gets the answer it got; none if it cannot get that answer.
+/// The records that may follow `record` if `operation` gets this answer; none if it cannot get it.
 using possible_records = std::vector<model_record>;
 
 [[nodiscard]] inline model_record with_lease(model_record record, past_operation const& operation) {
@@ -87,7 +87,7 @@ using possible_records = std::vector<model_record>;
         return if_possible(replay && replay->record.view() == record.bytes);
     }
     if (record.token == operation.token) {
-        // The contract leaves it open whether a retried claim starts the lease anew.
+        // The contract does not say whether a retried claim restarts the lease.
         if (!grant || grant->attempt != record.attempt) return {};
         return {record, with_lease(record, operation)};
     }
@@ -133,8 +133,8 @@ using possible_records = std::vector<model_record>;
     return {is_held ? with_lease(record, operation) : record};
 }
 
-/// The records that there may be after all of these operations, at most 64 of them, if there was one of `before`.
-/// None: no order of the operations explains their answers.
+/// The possible records after these operations, at most 64 operations, if the record before was one of `before`. None:
+/// no order of the operations explains their answers.
 [[nodiscard]] inline std::set<model_record> linearize(std::set<model_record> const& before,
                                                       std::vector<past_operation> const& operations) {
     using position = std::pair<std::uint64_t, model_record>;  // a bit for each operation in the order so far

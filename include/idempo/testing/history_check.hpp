@@ -19,11 +19,11 @@
 #include <vector>
 
 /// \file
-/// Random operations of several threads on a few keys, whose answers are then checked by `linearize`.
+/// Random operations of several threads on a few keys; `linearize` then checks their answers.
 
 namespace idempo::testing {
 
-/// One thread's part of the random history; it lives through all phases, and remembers its tokens.
+/// One thread's part of the random history. It lives through all phases and remembers its tokens.
 template <store_fixture F>
 class random_party {
 public:
@@ -97,7 +97,7 @@ private:
     std::vector<claimer<store_type>> tokens_;
 };
 
-/// How often something interesting happened; a history without it would prove nothing.
+/// How often each interesting thing happened; a history without them would prove nothing.
 struct tally {
     std::size_t grants = 0;
     std::size_t conflicts = 0;
@@ -120,7 +120,7 @@ struct tally {
     }
 };
 
-/// Three keys, four threads, and the records that there may be under each key.
+/// Three keys, four threads, and the possible records under each key.
 template <store_fixture F>
 class random_group {
 public:
@@ -133,7 +133,7 @@ public:
         for (std::uint64_t thread = 0; thread < 4; ++thread) parties_.emplace_back(scene, keys, 4 * seed + thread);
     }
 
-    /// A burst of operations. Reports to `scene` when their answers cannot be explained.
+    /// A burst of operations. Reports to `scene` if nothing explains their answers.
     void run(scene<F>& scene, unsigned phase, tally& counts) {
         constexpr std::size_t operations = 12;
         std::atomic<std::uint64_t> clock{0};

@@ -5,7 +5,7 @@
 #include <idempo/testing/store_fixture.hpp>
 
 /// \file
-/// Checks in which time passes: leases, takeovers, retention and Renew. Each is one line of the contract.
+/// Checks with passing time: leases, takeovers, retention and Renew. Each is one line of the contract.
 
 namespace idempo::testing {
 

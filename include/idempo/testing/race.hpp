@@ -9,8 +9,8 @@
 
 namespace idempo::testing {
 
-/// The results of `action(0)` … `action(count - 1)`, each run by a thread of its own, all let go at the same moment.
-/// \throws what an action threw, once all have ended.
+/// The results of `action(0)` … `action(count - 1)`, each run on its own thread, all released at the same moment.
+/// \throws the exception of an action, once all have ended.
 template <class Action>
 auto race(std::size_t count, Action action) {
     std::vector<std::invoke_result_t<Action&, std::size_t>> results(count);

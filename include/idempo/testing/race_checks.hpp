@@ -11,20 +11,20 @@
 #include <vector>
 
 /// \file
-/// Checks of what several threads do at once under one key.
+/// Checks of several threads that use one key at once.
 
 namespace idempo::testing {
 
 inline constexpr std::size_t racing_threads = 8;
 inline constexpr int race_rounds = 40;
 
-/// The answers to claims of these rivals, made at the same moment.
+/// The answers to simultaneous claims of these rivals.
 template <store Store>
 std::vector<claim_result> race_to_claim(std::vector<claimer<Store>>& rivals) {
     return race(rivals.size(), [&](std::size_t i) { return rivals[i].claim(); });
 }
 
-/// One is granted, as this attempt, and all others find the record in flight.
+/// One claim is granted, as this attempt, and all others find the record in flight.
 template <store_fixture F>
 void expect_one_winner(scene<F>& scene, std::vector<claim_result> const& answers, unsigned attempt) {
     std::size_t wins = 0;
@@ -62,7 +62,7 @@ void one_of_concurrent_claims_takes_over(scene<F>& scene) {
     for (auto& rivals : rounds) expect_one_winner(scene, race_to_claim(rivals), 2);
 }
 
-/// There is no record, each completes with a response of its own, and all are told of the one that is stored.
+/// Without a record, each completes with its own response, and all learn which one is stored.
 template <store_fixture F>
 void one_of_concurrent_completes_is_stored(scene<F>& scene) {
     for (int round = 0; round < race_rounds; ++round) {

@@ -15,11 +15,11 @@
 #include <vector>
 
 /// \file
-/// What a check of the contract works with: claimers of one new key, the passing of time, and a place to report to.
+/// The tools of a contract check: claimers of one new key, passing time, and a report.
 
 namespace idempo::testing {
 
-/// A key that nobody has used, in no store.
+/// A key that nobody has used in any store.
 [[nodiscard]] inline store_key unused_key() {
     store_key key;
     for (auto to = key.bytes.begin(); to != key.bytes.end();) to = std::ranges::copy(make_token().bytes, to).out;
@@ -41,7 +41,7 @@ std::string describe(std::variant<Answers...> const& answer) {
 }
 
 /// One request's execution, with a token of its own.
-/// \throws boost::system::system_error where the store reports an error.
+/// \throws boost::system::system_error if the store reports an error.
 template <store Store>
 struct claimer {
     Store store;
@@ -86,7 +86,7 @@ private:
     }
 };
 
-/// One check's key, its claimers, and what it found. Durations are counted in the fixture's time unit.
+/// A check's key, its claimers and its findings. Durations are in units of the fixture's time unit.
 template <store_fixture Fixture>
 class scene {
 public:
@@ -106,7 +106,7 @@ public:
 
     void advance(int count) { fixture_.advance(units(count)); }
 
-    /// From here on the claimers are of another key.
+    /// From here on, claimers use another key.
     void change_key() { key_ = unused_key(); }
 
     /// A claimer of the key; any two of them are rivals.
@@ -114,14 +114,14 @@ public:
         return {store(), key_, {{1}}, units(lease), units(retention)};
     }
 
-    /// A claimer of the same key whose request is another.
+    /// A claimer of the same key with another request.
     [[nodiscard]] claimer<store_type> stranger() { return {store(), key_, {{2}}, units(very_long), units(very_long)}; }
 
     void expect(bool holds, std::string_view what) {
         if (!holds) violations_.emplace_back(what);
     }
 
-    /// Returns the alternative that was wanted; a value-initialised one if the answer is another.
+    /// Returns the wanted alternative, or a value-initialised one if the answer is another.
     template <class Wanted, class... Answers>
     Wanted expect(std::variant<Answers...> answer, std::string_view when) {
         if (auto* const wanted = std::get_if<Wanted>(&answer)) return std::move(*wanted);

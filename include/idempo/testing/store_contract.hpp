@@ -18,21 +18,21 @@
 ///
 ///     struct my_fixture { … };  // see store_fixture.hpp
 ///
-///     TEST_CASE("my_store keeps the contract") {
+///     TEST_CASE("my_store: keeps the contract") {
 ///         my_fixture fixture;
 ///         idempo::testing::store_contract(fixture);
 ///     }
 ///
-/// Each line is a section, so that Catch2 runs the test case, and makes the fixture, once for each. An asynchronous
-/// store is tested through `idempo::blocking`.
+/// Each line is a section, so Catch2 runs the test case, and makes the fixture, once for each line. Test an
+/// asynchronous store through `idempo::blocking`.
 ///
-/// Two lines of the contract cannot be seen from outside a store, and are not here: whose clock judges time, and what
+/// Two lines of the contract are invisible from outside a store and not tested here: whose clock judges time, and what
 /// an operation does when its server does not answer.
 
 namespace idempo::testing {
 
 /// Checks every line of the contract, each in a section of its own.
-/// \param seed for the random history; each run has another unless it is given. A violation names it.
+/// \param seed for the random history; by default a new one in each run. A violation names it.
 template <store_fixture F>
 void store_contract(F& fixture, std::uint64_t seed = std::random_device{}()) {
     for (auto const& line : contract_lines<F>()) {

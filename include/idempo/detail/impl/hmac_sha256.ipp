@@ -10,7 +10,7 @@ namespace idempo::detail {
 
 namespace {
 
-/// Hashes the key's block with each byte changed, as RFC 2104 has it before the message and before the inner digest.
+/// Hashes the key's block with each byte changed, as RFC 2104 requires before the message and before the inner digest.
 void add_padded(sha256& hash, std::array<char, 64> const& block, unsigned char pad) {
     std::array<char, 64> padded;
     std::transform(block.begin(), block.end(), padded.begin(),

@@ -18,8 +18,8 @@ struct context_deleter {
 };
 using context_pointer = std::unique_ptr<EVP_MD_CTX, context_deleter>;
 
-/// A context made once and used again costs a third of a new one. Whoever borrows it leaves the place empty, so that
-/// a second user on the same thread makes its own.
+/// Reusing a context costs a third of making one. A borrower leaves the place empty, so a second user on the same
+/// thread makes its own.
 thread_local context_pointer spare_context;
 
 void check(bool succeeded) {

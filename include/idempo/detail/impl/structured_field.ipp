@@ -28,7 +28,7 @@ constexpr int hex_value(char c) noexcept {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/// Takes what it recognises from the front of the input. Each `take_` function is one of the parsing algorithms of
+/// Consumes the recognised text from the front of the input. Each `take_` function is one of the parsing algorithms of
 /// RFC 9651, section 4.2, and returns false where that says "fail parsing".
 class item_parser {
 public:
@@ -40,7 +40,7 @@ public:
         while (next_is(' ')) rest_.remove_prefix(1);
     }
 
-    /// Section 4.2.5. `content` is null where it is of no interest.
+    /// Section 4.2.5. `content` may be null.
     bool take_string(std::string* content) {
         if (!take('"')) return false;
         for (;;) {
@@ -108,7 +108,7 @@ private:
         }
     }
 
-    /// Section 4.2.4, Integer or Decimal. Takes nothing when it is no number at all.
+    /// Section 4.2.4, Integer or Decimal. Consumes nothing if there is no number.
     bool take_number() noexcept {
         auto const before = rest_;
         if (take_integer() && (!next_is('.') || take_fraction())) return true;

@@ -42,8 +42,8 @@ bool is_never_stored(http::field id, std::string_view name) noexcept {
     }
 }
 
-/// Belongs to one connection, or would change where the replay ends. No writer stores it. Told apart by length, since
-/// every field of every replay is asked for.
+/// Belongs to one connection, or would change where the replay ends. No writer stores it. Compared by length first,
+/// since this runs for every field of every replay.
 bool is_connection_field(std::string_view name) noexcept {
     using boost::beast::iequals;
     switch (name.size()) {
@@ -56,8 +56,8 @@ bool is_connection_field(std::string_view name) noexcept {
     }
 }
 
-/// Is `name` an element of the comma-separated `list` (RFC 9110, section 5.6.1)? Lenient, so that an element that is
-/// malformed does not hide the others.
+/// Is `name` an element of the comma-separated `list` (RFC 9110, section 5.6.1)? Lenient, so that a malformed element
+/// does not hide the others.
 bool is_listed(std::string_view list, std::string_view name) noexcept {
     constexpr std::string_view blanks = " \t";
     while (!list.empty()) {
@@ -71,7 +71,7 @@ bool is_listed(std::string_view list, std::string_view name) noexcept {
     return false;
 }
 
-/// Takes a record apart from the front. After the first read past the end nothing more is read, and `ok` is false.
+/// Reads a record from the front. After the first read past the end it reads nothing more, and `ok` is false.
 struct reader {
     std::string_view rest;
     bool ok = true;
@@ -172,7 +172,7 @@ stored_response stored_response::decode(shared_bytes record, error_code& ec) {
     stored_response decoded;
     decoded.record_ = std::move(record);
     auto const bytes = decoded.record_.view();
-    // A new version gets a case of its own here, and the one before keeps its case as long as its records may live.
+    // A new version gets its own case here; the previous one keeps its case as long as its records may live.
     switch (bytes.empty() ? '\0' : bytes[version_offset]) {
     case version_1:
         if (decoded.decode_version_1()) return decoded;
@@ -224,9 +224,9 @@ http::response<http::string_body> make_replay(stored_response const& stored, uns
     http::response<http::string_body> replay;
     replay.version(version);
     replay.result(stored.status());
-    // What Beast writes anyway costs an allocation to set.
+    // Setting the field that Beast writes anyway would cost an allocation.
     if (stored.reason() != replay.reason()) replay.reason(stored.reason());
-    // Inserted and not set, here and below: a look-up for a field that cannot be there costs as much as the rest.
+    // Inserted, not set, here and below: searching for a field that cannot be there costs as much as the rest.
     for (auto const& [name, value] : stored.fields()) {
         if (name.size() != marker_name.size() || !boost::beast::iequals(name, marker_name)) replay.insert(name, value);
     }

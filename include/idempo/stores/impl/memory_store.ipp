@@ -28,7 +28,7 @@ using detail::memory_shard;
 using detail::remaining;
 using detail::time_point;
 
-/// What the copies of a store share.
+/// The state that copies of a store share.
 class memory_store::records {
 public:
     explicit records(memory_store_options options)
@@ -37,8 +37,8 @@ public:
         for (std::size_t i = 0; i < options.shards; ++i) shards_.emplace_back(room_);
     }
 
-    /// The result of `action(shard, now)`, with the lock of the key's shard held. The clock is read under the lock, so
-    /// that time does not go backwards from one operation of a key to the next.
+    /// The result of `action(shard, now)`, called with the lock of the key's shard. The clock is read under the lock,
+    /// so time does not go backwards from one operation of a key to the next.
     template <class Action>
     auto with_shard(store_key const& key, Action action) {
         memory_shard& shard = shards_[shard_of(key)];
@@ -46,8 +46,8 @@ public:
         return action(shard, now());
     }
 
-    /// The same for an action whose result is empty when it finds no room: it is tried again as long as there are
-    /// expired records to make room with, and once more after that, since others make room as well.
+    /// The same for an action whose result is empty if there is no room: it is tried again as long as freeing expired
+    /// records makes room, and once more after that, since others make room as well.
     template <class Result, class Action>
     Result with_room(store_key const& key, error_code& ec, Action action) {
         ec.clear();
@@ -72,7 +72,7 @@ private:
         return word & (shards_.size() - 1);
     }
 
-    /// Removes some expired records from the first shard, counted from `first`, that has any; false where none has.
+    /// Removes some expired records from the first shard, counted from `first`, that has any; false if none has.
     bool reclaim(std::size_t first) {
         constexpr std::size_t most = 16;
         auto const time = now();
@@ -102,10 +102,10 @@ memory_store_options validated(memory_store_options options) {
     return options;
 }
 
-/// Adds a record that `write(record)` fills in. False where there is no room for it, or no memory.
+/// Adds a record that `write(record)` fills in. False if there is no room or no memory.
 template <class Write>
 bool add_record(memory_shard& shard, time_point now, Write write) {
-    // Two for one: expired records get fewer, and no call has much to do.
+    // Two for one: the number of expired records falls, and no call has much to do.
     shard.reclaim(now, 2);
     std::unique_ptr<memory_record> record(new (std::nothrow) memory_record);
     if (!record) return false;
@@ -122,7 +122,7 @@ claim_result claim_existing(memory_shard& shard, memory_record& record, claim_re
         record.token = request.token;
         ++record.attempt;
     }
-    // A retried claim, too, starts its lease anew: only now does its caller begin.
+    // A retried claim also restarts its lease: its caller begins only now.
     record.lease_end = later(now, request.lease);
     record.retention = request.retention;
     shard.expire_at(record, later(record.lease_end, record.retention));
@@ -140,7 +140,7 @@ bool claim_absent(memory_shard& shard, claim_request const& request, time_point 
     });
 }
 
-/// Empty where there is no room.
+/// Empty if there is no room.
 std::optional<complete_result> complete_existing(memory_shard& shard, memory_record& record,
                                                  complete_request const& request, time_point now) {
     if (record.fingerprint != request.fingerprint) return mismatch{};
