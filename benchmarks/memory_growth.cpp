@@ -3,8 +3,6 @@
 #include <idempo/store.hpp>
 #include <idempo/stores/memory_store.hpp>
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -54,10 +52,15 @@ public:
     }
 };
 
-/// What malloc has given away, blocks of their own mapping included.
-std::size_t allocated_bytes() {
-    auto const info = ::mallinfo2();
-    return info.uordblks + info.hblkhd;
+/// Memory that the process uses: malloc does not know how much of a region of records has been touched.
+std::size_t resident_bytes() {
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    std::FILE* const file = std::fopen("/proc/self/statm", "r");
+    if (file == nullptr) return 0;
+    int const read = std::fscanf(file, "%zu %zu", &total, &resident);
+    std::fclose(file);
+    return read == 2 ? resident * 4096 : 0;
 }
 
 double each(nanoseconds span, std::size_t count) {
@@ -87,9 +90,9 @@ public:
             count_ += batch.size();
         }
         auto const own = store_.size() * record_.size();
-        auto const overhead = static_cast<double>(allocated_bytes() - before_ - own) / static_cast<double>(records);
+        auto const overhead = static_cast<double>(resident_bytes() - before_ - own) / static_cast<double>(records);
         std::printf("| %zu | %.0f | %.0f | %.0f | %.0f | %.0f |\n", records, overhead, each(claiming, added),
-                    each(completing, added), time_of_replays(), resident_megabytes());
+                    each(completing, added), time_of_replays(), static_cast<double>(resident_bytes()) / 1e6);
         std::fflush(stdout);
         if (error_ || store_.size() != records) throw std::runtime_error("the store did not take all records");
     }
@@ -123,17 +126,7 @@ private:
         return each(cpu_time() - begun, claims);
     }
 
-    static double resident_megabytes() {
-        std::size_t total = 0;
-        std::size_t resident = 0;
-        std::FILE* const file = std::fopen("/proc/self/statm", "r");
-        if (file == nullptr) return 0;
-        int const read = std::fscanf(file, "%zu %zu", &total, &resident);
-        std::fclose(file);
-        return read == 2 ? static_cast<double>(resident) * 4096 / 1e6 : 0;
-    }
-
-    std::size_t before_ = allocated_bytes();
+    std::size_t before_ = resident_bytes();
     idempo::memory_store store_;
     idempo::shared_bytes record_;
     idempo::error_code error_;

@@ -2,6 +2,7 @@
 
 #include <idempo/detail/deadline.hpp>
 #include <idempo/stores/memory_room.hpp>
+#include <idempo/stores/record_memory.hpp>
 
 #include <idempo/identifiers.hpp>
 #include <idempo/shared_bytes.hpp>
@@ -26,7 +27,7 @@ namespace idempo::detail {
 
 using plain_link = boost::intrusive::link_mode<boost::intrusive::normal_link>;
 
-/// A record and its links in the shard: one allocation.
+/// A record and its links in the shard: one block of the shard's memory.
 struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
                        boost::intrusive::set_base_hook<plain_link, boost::intrusive::optimize_size<true>> {
     store_key key;
@@ -39,6 +40,16 @@ struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
     unsigned attempt = 1;
     bool is_completed = false;
 };
+
+struct memory_record_delete {
+    void operator()(memory_record* record) const noexcept {
+        record->~memory_record();
+        memory->deallocate(record, sizeof(memory_record), alignof(memory_record));
+    }
+
+    std::pmr::memory_resource* memory = nullptr;
+};
+using memory_record_ptr = std::unique_ptr<memory_record, memory_record_delete>;
 
 /// A part of a memory store's records: found by key, and kept in the order of their expiry, so that the next one to
 /// expire is known without a search. Every other function needs the lock held.
@@ -54,7 +65,7 @@ public:
 
     ~memory_shard() {
         by_expiry_.clear();
-        by_key_.clear_and_dispose(std::default_delete<memory_record>{});
+        by_key_.clear_and_dispose(memory_record_delete{memory_.get()});
     }
 
     /// Tries for about as long as an operation lasts before it sleeps, since to be woken costs ten times that.
@@ -74,8 +85,21 @@ public:
         return nullptr;
     }
 
+    /// A record for `add`. \throws std::bad_alloc
+    [[nodiscard]] memory_record_ptr make_record() {
+        auto* const block = memory_->allocate(sizeof(memory_record), alignof(memory_record));
+        return memory_record_ptr(new (block) memory_record, {memory_.get()});
+    }
+
+    /// The bytes as a record keeps them. Large ones stay where they are. \throws std::bad_alloc
+    [[nodiscard]] shared_bytes keep(shared_bytes const& bytes) {
+        constexpr std::size_t with_its_count = 64;
+        if (bytes.size() + with_its_count > record_memory::largest_slab_block) return bytes;
+        return shared_bytes(bytes.view(), memory_.get());
+    }
+
     /// Adds a record under a key that has none. False where there is no room for it.
-    [[nodiscard]] bool add(std::unique_ptr<memory_record> record) {
+    [[nodiscard]] bool add(memory_record_ptr record) {
         if (!room_.take(1, counted(record->bytes.size()))) return false;
         if (by_key_.size() >= by_key_.split_count()) grow_table();
         by_key_.insert(*record);
@@ -86,8 +110,14 @@ public:
 
     /// Gives the record its bytes, once. False where there is no room for them.
     [[nodiscard]] bool fill(memory_record& record, shared_bytes const& bytes) {
-        if (!room_.take(0, counted(bytes.size()) - counted(0))) return false;
-        record.bytes = bytes;
+        auto const added = counted(bytes.size()) - counted(0);
+        if (!room_.take(0, added)) return false;
+        try {
+            record.bytes = keep(bytes);
+        } catch (std::bad_alloc const&) {
+            room_.give_back(0, added);
+            return false;
+        }
         return true;
     }
 
@@ -101,7 +131,7 @@ public:
     void remove(memory_record& record) {
         room_.give_back(1, counted(record.bytes.size()));
         by_expiry_.erase(by_expiry_.iterator_to(record));
-        by_key_.erase_and_dispose(by_key_.iterator_to(record), std::default_delete<memory_record>{});
+        by_key_.erase_and_dispose(by_key_.iterator_to(record), memory_record_delete{memory_.get()});
     }
 
     /// Removes expired records, but not more than `most`; returns how many.
@@ -149,6 +179,7 @@ private:
 
     std::mutex mutex_;
     memory_room& room_;
+    record_memory::owner memory_ = record_memory::make();
     std::vector<table::bucket_type> buckets_;
     table by_key_;
     expiry_order by_expiry_;

@@ -45,8 +45,8 @@ public:
     /// Called directly from every style.
     static constexpr bool never_blocks = true;
 
-    /// Memory of a record beyond the bytes given to Complete: 240 to 248 bytes *measured* with glibc's allocator and a
-    /// million records, the most just after the tables have grown.
+    /// What a record counts beyond the bytes given to Complete. Its blocks and its share of the table take about 200
+    /// bytes; the rest allows for regions and slabs that are not full (`benchmarks/memory_growth`).
     static constexpr std::size_t record_overhead = 256;
 
     /// \throws std::invalid_argument if the limits have no room for a single record, or the number of shards is not a

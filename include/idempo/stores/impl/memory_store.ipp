@@ -107,10 +107,13 @@ template <class Write>
 bool add_record(memory_shard& shard, time_point now, Write write) {
     // Two for one: the number of expired records falls, and no call has much to do.
     shard.reclaim(now, 2);
-    std::unique_ptr<memory_record> record(new (std::nothrow) memory_record);
-    if (!record) return false;
-    write(*record);
-    return shard.add(std::move(record));
+    try {
+        auto record = shard.make_record();
+        write(*record);
+        return shard.add(std::move(record));
+    } catch (std::bad_alloc const&) {
+        return false;
+    }
 }
 
 claim_result claim_existing(memory_shard& shard, memory_record& record, claim_request const& request, time_point now) {
@@ -160,7 +163,7 @@ bool complete_absent(memory_shard& shard, complete_request const& request, time_
         record.key = request.key;
         record.fingerprint = request.fingerprint;
         record.token = request.token;
-        record.bytes = request.record;
+        record.bytes = shard.keep(request.record);
         record.is_completed = true;
         record.expiry = later(now, request.retention);
     });
