@@ -1,5 +1,5 @@
 # embed_files(<to> <header> <namespace> <file>...): writes a C++ source file with the text of each file in a
-# std::string_view, named like the file with _ for the dot. Runs at configure time, which happens again when one changes.
+# std::string_view, named like the file with _ for the dot. Runs at configure time, again whenever a file changes.
 function(embed_files to header namespace)
     set(definitions "")
     foreach(file IN LISTS ARGN)

@@ -1,5 +1,5 @@
 # Headers, libraries and the files that find_package(idempo) reads. An optional library is a component with targets and
-# dependencies of its own, so that find_package(idempo) alone asks for nothing that idempo::idempo does not need.
+# dependencies of its own, so that find_package(idempo) alone requires nothing but the needs of idempo::idempo.
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 set(idempo_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/idempo)
@@ -7,7 +7,7 @@ set(idempo_config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/idempo)
 install(TARGETS idempo EXPORT idempo-targets FILE_SET HEADERS FILE_SET implementation)
 install(EXPORT idempo-targets NAMESPACE idempo:: DESTINATION ${idempo_config_dir})
 
-# install_component(<name>): the target idempo_<name>, where it is built.
+# install_component(<name>): the target idempo_<name>, if it is built.
 function(install_component name)
     if(TARGET idempo_${name})
         set(file_sets FILE_SET HEADERS)

@@ -1,5 +1,5 @@
 # pkg-config files: idempo, idempo-redis and idempo-postgres. Boost has none: its headers must be where the compiler looks.
-# A static library asks its users for what it is made of; a shared one brings it along.
+# Users of a static library link its dependencies themselves; a shared one brings them along.
 if(BUILD_SHARED_LIBS)
     set(inner Requires.private)
 else()
@@ -11,7 +11,7 @@ if(IS_ABSOLUTE ${CMAKE_INSTALL_LIBDIR})
     set(pc_prefix ${CMAKE_INSTALL_PREFIX})
     set(pc_libdir ${CMAKE_INSTALL_LIBDIR})
 else()
-    # Found from the file itself, so that an installed tree can be moved.
+    # Relative to the file itself, so that an installed tree can be moved.
     file(RELATIVE_PATH up /${pc_dir} /)
     string(REGEX REPLACE "/$" "" up ${up})
     set(pc_prefix "\${pcfiledir}/${up}")

@@ -10,8 +10,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC 12 takes the inactive members of std::variant and std::optional for uninitialised reads when it optimises.
     target_compile_options(idempo_project_options INTERFACE -Wno-maybe-uninitialized)
     if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-        # GCC bug 105651: "literal" + std::string is said to overlap itself, to be longer than any object, or to
-        # reach beyond it. It shows in one of three ways, and the sanitizers and clang look for the real ones.
+        # GCC bug 105651: GCC reports that "literal" + std::string overlaps itself, is longer than any object, or
+        # reaches beyond it, as one of three warnings. The sanitizers and clang find the real ones.
         target_compile_options(
             idempo_project_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds
         )
@@ -30,7 +30,7 @@ if(IDEMPO_SANITIZE)
         # Asio's coroutine frames go through its own operator new; once instrumented, GCC no longer sees the pair.
         target_compile_options(idempo_project_options INTERFACE -Wno-mismatched-new-delete)
         if(IDEMPO_SANITIZE MATCHES "thread")
-            # Boost uses std::atomic_thread_fence, which GCC's TSan does not model: true, and not ours to change.
+            # Boost uses std::atomic_thread_fence, which GCC's TSan does not model. We cannot change that.
             target_compile_options(idempo_project_options INTERFACE -Wno-tsan)
         endif()
     endif()

@@ -1,4 +1,4 @@
-# idempo_version: what include/idempo/version.hpp says, which is the only place that says it.
+# idempo_version: read from include/idempo/version.hpp, the only place that has it.
 set(version_header ${CMAKE_CURRENT_LIST_DIR}/../include/idempo/version.hpp)
 file(READ ${version_header} version_text)
 set(version_numbers "")
@@ -10,7 +10,7 @@ foreach(part IN ITEMS major minor patch)
 endforeach()
 list(JOIN version_numbers "." idempo_version)
 
-# The symbol by which the linker knows the version carries it in its name.
+# The name of the symbol that the linker checks contains the version.
 list(GET version_numbers 0 major)
 list(GET version_numbers 1 minor)
 if(NOT version_text MATCHES "headers_v${major}_${minor} = &library_v${major}_${minor};")

@@ -1,4 +1,4 @@
-// The right way to do what the other files here do wrong.
+// The right way to do what the other files do wrong.
 
 #include <idempo/idempo.hpp>
 

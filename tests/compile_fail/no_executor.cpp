@@ -1,4 +1,4 @@
-// A coroutine needs somewhere to go on, and neither the callback nor a memory store says where.
+// A coroutine needs an executor, and neither the callback nor a memory store has one.
 
 #include <idempo/idempo.hpp>
 

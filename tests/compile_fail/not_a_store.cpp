@@ -1,4 +1,4 @@
-// Somebody passes the options where the store belongs.
+// The options in place of the store.
 
 #include <idempo/idempo.hpp>
 

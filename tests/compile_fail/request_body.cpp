@@ -1,4 +1,4 @@
-// The bytes of a file are not in memory: there is no fingerprint of them.
+// The bytes of a file are not in memory, so there is no fingerprint.
 
 #include <idempo/idempo.hpp>
 

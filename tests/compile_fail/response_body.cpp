@@ -1,4 +1,4 @@
-// A buffer_body has to be fed by its sender: it cannot be captured.
+// The sender feeds a buffer_body, so it cannot be captured.
 
 #include <idempo/idempo.hpp>
 

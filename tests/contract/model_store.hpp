@@ -20,8 +20,8 @@
 #include <utility>
 
 /// \file
-/// The contract in its simplest form, to compare a real store with; and the ways to break it, one at a time, which
-/// prove that the contract suite can fail.
+/// The contract in its simplest form, to compare a real store with; and ways to break it, one at a time, which prove
+/// that the contract suite can fail.
 
 namespace idempo::tests {
 
@@ -83,7 +83,7 @@ class model_store {
 
     [[nodiscard]] bool is(flaw other) const { return broken_ == other; }
 
-    /// Lets `operation` see and change the record under `key`, absent where it has expired.
+    /// Lets `operation` see and change the record under `key`, absent if it has expired.
     template <class Operation>
     auto transact(store_key key, Operation operation) {
         if (is(flaw::short_keys)) key.bytes.back() = 0;

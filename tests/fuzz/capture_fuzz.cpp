@@ -1,4 +1,4 @@
-// What a handler may answer: a response put together from arbitrary parts, and a message_generator of arbitrary bytes.
+// The responses of handlers: one of arbitrary parts, and a message_generator of arbitrary bytes.
 
 #include "fuzz/replay_properties.hpp"
 
@@ -25,7 +25,7 @@ namespace {
 
 using response = http::response<http::string_body>;
 
-/// How the response is captured, and what its replay answers.
+/// The capture policy, and the request that the replay answers.
 struct circumstances {
     capture_policy policy;
     unsigned version;
@@ -57,19 +57,19 @@ response take_response(FuzzedDataProvider& input) {
     try {
         if (is_prepared) taken.prepare_payload();
     } catch (std::invalid_argument const&) {
-        // a body where none may be; it is sent nevertheless
+        // a body where none is allowed; it is sent all the same
     }
     return taken;
 }
 
-/// Through a generator: the client gets what it would have got, and the record is as good as any.
+/// Through a generator: the client gets the same bytes, and the record keeps the properties of any record.
 void check_generator(http::message_generator generator, std::string const& sent, circumstances const& chosen) {
     detail::captured_response<http::message_generator> captured(std::move(generator), chosen.policy.max_body);
     auto const record = captured.record(chosen.policy);
     require(fuzz::bytes_of(std::move(captured).release()) == sent, "the client gets the handler's bytes");
     if (!record) return;
     auto const stored = fuzz::check_record(*record, chosen.version, chosen.keep_alive);
-    if (stored.status() != 204 && stored.status() != 304) {  // what follows them is left out
+    if (stored.status() != 204 && stored.status() != 304) {  // their body is dropped
         auto const read = fuzz::read_one_response(sent);
         require(read.has_value(), "what is stored was one whole response");
         require(read->result_int() == stored.status() && read->body() == stored.body(), "and is what the client got");
@@ -78,7 +78,7 @@ void check_generator(http::message_generator generator, std::string const& sent,
     require(chosen.policy.store_set_cookie || stored.field("Set-Cookie").empty(), "no cookie is stored unasked");
 }
 
-/// What of the response must not be in its record.
+/// The fields of the response that must not be in its record.
 void check_dropped(response const& captured, stored_response const& stored, capture_policy const& policy) {
     auto const kept = fuzz::fields_of(stored);
     auto const is_kept = [&kept](std::string_view name) {
@@ -87,7 +87,7 @@ void check_dropped(response const& captured, stored_response const& stored, capt
     require(!is_kept("date") && !is_kept("age"), "what is of one moment is not stored");
     require(policy.store_set_cookie || !is_kept("set-cookie"), "no cookie is stored unasked");
     for (auto const& [name, value] : fuzz::fields_of(captured)) {
-        // The library reads lists more leniently; a name alone leaves no room for another opinion.
+        // The library reads lists more leniently; a single name is unambiguous.
         if (name != "connection" || value.empty()) continue;
         fuzz::field_list listed;
         fuzz::append(listed, value, {});
@@ -108,7 +108,7 @@ void check_response(response const& answered, circumstances const& chosen) {
     check_generator(response(answered), sent, chosen);
 }
 
-/// Bytes that come in two pieces, the second of which may end with an error.
+/// Bytes in two pieces; the second may end with an error.
 void check_bytes(FuzzedDataProvider& input, circumstances const& chosen) {
     bool const keep_alive = input.ConsumeBool();
     error_code const failure = input.ConsumeBool() ? http::make_error_code(http::error::partial_message) : error_code();

@@ -1,4 +1,4 @@
-// The value of an Idempotency-Key field, as anybody may send it.
+// The value of an Idempotency-Key field from any client.
 
 #include "fuzz/require.hpp"
 

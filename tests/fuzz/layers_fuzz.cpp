@@ -1,4 +1,4 @@
-// What the layers read and write: a signature, its time, and the head of a response that gets more fields.
+// The input and output of layers: a signature, its time, and the head of a response that gets more fields.
 
 #include "fuzz/replay_properties.hpp"
 
@@ -35,7 +35,7 @@ std::string in_base64(detail::signature const& bytes) {
     return text;
 }
 
-/// A signature has one way to be written, but for the case of hexadecimal digits.
+/// A signature has one spelling, except for the case of hexadecimal digits.
 void check_signature(std::string_view value, std::string_view prefix) {
     auto const written = [prefix](std::string const& text) { return std::string(prefix) + text; };
     if (auto const read = detail::decode_signature(value, prefix, signature_encoding::hex)) {
@@ -62,7 +62,7 @@ fuzz::field_list without(fuzz::field_list fields, std::string_view name) {
     return fields;
 }
 
-/// Bytes in two pieces get fields: the response is the same but for them.
+/// Bytes in two pieces get fields: the response is otherwise unchanged.
 void check_fields(std::string const& first, std::string const& second) {
     auto const bytes_of = [](std::string const& text) { return std::vector<char>(text.begin(), text.end()); };
     auto rest = detail::make_raw_response({bytes_of(second), std::nullopt, {}}, true);

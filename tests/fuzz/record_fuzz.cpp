@@ -1,4 +1,4 @@
-// The bytes of a record as a store may give them back: its own, somebody else's, or damaged ones.
+// The bytes of a record from a store: ours, forged or damaged.
 
 #include "fuzz/replay_properties.hpp"
 
@@ -15,8 +15,8 @@ using idempo::fuzz::require;
 
 namespace {
 
-/// The record with a checksum that fits, as somebody would write it who knows the format: else nothing would get past
-/// it.
+/// The record with a fitting checksum, as an attacker who knows the format would write it; otherwise no input would
+/// pass the checksum.
 shared_bytes sealed(std::string_view record) {
     auto const size = record.size() + detail::record_checksum_size;
     return {size, [record, size](char* to) {

@@ -1,4 +1,4 @@
-// What a server may send on a connection of the Redis store: the replies of Redis cut at random, somebody else's,
+// The bytes from a server on a connection of the Redis store: replies of Redis cut at random, forged ones, and
 // noise.
 
 #include "fuzz/require.hpp"
@@ -42,7 +42,7 @@ void write_down(reply_view found, std::string& to) {
     to += std::to_string(found.integer());
 }
 
-/// All replies in the bytes, and whether they stop making sense.
+/// All replies in the bytes, and whether the rest is malformed.
 class transcript {
 public:
     void feed(std::string_view bytes) {
@@ -56,7 +56,7 @@ private:
     std::string text_;
 };
 
-/// However the bytes are cut, they are the same replies.
+/// The replies do not depend on the cuts.
 void check_cuts(std::string const& bytes, std::size_t piece) {
     transcript whole;
     whole.feed(bytes);
@@ -66,7 +66,7 @@ void check_cuts(std::string const& bytes, std::size_t piece) {
     require(whole.text() == cut.text(), "replies do not depend on how they arrive");
 }
 
-/// What a node says of the slots makes a map, or none; a slot of the map has one of its primaries.
+/// A node's answer about slots gives a map or none; each slot of the map has one of its primaries.
 void check_map(std::string_view bytes) {
     reply_reader reader(slot_map::max_array_elements);
     reader.feed(bytes);
@@ -89,7 +89,7 @@ Identifier filled(unsigned char byte) {
     return made;
 }
 
-/// What the rate limiter makes of an answer of its script is within the rate, and as it was written.
+/// The rate limiter's reading of a script's answer is within the rate, and equals the answer.
 void check_take(reply_view answer) {
     constexpr idempo::rate rate{.limit = 10, .window = 60s};
     auto const found = read_take(answer, rate);
@@ -117,7 +117,7 @@ class scene {
     inline static auto const fingerprint = filled<idempo::fingerprint>('F');
     inline static auto const record = idempo::shared_bytes(std::string_view("record"));
 
-    /// A handler. A script's answer is believed only where it repeats what the caller alone knows.
+    /// A handler. A script's answer is accepted only if it repeats the caller's secret token.
     template <class Result, class Secret>
     auto told_with(Secret const& secret) {
         auto const tell = [this, secret](idempo::error_code ec) {
@@ -133,7 +133,7 @@ class scene {
     }
 
 public:
-    /// \param received all that the server will have sent
+    /// \param received all bytes from the server
     scene(unsigned replicas, server_abilities abilities, std::string_view received)
         : abilities_(abilities),
           received_(received),
@@ -154,7 +154,7 @@ public:
             key_of('g'), idempo::rate{});
     }
 
-    /// Reads it in pieces as a connection does, and asks what is to be asked next.
+    /// Reads in pieces as a connection does, and sends what the pipeline wants to send next.
     void converse(std::size_t piece) {
         reply_reader reader;
         std::string sent;
@@ -209,7 +209,7 @@ private:
     unsigned told_ = 0;
 };
 
-/// Arbitrary bytes are read as a record, or not; what is read is what was written.
+/// Arbitrary bytes are a record or not; a record is written as it was read.
 void check_header(std::string_view value) {
     auto const found = read_header(value, value.size());
     if (!found) return;

@@ -14,7 +14,7 @@
 #include <vector>
 
 /// \file
-/// What must hold of every record that was accepted, wherever it came from.
+/// The properties of every accepted record, wherever it came from.
 
 namespace idempo::fuzz {
 
@@ -35,7 +35,7 @@ inline void append(field_list& to, std::string_view name, std::string_view value
     to.emplace_back(std::move(lower), trimmed(value));
 }
 
-/// By name; the lines of one name in their order, which is all that has a meaning (RFC 9110, section 5.3).
+/// By name; only the order of lines with one name has a meaning (RFC 9110, section 5.3).
 inline field_list sorted(field_list fields) {
     std::stable_sort(fields.begin(), fields.end(), [](auto const& a, auto const& b) { return a.first < b.first; });
     return fields;
@@ -54,7 +54,7 @@ field_list fields_of(Fields const& message) {
     return sorted(std::move(fields));
 }
 
-/// RFC 9110, section 7.6.1, and what says where a message ends. Written down once more, and not asked of the library.
+/// RFC 9110, section 7.6.1, and the fields that end a message. Written independently of the library.
 inline bool belongs_to_connection(std::string_view lower_case_name) {
     constexpr auto names = std::to_array<std::string_view>(
         {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"});
@@ -62,7 +62,7 @@ inline bool belongs_to_connection(std::string_view lower_case_name) {
            lower_case_name.starts_with("proxy-");
 }
 
-/// Sent again, it is one whole response with what was stored, and nothing of the first connection.
+/// Its replay is one whole response with the stored parts, and nothing of the first connection.
 inline void check_replay(stored_response const& stored, unsigned version, bool keep_alive) {
     auto expected = fields_of(stored);
     for (auto const& field : expected) require(!belongs_to_connection(field.first), "no hop-by-hop field is stored");

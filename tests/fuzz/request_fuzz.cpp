@@ -1,4 +1,4 @@
-// The bytes of a connection, however they are cut: read by read_request, and each request sent twice through the
+// The bytes of a connection, cut anywhere: read_request reads them, and each request goes twice through the
 // middleware.
 
 #include "fuzz/replay_properties.hpp"
@@ -27,7 +27,7 @@ namespace {
 using request = http::request<http::string_body>;
 using response = http::response<http::string_body>;
 
-/// Gives out its bytes in pieces of at most so many.
+/// Returns its bytes in pieces of at most so many.
 class piecewise_stream {
 public:
     piecewise_stream(std::string_view bytes, std::size_t piece) : rest_(bytes), piece_(piece) {}
@@ -55,7 +55,7 @@ private:
     std::size_t piece_;
 };
 
-/// What a connection brought, until it ended or failed.
+/// The requests of a connection, until it ended or failed.
 struct conversation {
     std::vector<request> requests;
     /// Where the bytes of each end, counted from the first byte of all.

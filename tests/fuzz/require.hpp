@@ -5,7 +5,7 @@
 
 namespace idempo::fuzz {
 
-/// Ends the process where a property does not hold; libFuzzer then writes down the input that showed it.
+/// Ends the process if a property does not hold; libFuzzer then saves the input.
 inline void require(bool holds, char const* property) {
     if (holds) return;
     std::fprintf(stderr, "does not hold: %s\n", property);

@@ -22,13 +22,13 @@ namespace idempo::fuzz {
 namespace http = boost::beast::http;
 using error_code = boost::system::error_code;
 
-/// The bytes that are sent, up to an error.
+/// The sent bytes, up to an error.
 inline std::string bytes_of(http::message_generator message) {
     std::string bytes;
     error_code ec;
     while (!message.is_done()) {
         auto const pieces = message.prepare(ec);
-        // A body that ends only now is done without new buffers; those before are still there.
+        // A body that ends only now has no new buffers; the previous ones are still there.
         if (ec || message.is_done()) break;
         bytes += boost::beast::buffers_to_string(pieces);
         message.consume(boost::beast::buffer_bytes(pieces));
@@ -36,12 +36,12 @@ inline std::string bytes_of(http::message_generator message) {
     return bytes;
 }
 
-/// What a client reads that knows nothing of how the bytes came about.
-/// \returns nothing where they are not one whole response, or where something follows it.
+/// The response that an independent client reads.
+/// \returns nullopt if the bytes are not exactly one whole response.
 inline std::optional<http::response<http::string_body>> read_one_response(std::string_view bytes) {
     http::response_parser<http::string_body> parser;
     parser.eager(true);
-    parser.body_limit(std::uint64_t{1} << 20);  // a string_body asks at once for as much as the length says
+    parser.body_limit(std::uint64_t{1} << 20);  // a string_body allocates the whole Content-Length at once
     parser.header_limit(std::numeric_limits<std::uint32_t>::max());
     error_code ec;
     auto unread = boost::asio::buffer(bytes);

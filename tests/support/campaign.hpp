@@ -6,7 +6,7 @@
 
 namespace idempo::tests {
 
-/// How often a test that kills its servers does so: `short_run` times, or IDEMPO_CYCLES, as scripts/campaign sets it.
+/// How often a test kills its servers: `short_run` times, or IDEMPO_CYCLES, which scripts/campaign sets.
 inline int campaign_cycles(int short_run) {
     auto const* const wanted = std::getenv("IDEMPO_CYCLES");
     if (wanted == nullptr) return short_run;

@@ -11,7 +11,7 @@
 
 namespace idempo::tests {
 
-/// The same request over some connections at once to each of two servers; the statuses of the answers.
+/// Sends the same request over several connections at once to each of two servers. Returns the statuses.
 inline std::vector<unsigned> burst(charge_scene& one, charge_scene& other, text_request const& request) {
     constexpr std::size_t connections = 10;
     constexpr std::size_t requests_each = 100;

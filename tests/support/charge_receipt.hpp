@@ -11,7 +11,7 @@
 
 namespace idempo::tests {
 
-/// A charge as its clients know it: one key, one amount that no other charge has.
+/// A charge as its clients know it: a key, and an amount that no other charge has.
 struct charge_order {
     std::string key;
     std::size_t amount = 0;
@@ -25,10 +25,10 @@ struct charge_order {
 struct charge_receipt {
     charge_order order;
     std::string id;
-    bool is_for_order = false;  // else it is the answer to another request
+    bool is_for_order = false;  // else it answers another request
 };
 
-/// Nothing where the answer is another than 201.
+/// Nullopt if the status is not 201.
 inline std::optional<charge_receipt> receipt_in(text_response const& answer, charge_order const& order) {
     if (answer.result_int() != 201) return std::nullopt;
     auto const& body = answer.body();
@@ -37,7 +37,7 @@ inline std::optional<charge_receipt> receipt_in(text_response const& answer, cha
     return charge_receipt{order, body.substr(id, body.find('"', id) - id), body.find(amount) != std::string::npos};
 }
 
-/// Nothing where there is no answer, either. A connection that has ended is made again next time.
+/// Nullopt also if there is no response. A closed connection is reopened next time.
 inline std::optional<charge_receipt> try_charge(std::optional<http_client>& connection, std::uint16_t port,
                                                 charge_order const& order) {
     try {

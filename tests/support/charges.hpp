@@ -7,7 +7,7 @@
 
 namespace idempo::tests {
 
-/// What most handlers under test do: an effect, and an answer that tells one execution from the next.
+/// The work of most handlers under test: an effect, and a response that differs from one execution to the next.
 [[nodiscard]] inline text_response charge(effect_ledger const& ledger, execution const& execution) {
     auto const number = std::to_string(ledger.append(execution.key()));
     text_response response(http::status::created, 11);

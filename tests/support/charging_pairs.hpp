@@ -19,8 +19,8 @@
 
 namespace idempo::tests {
 
-/// Pairs of clients, one of each at each of two servers: both send the same charge at the same time, again and again
-/// until they are answered, and then the next.
+/// Pairs of clients, one at each of two servers: both send the same charge at the same time until they get a response,
+/// and then the next charge.
 class charging_pairs {
 public:
     charging_pairs(std::uint16_t one, std::uint16_t other, std::size_t count) {
@@ -35,7 +35,7 @@ public:
     charging_pairs& operator=(charging_pairs const&) = delete;
     ~charging_pairs() { stop(); }
 
-    /// Lets each finish what it is about.
+    /// Lets each finish its present charge.
     void stop() {
         is_stopping_ = true;
         for (auto& thread : threads_) thread.join();
@@ -47,7 +47,7 @@ public:
         return receipts_;
     }
 
-    /// Answers that were not 201, and connections that ended.
+    /// Responses other than 201, and connections that ended.
     [[nodiscard]] std::size_t setbacks() const noexcept { return setbacks_; }
 
 private:

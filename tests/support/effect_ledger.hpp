@@ -11,7 +11,7 @@
 
 namespace idempo::tests {
 
-/// What handlers did to the world: append-only, and nothing in it prevents a duplicate. It is counted afterwards.
+/// The effects of handlers: append-only, without anything that prevents a duplicate. The test counts it afterwards.
 /// A handle, safe from any thread.
 class effect_ledger {
 public:

@@ -34,7 +34,7 @@ using asio::ip::tcp;
 
 constexpr auto everything = std::numeric_limits<std::size_t>::max();
 
-/// The kernel drops what comes for the socket before TCP sees it. That needs neither root nor a network of our own.
+/// The kernel drops packets for the socket before TCP sees them. That needs neither root nor a network of our own.
 void set_packet_loss(int socket, bool loses) {
     ::sock_filter nothing_passes = BPF_STMT(BPF_RET | BPF_K, 0);
     ::sock_fprog const program{1, &nothing_passes};
@@ -45,7 +45,7 @@ void set_packet_loss(int socket, bool loses) {
 
 }  // namespace
 
-/// All of it runs on one thread.
+/// Runs on one thread.
 class fault_proxy::relay : public std::enable_shared_from_this<relay> {
 public:
     relay(asio::io_context::executor_type executor, std::uint16_t server_port)

@@ -26,13 +26,13 @@ namespace idempo::tests {
 
 enum class store_call { claim, complete, abandon, renew };
 
-/// What may happen to one call of a store.
+/// The faults of one call of a store.
 enum class fault {
     none,
     fails_before,  ///< an error, and nothing was applied
     loses_reply,   ///< applied, and the caller gets an error
-    comes_late,    ///< the caller gets an error, and it is applied after the next call
-    is_slow,       ///< the clock goes past the lease before it is applied
+    comes_late,    ///< the caller gets an error, and the call is applied after the next one
+    is_slow,       ///< the clock passes the lease before the call is applied
     sent_twice,    ///< applied twice, as after a lost connection; the caller gets the second reply
 };
 
@@ -62,12 +62,12 @@ inline fault_rule at_random(std::uint32_t seed, double share, std::vector<fault>
     };
 }
 
-/// What goes wrong with the calls of a `fault_store`, and what did. A handle, safe from any thread.
+/// The plan of the faults of a `fault_store`, and their record. A handle, safe from any thread.
 class fault_plan {
 public:
     explicit fault_plan(manual_clock clock = {}) : shared_(std::make_shared<shared>(std::move(clock))) {}
 
-    /// Starts the count of calls anew.
+    /// Restarts the count of calls.
     void use(fault_rule rule) const {
         std::lock_guard const lock(shared_->mutex);
         shared_->rule = std::move(rule);
@@ -81,13 +81,13 @@ public:
         shared_->gates[static_cast<std::size_t>(kind)] = std::move(at);
     }
 
-    /// How far the clock goes in a slow call.
+    /// How far the clock advances in a slow call.
     void slowness(std::chrono::milliseconds span) const { shared_->slowness = span; }
 
     [[nodiscard]] int calls(store_call kind) const { return shared_->calls[static_cast<std::size_t>(kind)]; }
     [[nodiscard]] int count(fault what) const { return shared_->faults[static_cast<std::size_t>(what)]; }
 
-    /// The records that changed hands, whether or not the one who got them heard of it.
+    /// The records that changed their holder, whether or not the new holder learned of it.
     [[nodiscard]] std::set<store_key> taken_over() const {
         std::lock_guard const lock(shared_->mutex);
         return shared_->taken_over;
@@ -115,7 +115,7 @@ public:
         shared_->late.push_back(std::move(call));
     }
 
-    /// Applies what came late.
+    /// Applies late calls.
     void deliver() const {
         std::vector<std::function<void()>> late;
         {
@@ -156,8 +156,8 @@ private:
     std::shared_ptr<shared> shared_;
 };
 
-/// A store whose calls go wrong as a plan says. Blocking unless told otherwise, so that both the leased and the direct
-/// paths of the middleware can be had.
+/// A store whose calls fail according to a plan. It blocks by default; with `never_blocks` it takes the direct path of
+/// the middleware instead of the leased one.
 template <bool NeverBlocks = false, class Inner = memory_store>
 class fault_store {
 public:

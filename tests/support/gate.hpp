@@ -9,7 +9,7 @@
 
 namespace idempo::tests {
 
-/// Something passes through only when the test lets it. A handle, safe from any thread.
+/// Opens only when the test says so. A handle, safe from any thread.
 class gate {
 public:
     /// Blocks until the gate is open.
@@ -20,7 +20,7 @@ public:
         await(lock, [&] { return shared_->open; });
     }
 
-    /// Blocks until so many have come to the gate.
+    /// Blocks until so many wait at the gate.
     void wait_for_arrivals(int count = 1) const {
         std::unique_lock lock(shared_->mutex);
         await(lock, [&] { return shared_->arrived >= count; });

@@ -28,7 +28,7 @@ using field_list = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] text_request make_post(std::string_view target, std::string_view key, std::string body,
                                      field_list const& fields = {});
 
-/// A blocking client with one keep-alive connection. All that waits gives up after a while with an exception.
+/// A blocking client with one keep-alive connection. Every wait ends with an exception after a while.
 class http_client {
 public:
     explicit http_client(std::uint16_t port, char const* address = "127.0.0.1");
@@ -44,22 +44,22 @@ public:
     /// @{
     void send(text_request const& message);
     void send_raw(std::string_view bytes);
-    /// Tells the server that there is no more to come.
+    /// Shuts the sending side down.
     void end_sending();
     text_response receive();
-    /// The answer without its body, to a HEAD.
+    /// The response to a HEAD, without a body.
     text_response receive_head();
-    /// Nothing where the server closed the connection without one.
+    /// Nullopt if the server closed the connection without a response.
     std::optional<text_response> receive_or_closed();
     /// Whether the server closes the connection, with nothing more to read.
     bool is_closed();
     /// @}
 
-    /// Gives up the connection so that the server meets an error: a reset instead of an end.
+    /// Closes the connection so that the server gets an error: a reset instead of an end.
     void reset();
 
 private:
-    /// Runs one operation to its end: `start` is given the completion handler.
+    /// Runs one operation to its end: `start` gets the completion handler.
     template <class Start>
     boost::system::error_code run(Start start);
 

@@ -6,14 +6,14 @@
 
 namespace idempo::tests {
 
-/// A clock that stands still until it is told otherwise. A handle, safe from any thread.
+/// A clock that stands still until the test advances it. A handle, safe from any thread.
 class manual_clock {
 public:
     void advance(std::chrono::milliseconds span) { *milliseconds_ += span.count(); }
 
     [[nodiscard]] std::chrono::milliseconds since_start() const { return std::chrono::milliseconds(*milliseconds_); }
 
-    /// As the memory store wants it.
+    /// In the form that the memory store takes.
     std::chrono::steady_clock::time_point operator()() const {
         return std::chrono::steady_clock::time_point(since_start());
     }

@@ -8,8 +8,8 @@
 
 namespace idempo::tests {
 
-/// An nginx of the test's own before several servers: where one fails it asks the next, POSTs included, which is safe
-/// for requests with a key.
+/// An nginx of the test's own before several servers: if one fails it asks the next, POSTs included, which is safe for
+/// requests with a key.
 class nginx {
 public:
     explicit nginx(std::vector<std::uint16_t> const& servers);

@@ -31,12 +31,12 @@ inline constexpr char const* orders_secret = "the secret of the tests";
 /// The path of orders_server.
 [[nodiscard]] std::string orders_program();
 
-/// What orders_server keeps its things in: both servers of the test's own, with the tables made.
+/// The Redis and the PostgreSQL of an orders_server, both of the test's own, with the tables made.
 struct orders_stores {
-    /// Redis with an append-only file, or it would forget with each restart.
+    /// Redis with an append-only file, which survives restarts.
     orders_stores();
 
-    /// The words of a command line for them; with a limit that no test reaches, unless it says its own.
+    /// The command line for them, with a limit that no test reaches unless it sets its own.
     [[nodiscard]] std::vector<std::string> flags(std::vector<std::string> more = {}) const;
 
     [[nodiscard]] std::string database_url() const {
@@ -61,7 +61,7 @@ class event_stream {
 public:
     explicit event_stream(std::uint16_t port);
 
-    /// Reads on until all these texts have come. \throws boost::system::system_error where the server ends it before
+    /// Reads until all these texts have arrived. \throws boost::system::system_error if the server ends first
     void read_until(std::vector<std::string> const& texts);
 
     [[nodiscard]] std::string const& seen() const noexcept { return seen_; }
@@ -72,10 +72,10 @@ private:
     std::string seen_;
 };
 
-/// The two ways to keep the records, as words of a command line: the test runs once for each.
+/// The two kinds of store, as words of a command line: the test runs once for each.
 [[nodiscard]] std::vector<std::string> each_orders_mode();
 
-/// For each server that is started from now on. Null: none.
+/// For each server started from now on. Null: none.
 void set_orders_secret(char const* secret);
 
 }  // namespace idempo::tests

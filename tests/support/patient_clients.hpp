@@ -17,8 +17,8 @@
 
 namespace idempo::tests {
 
-/// Clients that place one order after the other, each sent under its key until it is answered with 201, whatever comes
-/// in between: the rule that makes retries safe.
+/// Clients that place one order after the other. Each sends its order under its key until it gets 201, whatever happens
+/// before: the rule that makes retries safe.
 class patient_clients {
 public:
     patient_clients(std::uint16_t port, int count) : answers_(static_cast<std::size_t>(count)) {
@@ -30,7 +30,7 @@ public:
     patient_clients& operator=(patient_clients const&) = delete;
     ~patient_clients() { stop(); }
 
-    /// Lets each finish what it is about.
+    /// Lets each finish its present order.
     void stop() {
         is_stopping_ = true;
         for (auto& thread : threads_) thread.join();
@@ -41,7 +41,7 @@ public:
     /// 409 and 503, other errors, and connections that ended.
     [[nodiscard]] std::size_t setbacks() const noexcept { return setbacks_; }
 
-    /// After `stop`: key and body of the answer, of each order.
+    /// After `stop`: key and response body of each order.
     [[nodiscard]] std::vector<std::pair<std::string, std::string>> answers() const {
         std::vector<std::pair<std::string, std::string>> all;
         for (auto const& each : answers_) all.insert(all.end(), each.begin(), each.end());

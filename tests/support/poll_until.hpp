@@ -8,7 +8,7 @@
 
 namespace idempo::tests {
 
-/// Asks again and again until the answer is yes. \throws std::runtime_error where it stays no.
+/// Repeats the question until the answer is yes. \throws std::runtime_error if it stays no.
 template <class Condition>
 void poll_until(Condition condition) {
     auto const deadline = std::chrono::steady_clock::now() + patience;

@@ -15,7 +15,7 @@
 
 namespace idempo::tests {
 
-/// Counts what an observer is told. A handle, safe from any thread.
+/// Counts the events of an observer. A handle, safe from any thread.
 class postgres_events {
 public:
     [[nodiscard]] auto observer() const {
@@ -45,7 +45,7 @@ private:
     std::shared_ptr<shared> shared_ = std::make_shared<shared>();
 };
 
-/// Does something in one turn of the store's loop: what is submitted there is released to the workers together.
+/// Runs a function in one turn of the store's loop: its operations reach the workers together.
 template <class Submit>
 void in_one_turn(postgres_store const& store, Submit submit) {
     std::promise<void> submitted;

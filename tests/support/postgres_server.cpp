@@ -55,7 +55,7 @@ void copy(std::string const& from, std::string const& to) {
     }
 }
 
-/// A directory that is gone with this object.
+/// A directory that is deleted with this object.
 class temporary_cluster {
 public:
     temporary_cluster() : directory_(make_server_directory("template")) { make_cluster(directory_); }
@@ -160,7 +160,7 @@ void postgres_server::start() {
         process_ = launch({program("postgres"), "-D", directory_ + "/data"}, directory_ + "/log");
     };
     start_process();
-    // It refuses to start as long as a process of its predecessor is about to end.
+    // It refuses to start while a process of its predecessor is ending.
     poll_until([&] {
         if (::waitpid(process_, nullptr, WNOHANG) == process_) start_process();
         try {

@@ -15,7 +15,7 @@ public:
     /// \param settings as in postgresql.conf: `name=value`
     explicit postgres_server(std::vector<std::string> const& settings = {});
 
-    /// A streaming standby with all that the primary has now. Read-only, until it is promoted.
+    /// A streaming standby with everything that the primary has now. Read-only until it is promoted.
     struct standby_of {
         postgres_server const& primary;
     };
@@ -28,25 +28,25 @@ public:
     /// A libpq connection string.
     [[nodiscard]] std::string connection() const;
     [[nodiscard]] std::string const& directory() const noexcept { return directory_; }
-    /// What it has logged so far.
+    /// Its log so far.
     [[nodiscard]] std::string log() const;
 
     /// To the server and all its processes.
     void send_signal(int signal) const;
 
-    /// kill -9 of all its processes, and wait for the end.
+    /// kill -9 of all its processes, and waits for their end.
     void kill();
 
-    /// After `kill`, with the data that is on disk. Waits until it answers.
+    /// After `kill`, with the data on disk. Waits until it answers.
     void start();
 
     /// `name=value`, from the next `start` on.
     void set(std::string_view setting);
 
-    /// Carries out a statement over a connection of its own, and returns the first field of the result.
+    /// Runs a statement over a connection of its own, and returns the first field of the result.
     std::string ask(std::string const& sql) const;
 
-    /// The end of being a standby.
+    /// Makes a standby a primary.
     void promote() const;
 
 private:

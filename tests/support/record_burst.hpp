@@ -13,7 +13,7 @@
 
 namespace idempo::tests {
 
-/// Claims and Completes that are under way while the server dies; those that were acknowledged must still be there.
+/// Claims and Completes in flight while the server dies; the acknowledged ones must survive.
 class record_burst {
 public:
     template <class AsyncStore>
@@ -26,7 +26,7 @@ public:
         }
     }
 
-    /// Until so many claims have their answer.
+    /// Waits until so many claims have their answer.
     void await_claims(std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) pending_claims_[i].wait();
     }

@@ -11,14 +11,14 @@
 
 namespace idempo::tests {
 
-/// An executor that records that work ran on it, and can be asked whether the caller does. Copies, and what `require`
-/// and `prefer` make of them, are one executor.
+/// An executor that records that work ran on it, and knows whether the caller runs on it. Copies, and the results of
+/// `require` and `prefer`, are one executor.
 class recording_executor {
     using inner_executor = boost::asio::any_io_executor;
     using run_count = std::shared_ptr<std::atomic<int>>;
 
 public:
-    /// Not a constructor: it would convert from whatever converts to an `any_io_executor`, this class included.
+    /// Not a constructor: it would convert from everything that converts to an `any_io_executor`, this class included.
     static recording_executor around(inner_executor inner) {
         return {std::move(inner), std::make_shared<std::atomic<int>>(0)};
     }

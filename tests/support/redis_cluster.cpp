@@ -109,7 +109,7 @@ void redis_cluster::wait_until_healthy() const {
 }
 
 void redis_cluster::wait_until_all_know_each_other() const {
-    // By name: while two nodes meet, each has a name of its own for the other.
+    // By name: while two nodes meet, each has its own name for the other.
     for (std::size_t node = 0; node < size(); ++node) {
         auto const name = id(node);
         for (auto const& other : nodes_) {
@@ -137,7 +137,7 @@ std::size_t redis_cluster::move_keys(std::uint16_t slot, std::size_t from, std::
 void redis_cluster::end_move(std::uint16_t slot, std::size_t from, std::size_t to) const {
     auto const number = std::to_string(slot);
     expect_ok(nodes_[to]->ask({"CLUSTER", "SETSLOT", number, "NODE", id(to)}));
-    // If that was its last slot, it may be a replica of the other by now.
+    // If that was its last slot, it may have become a replica of the other.
     auto const answer = nodes_[from]->ask({"CLUSTER", "SETSLOT", number, "NODE", id(to)});
     if (answer.find("only with masters") == std::string::npos) expect_ok(answer);
 }
@@ -165,7 +165,7 @@ void redis_cluster::forget(std::size_t node) const {
 }
 
 void redis_cluster::meet(std::size_t node) const {
-    // Each by itself: for a minute it does not believe the others.
+    // Each separately: for a minute it does not believe the others.
     for (std::size_t other = 0; other < size(); ++other) {
         if (other != node) introduce(node, other);
     }

@@ -14,19 +14,19 @@ namespace idempo::tests {
 struct redis_cluster_setup {
     std::size_t primaries = 3;
     std::size_t replicas_each = 1;
-    /// A node that is silent for so long is failed by the others. Short only where a test waits for that: a busy
-    /// machine must not fail over by itself.
+    /// The others fail a node that is silent for so long. Short only if a test waits for that: a busy machine must not
+    /// fail over by itself.
     std::chrono::milliseconds node_timeout{5000};
     /// For the command line of each node.
     std::vector<std::string> flags{};
 };
 
-/// A Redis Cluster of the test's own: processes on free ports, that are gone with this object.
+/// A Redis Cluster of the test's own: processes on free ports, which end with this object.
 ///
 /// The nodes have numbers: first the primaries, which share all slots, then their replicas in the same order.
 class redis_cluster {
 public:
-    /// Waits until each node says that the cluster is healthy, and the replicas are in step.
+    /// Waits until each node reports a healthy cluster, and the replicas have caught up.
     explicit redis_cluster(redis_cluster_setup const& setup = {});
 
     [[nodiscard]] redis_server& operator[](std::size_t node) { return *nodes_[node]; }
@@ -45,13 +45,13 @@ public:
     [[nodiscard]] bool is_healthy(std::vector<std::size_t> const& nodes) const;
     void wait_until_healthy() const;
 
-    /// From now on keys of the slot may be moved, and those that are gone are answered with ASK.
+    /// From now on keys of the slot may be moved; the node answers ASK for those that are gone.
     void begin_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
-    /// Moves some of the keys that are there. Returns their number.
+    /// Moves some of the present keys. Returns their number.
     std::size_t move_keys(std::uint16_t slot, std::size_t from, std::size_t to) const;
     /// The slot belongs to `to` from now on, and `from` answers with MOVED.
     void end_move(std::uint16_t slot, std::size_t from, std::size_t to) const;
-    /// All three, as an operator does it.
+    /// All three steps, as an operator takes them.
     void move(std::uint16_t slot, std::size_t from, std::size_t to) const;
 
     /// A primary without slots that all others know. Returns its number.

@@ -30,7 +30,7 @@ inline std::uint16_t slot_of(store_key const& key) { return redis::key_slot(redi
 /// The `count`th store key whose slot is one of these.
 inline store_key key_in(std::uint16_t first_slot, std::uint16_t last_slot, std::size_t count = 0) {
     for (std::size_t number = 0;; ++number) {
-        auto const key = numbered_key(number * 0x9E3779B97F4A7C15);  // or they would all be in a few slots
+        auto const key = numbered_key(number * 0x9E3779B97F4A7C15);  // otherwise all would be in a few slots
         auto const slot = slot_of(key);
         if (slot >= first_slot && slot <= last_slot && count-- == 0) return key;
     }

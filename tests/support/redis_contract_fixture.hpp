@@ -13,7 +13,7 @@
 
 namespace idempo::tests {
 
-/// The contract, with the records in whatever the options lead to, and a second server that gets full.
+/// The contract on the servers that the options name, and a second server that gets full.
 class redis_contract_fixture {
 public:
     /// \param full_options lead to `full_server`
@@ -25,8 +25,8 @@ public:
     inspectable_redis store() { return store_; }
 
     inspectable_redis bounded_store(std::size_t records) {
-        // A record and its share of the tables take some 400 bytes. The server's own use varies by tens of thousands,
-        // so the room is for several times as many.
+        // A record and its share of the tables take some 400 bytes. The server's own memory varies by tens of
+        // thousands, so the room is for several times as many.
         constexpr std::size_t room_for_one = 10'000;
         full_server_.ask({"FLUSHALL"});
         full_server_.ask({"CONFIG", "SET", "maxmemory", "0"});
@@ -42,7 +42,7 @@ public:
     static std::chrono::milliseconds time_unit() { return std::chrono::milliseconds(100); }
 
 private:
-    /// A slow machine is no violation of the contract.
+    /// A slow machine does not violate the contract.
     static redis_options with_patience(redis_options options) {
         options.operation_timeout = std::chrono::seconds(10);
         return options;

@@ -10,7 +10,7 @@
 
 namespace idempo::tests {
 
-/// What the observer of a Redis store was told. A handle.
+/// The events of a Redis store's observer. A handle.
 class redis_events {
 public:
     [[nodiscard]] auto observer() const {

@@ -32,7 +32,7 @@ std::string configuration(std::string const& host, std::uint16_t port) {
     return lines.str();
 }
 
-/// The value behind a name in an answer that is a list of both.
+/// The value after a name in an answer that lists names and values.
 std::string value_of(std::string const& answer, std::string const& name) {
     auto const found = answer.find(' ' + name + ' ');
     if (found == std::string::npos) return {};
@@ -40,8 +40,8 @@ std::string value_of(std::string const& answer, std::string const& name) {
     return answer.substr(begin, answer.find(' ', begin) - begin);
 }
 
-/// Empty where it is not there to answer, or hangs up: a sentinel that tells a server to follow another one also tells
-/// it to disconnect all its clients.
+/// Empty if it is not running, or hangs up: a sentinel that tells a server to follow another one also makes it
+/// disconnect all its clients.
 std::string replication_of(redis_server const& server) {
     try {
         return server.ask({"INFO", "replication"});

@@ -13,13 +13,13 @@
 
 namespace idempo::tests {
 
-/// A primary, its replicas, and three sentinels that watch over them: servers of the test's own. The sentinels look
-/// more often than they do by default, so that a failover takes one or two seconds.
+/// A primary, its replicas, and three sentinels that watch them: servers of the test's own. The sentinels check more
+/// often than by default, so that a failover takes one or two seconds.
 class sentinel_scene {
 public:
     struct settings {
         std::size_t replicas = 2;
-        /// By which servers and sentinels know each other.
+        /// The host by which servers and sentinels know each other.
         std::string host = "127.0.0.1";
         /// More words for the command lines; those of the sentinels are for TLS.
         std::vector<std::string> server_flags{};
@@ -29,11 +29,11 @@ public:
     static constexpr char const* primary_name = "charges";
     static constexpr std::size_t sentinel_count = 3;
 
-    /// Waits until all is well.
+    /// Waits until everything is healthy.
     explicit sentinel_scene(settings wanted);
     sentinel_scene() : sentinel_scene(settings()) {}
 
-    /// The first of them is the primary at the beginning.
+    /// The first one is the primary at the beginning.
     [[nodiscard]] redis_server& server(std::size_t number) { return servers_[number]; }
     [[nodiscard]] redis_server& sentinel(std::size_t number) { return sentinels_[number]; }
 
@@ -42,20 +42,20 @@ public:
     void stop_sentinel(std::size_t number);
     void continue_sentinel(std::size_t number);
 
-    /// The number of the server that is the primary in the opinion of the first sentinel that there is.
+    /// The number of the primary according to the first running sentinel.
     [[nodiscard]] std::size_t primary() const { return primary_of(*present_.begin()); }
 
-    /// Waits until the sentinels that there are say that another than `old` is, and it says so itself; returns its
+    /// Waits until the running sentinels name another primary than `old`, and that server confirms it; returns its
     /// number.
     std::size_t await_successor(std::size_t old) const;
 
     /// Waits until the sentinels agree with each other, and all replicas follow. \pre all are running
     void await_health() const;
 
-    /// Waits until the replicas have all that the primary has now.
+    /// Waits until the replicas have everything that the primary has now.
     void await_replication() const;
 
-    /// What an operator does for maintenance; returns the number of the new primary.
+    /// A failover by request, as for maintenance; returns the number of the new primary.
     std::size_t fail_over();
 
     /// `redis+sentinel://…`, or rediss, with the parameters, which begin with a '?'.
@@ -69,7 +69,7 @@ private:
 
     std::string host_;
     std::string scheme_;
-    // Neither is ever moved: their owner would not find them again.
+    // Neither ever moves: its owner would not find it again.
     std::deque<redis_server> servers_;
     std::deque<redis_server> sentinels_;
     std::set<std::size_t> present_;  // the sentinels that are neither killed nor stopped

@@ -121,7 +121,7 @@ void redis_server::start(bool waits) {
 void redis_server::wait_until_ready() const {
     poll_until([this] {
         try {
-            // Also one that wants a password has loaded its data when it says so.
+            // Even "NOAUTH" means that it has loaded its data.
             auto const answer = ask({"PING"});
             return answer == "PONG" || answer.starts_with("NOAUTH");
         } catch (std::exception const&) {

@@ -33,7 +33,7 @@ std::string bytes_of(http::message_generator message) {
     while (!message.is_done()) {
         auto const buffers = message.prepare(error);
         if (error) throw beast::system_error(error);
-        if (message.is_done()) break;  // Beast 1.81 hands out its last buffers once more where a body ends with none
+        if (message.is_done()) break;  // Beast 1.81 returns its last buffers again if a body ends without any
         bytes += beast::buffers_to_string(buffers);
         message.consume(beast::buffer_bytes(buffers));
     }

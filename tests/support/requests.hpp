@@ -23,13 +23,13 @@ inline constexpr std::string_view replayed = "Idempotency-Replayed";
 /// `POST /charge` under a key.
 [[nodiscard]] text_request keyed_request(std::string_view key = "key-1", std::string_view body = R"({"amount":42})");
 
-/// The bytes that a session would send. Throws what the generator reports.
+/// The bytes that a session would send. Throws the error of the generator.
 [[nodiscard]] std::string bytes_of(http::message_generator message);
 
-/// What a client would read.
+/// The response that a client would read.
 [[nodiscard]] text_response read(http::message_generator message);
 
-/// Whether the library says that it answered from the store.
+/// Whether the response is marked as a replay.
 [[nodiscard]] bool is_replay(text_response const& response);
 
 }  // namespace idempo::tests

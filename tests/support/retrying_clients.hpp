@@ -25,8 +25,8 @@ namespace idempo::tests {
 /// Which slots of a cluster keys may be in.
 using slot_filter = std::function<bool(std::uint16_t)>;
 
-/// A charge of which the key is in one of these slots; the numbers are used up. No other has its amount, as long as
-/// names end with different letters.
+/// A charge whose key is in one of these slots; uses the numbers up. No other charge has its amount if names end with
+/// different letters.
 inline charge_order next_charge(std::string const& name, std::size_t& number, slot_filter const& wanted) {
     while (true) {
         auto const key = name + '-' + std::to_string(++number);
@@ -36,7 +36,7 @@ inline charge_order next_charge(std::string const& name, std::size_t& number, sl
     }
 }
 
-/// What the clients know: which ids each charge has been answered with, and answers to other requests.
+/// What the clients have seen: the ids of each charge's responses, and responses to other requests.
 class answer_book {
 public:
     void add(charge_receipt const& answer) {
@@ -67,8 +67,8 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Clients who ask for each charge until it is made, at one server, and then once more at the other; and who now and
-/// then ask for an older one again.
+/// Clients that send each charge to one server until it is made, and then once more to the other; and that sometimes
+/// repeat an older one.
 class retrying_clients {
 public:
     retrying_clients(std::vector<std::uint16_t> ports, std::size_t count, slot_filter wanted, answer_book& book)
@@ -81,14 +81,14 @@ public:
     retrying_clients& operator=(retrying_clients const&) = delete;
     ~retrying_clients() { stop(); }
 
-    /// Lets each finish what it is about.
+    /// Lets each finish its present charge.
     void stop() {
         is_stopping_ = true;
         for (auto& thread : threads_) thread.join();
         threads_.clear();
     }
 
-    /// Answers that were not 201, and connections that ended.
+    /// Responses other than 201, and connections that ended.
     [[nodiscard]] std::size_t setbacks() const noexcept { return setbacks_; }
 
 private:

@@ -9,8 +9,8 @@
 
 namespace idempo::tests {
 
-/// charge_server, or another of the examples, as a process of its own, killed when this object ends. Its output goes to
-/// memory, so it never waits for us to read it.
+/// charge_server or another server as a process of its own, killed when this object ends. Its output goes to memory, so
+/// it never waits for a reader.
 class server_process {
 public:
     /// Starts it with `--port 0` and the flags, and waits until it listens or has ended.
@@ -19,16 +19,16 @@ public:
     server_process& operator=(server_process const&) = delete;
     ~server_process();
 
-    /// 0 where it ended instead of listening.
+    /// 0 if it ended instead of listening.
     [[nodiscard]] std::uint16_t port() const { return port_; }
 
     void send_signal(int signal) const;
 
     /// Waits for its end. Returns its exit code, or 128 and the signal that killed it.
-    /// \throws std::runtime_error where it goes on for too long.
+    /// \throws std::runtime_error if it does not end in time.
     int wait();
 
-    /// What it has written so far.
+    /// Its output so far.
     [[nodiscard]] std::string output() const;
     [[nodiscard]] std::string errors() const;
 

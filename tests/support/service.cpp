@@ -46,7 +46,7 @@ struct plain_handler {
     handler_function function;
 };
 
-/// Throws as it is called and answers later.
+/// Throws when called, and completes later.
 struct callback_handler {
     template <class Token>
     auto operator()(text_request request, execution& execution, Token&& token) const {
@@ -145,7 +145,7 @@ private:
     pool_executor executor_;
 };
 
-/// What an endpoint is made of.
+/// The parts of an endpoint.
 struct parts {
     setup how;
     idempo::options options;

@@ -36,8 +36,8 @@ enum class style {
 
 /// How the middleware reaches its store. Inside is always a memory store on the manual clock, behind a fault store.
 enum class store_kind {
-    direct,         ///< it never blocks
-    leased,         ///< it blocks: as it is for the one-argument call, `offload` for the others
+    direct,         ///< the store never blocks
+    leased,         ///< the store blocks: as it is for the one-argument call, `offload` for the others
     erased,         ///< an `any_store` of one that never blocks; behind `blocking` for the one-argument call
     erased_leased,  ///< an `any_store` of an offloaded one; behind `blocking` for the one-argument call
 };
@@ -51,16 +51,16 @@ std::ostream& operator<<(std::ostream& out, setup const& setup);
 
 [[nodiscard]] std::vector<setup> every_setup();
 
-/// Those where a claim has a lease although the handler is fast: takeovers and lost replies are possible.
+/// Setups whose claims have a lease: takeovers and lost replies are possible.
 [[nodiscard]] std::vector<setup> every_leased_setup();
 
-/// Those with a store that is called directly, one for each style.
+/// Setups whose store is called directly, one for each style.
 [[nodiscard]] std::vector<setup> every_style();
 
-/// What is to be wrapped: each style makes a handler of its own kind of it.
+/// The endpoint to wrap: each style makes its own kind of handler of it.
 using handler_function = std::function<text_response(text_request const&, execution&)>;
 
-/// Something in which the middleware runs as in a server: with threads for the requests, and some for the store.
+/// Runs the middleware as a server does: with threads for the requests, and some for the store.
 class service {
 public:
     service(setup how, options options, handler_function handler);
@@ -68,10 +68,10 @@ public:
     service& operator=(service const&) = delete;
     ~service();
 
-    /// Starts a request on one of the service's threads. Where the one-argument call rethrows, the future does.
+    /// Starts a request on one of the service's threads. If the one-argument call rethrows, so does the future.
     [[nodiscard]] std::future<text_response> start(text_request request);
 
-    /// Waits for the answer; a 500 with the reason "rethrown" where the one-argument call threw.
+    /// Waits for the response; a 500 with the reason "rethrown" if the one-argument call threw.
     text_response send(text_request request);
 
     [[nodiscard]] bool drain(std::chrono::milliseconds timeout) const;
@@ -80,7 +80,7 @@ public:
     [[nodiscard]] manual_clock& store_clock() noexcept { return clock_; }
     [[nodiscard]] memory_store& records() noexcept { return records_; }
 
-    /// How often the observer was told of something.
+    /// How often the observer got an event.
     [[nodiscard]] int told(event_type type) const;
     [[nodiscard]] std::vector<event> events() const;
 
@@ -99,7 +99,7 @@ private:
     std::unique_ptr<endpoint> endpoint_;
 };
 
-/// The answer, or the 500 that a session makes of an exception.
+/// The response, or the 500 that a session makes of an exception.
 text_response answer_of(std::future<text_response> pending);
 
 }  // namespace idempo::tests

@@ -34,8 +34,8 @@ inline complete_request complete_of(claim_request const& claim, std::string_view
     return {claim.key, claim.fingerprint, claim.token, shared_bytes(bytes), claim.retention};
 }
 
-/// What a request does: it claims, has its effect if it is granted, and completes with the number of the effect.
-/// What its caller is told: the claim's answer, or an error, with which the effect did not happen.
+/// A request: it claims, has its effect if the claim is granted, and completes with the number of the effect. Returns
+/// the claim's answer, or an error, with which the effect did not happen.
 template <class Store>
 std::pair<error_code, claim_result> execute(Store& store, store_key const& key, effect_ledger const& ledger) {
     auto const claim = claim_of(key);
@@ -47,8 +47,8 @@ std::pair<error_code, claim_result> execute(Store& store, store_key const& key, 
     return {error, std::move(answer)};
 }
 
-/// Whether a claim is granted; it is abandoned. The key is a new one: an orphan of a claim that failed is in nobody's
-/// way.
+/// Whether a claim is granted; abandons it. Uses a new key, so that the orphan of a failed claim does not disturb other
+/// claims.
 template <class Store>
 bool works(Store& store) {
     store_key key;
@@ -62,7 +62,7 @@ bool works(Store& store) {
     return !error;
 }
 
-/// How long it takes until an operation succeeds again.
+/// The time until an operation succeeds again.
 template <class Store>
 std::chrono::milliseconds time_to_work(Store& store) {
     auto const start = std::chrono::steady_clock::now();

@@ -19,7 +19,7 @@ namespace idempo::tests {
 
 namespace {
 
-/// Whom root becomes: the user of Debian's package, or nobody. Null for others.
+/// The user that root becomes: the one of Debian's package, or nobody. Null for other users.
 ::passwd const* another_user() {
     static ::passwd const* const found = [] {
         auto const* const postgres = ::getpwnam("postgres");
@@ -28,7 +28,7 @@ namespace {
     return ::geteuid() == 0 ? found : nullptr;
 }
 
-/// Between fork and exec only async-signal-safe calls are allowed: so all that needs more is ready.
+/// Between fork and exec only async-signal-safe calls are allowed, so everything else is prepared before.
 [[noreturn]] void become(char* const* arguments, int log, ::passwd const* user) {
     if (user != nullptr && (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) ::_exit(126);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // with the thread that started it, so that it does not outlive its test

@@ -6,18 +6,18 @@
 #include <sys/types.h>
 
 /// \file
-/// What the tests' own servers have in common: a directory, a process, and a user that is not root.
+/// Shared by the tests' own servers: a directory, a process, and a user that is not root.
 
 namespace idempo::tests {
 
-/// A new directory. As root: of the user as whom the programs run.
+/// A new directory. For root: owned by the user who runs the programs.
 [[nodiscard]] std::string make_server_directory(std::string const& name);
 
-/// Starts a program that writes to `log_path` and dies with this process. As root: as another user, since servers
-/// refuse to be root.
+/// Starts a program that writes to `log_path` and dies with this process. For root: as another user, since servers
+/// refuse to run as root.
 [[nodiscard]] ::pid_t launch(std::vector<std::string> words, std::string const& log_path);
 
-/// What a shell command prints.
+/// The output of a shell command.
 [[nodiscard]] std::string output_of(std::string const& command);
 
 [[nodiscard]] std::string content_of(std::string const& path);

@@ -5,19 +5,19 @@
 
 namespace idempo::tests {
 
-/// A self-signed certificate and its key, in files of their own that are gone when this object is.
+/// A self-signed certificate and its key, in files that are deleted with this object.
 class test_certificate {
 public:
-    /// \param host that it is for, a name
+    /// \param host the name that it certifies
     explicit test_certificate(std::string const& host);
     test_certificate(test_certificate const&) = delete;
     test_certificate& operator=(test_certificate const&) = delete;
     ~test_certificate();
 
-    /// To be trusted.
+    /// The file for clients that trust it.
     [[nodiscard]] std::string path() const { return directory_ + "/certificate.pem"; }
 
-    /// With which a redis_server speaks TLS on its port, and nothing else there.
+    /// The flags with which a redis_server speaks only TLS on its port.
     [[nodiscard]] std::vector<std::string> redis_flags() const;
 
 private:

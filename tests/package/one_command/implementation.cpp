@@ -1,4 +1,4 @@
-// The one translation unit that defines the library, where nobody has built it.
+// The one translation unit that defines the library.
 
 #include <idempo/postgres/src.hpp>
 #include <idempo/redis/src.hpp>

@@ -1,4 +1,4 @@
-// Headers and library of one version: it links, and both say so.
+// Headers and library of one version: it links, and both report that version.
 #include <idempo/version.hpp>
 
 #include <iostream>

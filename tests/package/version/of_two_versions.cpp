@@ -1,4 +1,4 @@
-// As if the library of another version had been linked in, too: it must not link.
+// As if the library of another version were linked, too: it must not link.
 #include <idempo/error.hpp>
 
 namespace idempo::detail {

@@ -1,5 +1,5 @@
-// Preloaded into a server, it shifts the clock of the day by CLOCK_SHIFT_SECONDS. The clock that only measures time
-// goes on as it is, as it does where an administrator sets the time.
+// Preloaded into a server, it shifts the wall clock by CLOCK_SHIFT_SECONDS. The monotonic clock is unchanged, as when
+// an administrator sets the time.
 
 #include <cstdlib>
 #include <ctime>
