@@ -322,7 +322,7 @@ TEST_CASE("cookbook: beside an old guard", "[snippets]") {
     };
     //[cookbook-migration
     idempo::options options;
-    // 409 is what the old guard says of a key that an old instance has; it must not be remembered.
+    // The old guard answers 409 for a key that an old instance has claimed; that must not be stored.
     options.store_if = [](unsigned status) { return status != 409 && idempo::stored_by_default(status); };
     auto handle = idempo::idempotency(store, options) | old_handler;  // with its SETNX still inside
     //]
