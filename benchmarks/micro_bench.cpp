@@ -1,4 +1,4 @@
-// What the middleware adds to one call, in time and in allocations. docs/benchmarks.md has results and the command.
+// The time and the allocations that the middleware adds to one call. docs/benchmarks.md has results and the command.
 
 #include <idempo/fingerprint.hpp>
 #include <idempo/layers/idempotency.hpp>
@@ -126,7 +126,7 @@ void bare_handler(benchmark::State& state) {
     }
 }
 
-/// No key: what everybody pays who does not use the library.
+/// No key: the price for requests that do not use the library.
 template <class Reply>
 void passthrough(benchmark::State& state) {
     idempo::memory_store store;

@@ -44,7 +44,7 @@ asio::awaitable<void> session(tcp::socket socket, Handle handle) {
             if (answer) co_await http::async_write(stream, *answer, asio::use_awaitable);
             co_return;
         }
-        // What was: co_await handle_request(parser.release())
+        // was: co_await handle_request(parser.release())
         http::message_generator message = co_await handle(parser.release(), asio::use_awaitable);
         keep_alive = message.keep_alive();
         co_await beast::async_write(stream, std::move(message), asio::use_awaitable);

@@ -49,7 +49,7 @@ private:
     void on_read(beast::error_code error) {
         if (!error) {
             auto send = asio::bind_executor(stream_.get_executor(), next(&session::send_response));
-            return handle_(parser_.value().release(), std::move(send));  // what was: send(handle_request(…))
+            return handle_(parser_.value().release(), std::move(send));  // was: send(handle_request(…))
         }
         if (auto answer = idempo::answer_read_error(error)) send_response(std::move(*answer));
     }

@@ -26,8 +26,8 @@
 #include <utility>
 
 /// \file
-/// Guard mode: a key that has been used is refused, whatever comes with it, and nothing is replayed. For clients that
-/// only want to know that a request was not processed twice.
+/// Guard mode: every further use of a key is refused, whatever its body, and nothing is replayed. For clients that only
+/// need to know that a request was not processed twice.
 ///
 ///     POST /payments  {"amount":42}   X-Idempotency-Key: …    201, and 409 for every further request with the key
 ///     GET  /payments                                          how many there are
@@ -41,12 +41,12 @@ idempo::options guard_options() {
     return {
         .header = "X-Idempotency-Key",
         .require_key = true,
-        .scope = idempo::scope::single_tenant(),  // this server has no callers of its own
+        .scope = idempo::scope::single_tenant(),  // this server does not tell callers apart
         .on_duplicate = idempo::on_duplicate::reject,
     };
 }
 
-/// Tells the caller under which key it ran: the library has read it already.
+/// Returns the key under which it ran; the library has parsed it already.
 class payments {
 public:
     http_response operator()(http_request const& request, idempo::execution const& execution) {
@@ -87,7 +87,7 @@ template <class Handle>
 void session(tcp::socket socket, Handle const& handle) {
     try {
         serve(socket, handle);
-    } catch (std::exception const& error) {  // a client that went away
+    } catch (std::exception const& error) {  // the client is gone
         std::cerr << error.what() << std::endl;
     }
 }
@@ -105,7 +105,7 @@ int main(int argument_count, char** arguments) {
     tcp::acceptor acceptor(context, local_endpoint(argument_count, arguments));
     std::cout << "listening on http://" << acceptor.local_endpoint() << std::endl;
     while (true) {
-        // Detached, to be short: charge_server joins its threads.
+        // Detached for brevity; charge_server joins its threads.
         std::thread([&handle, socket = acceptor.accept()]() mutable { session(std::move(socket), handle); }).detach();
     }
 }

@@ -38,7 +38,7 @@ void serve(tcp::socket& socket, Handle const& handle) {
             if (answer) http::write(socket, *answer, error);
             return;
         }
-        http::message_generator message = handle(parser.release());  // what was: handle_request(parser.release())
+        http::message_generator message = handle(parser.release());  // was: handle_request(parser.release())
         keep_alive = message.keep_alive();
         beast::write(socket, std::move(message));
     }
@@ -48,7 +48,7 @@ template <class Handle>
 void session(tcp::socket socket, Handle const& handle) {
     try {
         serve(socket, handle);
-    } catch (std::exception const& error) {  // a client that went away, or what the handler threw
+    } catch (std::exception const& error) {  // the client is gone, or the handler threw
         std::cerr << error.what() << std::endl;
     }
 }
@@ -65,7 +65,7 @@ int main(int argument_count, char** arguments) {
     tcp::acceptor acceptor(context, local_endpoint(argument_count, arguments));
     std::cout << "listening on http://" << acceptor.local_endpoint() << std::endl;
     while (true) {
-        // Detached, to be short: charge_server joins its threads.
+        // Detached for brevity; charge_server joins its threads.
         std::thread([&handle, socket = acceptor.accept()]() mutable { session(std::move(socket), handle); }).detach();
     }
 }

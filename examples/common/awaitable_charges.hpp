@@ -15,8 +15,8 @@
 
 /// The handler of a coroutine server: waiting suspends the coroutine.
 ///
-/// The call itself is no coroutine: it reads what it needs while the request is there, and the coroutine owns all that
-/// it works with.
+/// The call itself is not a coroutine: it reads what it needs while the request lives, and the coroutine owns
+/// everything that it uses.
 class awaitable_charges {
 public:
     explicit awaitable_charges(charge_service& service) : service_(&service) {}

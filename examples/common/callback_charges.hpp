@@ -15,8 +15,8 @@
 #include <utility>
 #include <variant>
 
-/// The handler of a callback server: waiting is a timer, whose callback answers. Needs `idempo::async_handler`, since
-/// it takes what to call with the answer.
+/// The handler of a callback server: it waits by a timer, whose callback answers. Needs `idempo::async_handler`, since
+/// it takes a completion token.
 class callback_charges {
 public:
     explicit callback_charges(charge_service& service) : service_(&service) {}
@@ -43,7 +43,7 @@ private:
             try {
                 answer(http::message_generator(service->charge(order, attempt)));
             } catch (std::exception const&) {
-                // Whoever called has returned long ago: there is nobody left to throw to, but to tell.
+                // The caller has returned long ago, so pass the exception on instead of throwing it.
                 answer(std::current_exception());
             }
         };

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string_view>
 
-/// A charge to be made: what the body asks for, what the switches in the query add for trying things, and what the
-/// answer needs of the request.
+/// A charge to be made: the body's amount, the switches of the query, for experiments, and the parts of the request
+/// that the response needs.
 struct charge_order {
     enum class failure { none, before_effect, after_effect };
 
@@ -22,9 +22,9 @@ struct charge_order {
     bool keep_alive = true;
 };
 
-/// The amount in `{"amount":42}`; nothing where it is not JSON or not a positive integer.
+/// The amount in `{"amount":42}`; nullopt if it is not JSON or not a positive integer.
 [[nodiscard]] std::optional<std::uint64_t> parse_amount(std::string_view body);
 
-/// Reads `delay_ms=20&status=402&size=1000&cookie=1&throw=after` into the order. Names that it does not know are
-/// ignored, so that a test may vary the target. Returns whether all values made sense.
+/// Reads `delay_ms=20&status=402&size=1000&cookie=1&throw=after` into the order. Ignores unknown names, so that a test
+/// may vary the target. Returns whether all values are valid.
 [[nodiscard]] bool parse_switches(std::string_view query, charge_order& order);

@@ -6,21 +6,21 @@
 
 #include <variant>
 
-/// The routes of the example servers, and the one effect that they have:
+/// The routes of the example servers, and their one effect:
 ///
 ///     POST|PUT|PATCH /charge   {"amount":42} makes a charge; for the switches in the query see charge_order.hpp
 ///     GET /charges             the charges of this process so far
 ///     GET /healthz
 ///
-/// It knows nothing of idempotency; sync_charges.hpp, callback_charges.hpp and awaitable_charges.hpp make handlers of
-/// it, which differ in how they wait. Thread-safe.
+/// It knows nothing about idempotency. sync_charges.hpp, callback_charges.hpp and awaitable_charges.hpp make handlers
+/// of it, which differ in how they wait. Thread-safe.
 class charge_service {
 public:
-    /// The answer at once, or the charge that is to be made after `charge_order::delay`.
+    /// The response at once, or the charge to make after `charge_order::delay`.
     [[nodiscard]] std::variant<http_response, charge_order> route(http_request const& request);
 
-    /// The effect, and its answer. `attempt` is what `idempo::execution` says.
-    /// \throws std::runtime_error where the order says so.
+    /// Has the effect, and returns the response. `attempt` comes from `idempo::execution`.
+    /// \throws std::runtime_error if the order says so.
     [[nodiscard]] http_response charge(charge_order const& order, unsigned attempt);
 
 private:

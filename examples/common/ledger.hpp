@@ -5,20 +5,20 @@
 #include <mutex>
 #include <string>
 
-/// The effects of this process: the charges that were made, and would have cost somebody money. Thread-safe.
+/// The effects of this process: its charges, which would have cost somebody money. Thread-safe.
 class ledger {
 public:
-    /// An execution has begun, that may come to a charge after a while.
+    /// Counts an execution that has begun and may make a charge later.
     void start();
 
     /// Makes a charge, and returns its id, which no other charge has.
     std::string charge();
 
     struct summary {
-        /// Executions that have begun: so many requests have met a handler, and no replay.
+        /// Executions that have begun: requests that reached a handler instead of a replay.
         std::size_t started = 0;
         std::size_t count = 0;
-        /// The last few, the latest at the end.
+        /// The last few, newest last.
         std::deque<std::string> last;
     };
     [[nodiscard]] summary summarise() const;

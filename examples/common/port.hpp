@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
-/// This machine, and the port that is the only argument of the small examples, by itself or behind `--port`: 8080 where
-/// there is none, 0 for any.
+/// Loopback, and the port: the only argument of the small examples, alone or after `--port`. The default is 8080; 0
+/// means any free port.
 inline boost::asio::ip::tcp::endpoint local_endpoint(int argument_count, char const* const* arguments) {
     int port = 8080;
     try {

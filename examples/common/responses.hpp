@@ -11,12 +11,12 @@ namespace http = boost::beast::http;
 using http_request = http::request<http::string_body>;
 using http_response = http::response<http::string_body>;
 
-/// An answer with a JSON body, or none where the status forbids one.
+/// A response with a JSON body, or without one if the status forbids it.
 [[nodiscard]] http_response json_response(unsigned status, std::string json, unsigned version, bool keep_alive);
 
-/// A problem document (RFC 9457). The title says all there is to say.
+/// A problem document (RFC 9457) with only a title.
 [[nodiscard]] http_response problem_response(unsigned status, std::string_view title, unsigned version,
                                              bool keep_alive);
 
-/// Leaves the head of what a GET would have got (RFC 9110, section 9.3.2).
+/// Keeps the head of the response to a GET (RFC 9110, section 9.3.2).
 void remove_body_for_head(http_response& answer);

@@ -18,8 +18,8 @@
 #include <utility>
 
 /// \file
-/// What the middleware makes of a store of your own (sqlite_store.hpp): a first request, its retry, and the same key
-/// with another amount. Run it twice with the same file, and the first request is a retry, too.
+/// The middleware on a custom store (sqlite_store.hpp): a first request, its retry, and the same key with another
+/// amount. Run it twice with the same file, and the first request is a retry, too.
 
 namespace {
 
@@ -49,14 +49,14 @@ void run(std::string const& path) {
     sqlite_store const store({.path = path});
 
     //[sqlite-sync
-    // A synchronous server calls it as it is.
+    // A synchronous server calls the store directly.
     auto const handle = idempo::idempotency(store) | sync_charges(charges);
     //]
     show(handle(charge(R"({"amount":42})")));
     show(handle(charge(R"({"amount":43})")));
 
     //[sqlite-async
-    // An asynchronous one must not wait for a disk: there the calls run on a pool. SQLite lets one write at a time.
+    // An asynchronous server must not wait for a disk: it runs the calls on a pool. SQLite allows one writer at a time.
     boost::asio::thread_pool pool(1);
     auto const handle_later = idempo::idempotency(idempo::offload(store, pool.get_executor())) | sync_charges(charges);
     //]

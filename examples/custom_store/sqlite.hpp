@@ -16,10 +16,10 @@
 #include <string_view>
 
 /// \file
-/// As much of SQLite as the store needs, with destructors, and with exceptions in the words of a store: what fails
-/// throws `boost::system::system_error` with an `idempo::error`.
+/// The part of SQLite that the store needs, with destructors, and with a store's errors: failures throw
+/// `boost::system::system_error` with an `idempo::error`.
 
-/// What an error code of SQLite's says of a record.
+/// The store's error for an error code of SQLite.
 inline idempo::error meaning_of(int code) {
     switch (code) {
     case SQLITE_BUSY: return idempo::error::store_timed_out;
@@ -28,13 +28,13 @@ inline idempo::error meaning_of(int code) {
     }
 }
 
-/// Opens the file, or makes it.
+/// Opens the file, or creates it.
 class sqlite_database {
 public:
     explicit sqlite_database(char const* path) {
         ::sqlite3* opened = nullptr;
         int const code = ::sqlite3_open(path, &opened);
-        database_.reset(opened);  // also what could not be opened has to be closed
+        database_.reset(opened);  // a failed open must be closed, too
         check(code);
     }
 
@@ -106,8 +106,8 @@ private:
     std::unique_ptr<::sqlite3_stmt, finalizer> statement_;
 };
 
-/// This thread's turn, BEGIN IMMEDIATE, and ROLLBACK unless committed: nobody else writes in between, in this process
-/// or another. Waits for `timeout` for both together; after that it is `store_timed_out`.
+/// This thread's turn, BEGIN IMMEDIATE, and ROLLBACK unless committed: nobody else writes meanwhile, in this process or
+/// another. Waits for at most `timeout` for both together; then it fails with `store_timed_out`.
 class sqlite_transaction {
 public:
     sqlite_transaction(sqlite_database& database, std::chrono::milliseconds timeout)

@@ -54,7 +54,7 @@ class sqlite_store::file {
 public:
     explicit file(sqlite_store_options options) : options_(std::move(options)), database_(options_.path.c_str()) {
         ::sqlite3_busy_timeout(database_.get(), static_cast<int>(options_.timeout.count()));
-        // Recursive, since only then a row that is replaced counts as removed.
+        // Recursive, since otherwise a replaced row does not count as removed.
         database_.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA recursive_triggers = ON");
         sqlite_transaction transaction(database_, options_.timeout);
         if (run("SELECT 1 FROM pragma_user_version WHERE user_version NOT IN (0, 1)")) {
@@ -65,19 +65,19 @@ public:
     }
 
     //[sqlite-transact
-    /// Calls `body(now)` while nobody else can read or write, and makes what it wrote durable. If anything fails
-    /// nothing was written, and the result is empty.
+    /// Calls `body(now)` while nobody else can read or write, and makes its writes durable. If anything fails,
+    /// nothing is written, and the result is empty.
     template <class Body>
     auto transact(idempo::error_code& ec, Body body) -> decltype(body(milliseconds())) {
         ec = {};
         try {
             sqlite_transaction transaction(database_, options_.timeout);
-            auto result = body(options_.clock());  // once it is our turn: to wait for it takes time
+            auto result = body(options_.clock());  // read here, after the wait for our turn
             transaction.commit();
             return result;
         } catch (boost::system::system_error const& failure) {
             ec = failure.code();
-        } catch (std::exception const&) {  // no memory, say: a store does not throw
+        } catch (std::exception const&) {  // no memory, for example: a store does not throw
             ec = idempo::error::store_unavailable;
         }
         return {};
@@ -110,7 +110,7 @@ public:
     }
 
     //[sqlite-room
-    /// For one more record: a few expired ones go, so that they get fewer; none of the others does.
+    /// Makes room for one more record: deletes a few expired ones, and no others.
     void make_room(milliseconds now) {
         run("DELETE FROM record WHERE key IN (SELECT key FROM record WHERE expires <= ? LIMIT 4)", now.count());
         if (run("SELECT 1 FROM room WHERE taken >= ?", options_.max_records)) {

@@ -9,13 +9,13 @@
 #include <memory>
 #include <string>
 
-/// What an SQLite store is told.
+/// The options of an SQLite store.
 struct sqlite_store_options {
-    /// Of the file, which is made where there is none. Its directory must exist.
+    /// The file; created if it is missing. Its directory must exist.
     std::string path;
-    /// How long an operation waits for other threads and processes; then it is `store_timed_out`.
+    /// How long an operation waits for other threads and processes before it fails with `store_timed_out`.
     std::chrono::milliseconds timeout{std::chrono::seconds{2}};
-    /// Records in the file, of whatever state.
+    /// Limit of records in the file, in any state.
     std::int64_t max_records = 1'000'000;
     /// Time since 1970.
     std::function<std::chrono::milliseconds()> clock = [] {
@@ -24,14 +24,14 @@ struct sqlite_store_options {
     };
 };
 
-/// A store of your own, to be read with docs/writing-a-store.md: records in an SQLite file, shared by the processes of
-/// one machine, still there after a restart or a power failure.
+/// A custom store, explained in docs/writing-a-store.md: records in an SQLite file, shared by the processes of one
+/// machine, which survive a restart or a power failure.
 ///
-/// Its calls block, for some milliseconds where the disk is slow: an asynchronous server needs `idempo::offload`.
+/// Its calls block, for some milliseconds on a slow disk: an asynchronous server needs `idempo::offload`.
 //[sqlite-store
 class sqlite_store {
 public:
-    /// \throws std::runtime_error where the file cannot be opened, or is not such a store's.
+    /// \throws std::runtime_error if the file cannot be opened, or belongs to something else.
     explicit sqlite_store(sqlite_store_options options);
 
     [[nodiscard]] idempo::claim_result claim(idempo::claim_request const& request, idempo::error_code& ec);

@@ -21,8 +21,8 @@
 
 #include <unistd.h>
 
-// How a store of your own is tested: a fixture says how to make one and how its time passes, and the suite does the
-// rest. What only this store has, such as a file, has tests of its own.
+// How to test a custom store: a fixture makes the store and lets its time pass, and the suite does the rest. Properties
+// of this store alone, such as its file, have tests of their own.
 
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
@@ -32,7 +32,7 @@ namespace {
 static_assert(idempo::renewable_store<sqlite_store>);
 static_assert(!idempo::nonblocking_store<sqlite_store>);
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that stands still until the test advances it.
 class manual_clock {
 public:
     void advance(milliseconds span) { *time_ += span.count(); }
@@ -42,7 +42,7 @@ private:
     std::shared_ptr<std::atomic<milliseconds::rep>> time_ = std::make_shared<std::atomic<milliseconds::rep>>(0);
 };
 
-/// In memory where there is such a place: a disk would be waited for at each of some thousand commits.
+/// In memory if possible: on a disk, each of some thousand commits would wait.
 class temporary_directory {
 public:
     temporary_directory() {
@@ -62,7 +62,7 @@ private:
 };
 
 //[sqlite-fixture
-/// Two stores on one file, used in turns: what two processes would do.
+/// Two stores on one file, used in turns, like two processes.
 class sqlite_fixture {
 public:
     sqlite_store store() { return ++calls_ % 2 == 0 ? first_ : second_; }
@@ -82,7 +82,7 @@ private:
 };
 //]
 
-/// The same store as an asynchronous server has it, made synchronous again for the suite.
+/// The same store as an asynchronous server uses it, made synchronous again for the suite.
 class offloaded_fixture {
 public:
     auto store() { return idempo::blocking(offloaded_); }

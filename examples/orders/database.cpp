@@ -67,7 +67,7 @@ void database::ask(std::shared_ptr<question> const& asked, asio::any_completion_
 
 void database::carry_out(question& asked) {
     try {
-        // A connection that has failed once is not used again: it is not in `idle_` then.
+        // A failed connection is not used again: it is not put back into `idle_`.
         auto connection = take_connection();
         enter(asked, *connection);
         try {
@@ -81,7 +81,7 @@ void database::carry_out(question& asked) {
         if (!asked.is_overdue) idle_.push_back(std::move(connection));
     } catch (pqxx::failure const& error) {
         if (!is_outage(error)) throw;
-        // The others have met the same, and would only find out one by one.
+        // The others have the same problem, and would only find out one by one.
         std::lock_guard const lock(mutex_);
         idle_.clear();
         throw database_unavailable("the database is unavailable");

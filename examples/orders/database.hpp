@@ -23,29 +23,29 @@
 #include <utility>
 #include <vector>
 
-/// The database cannot be asked now. What it was asked for may have happened all the same.
+/// The database is unavailable. The requested work may have happened all the same.
 struct database_unavailable : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Whether what libpqxx threw may be over soon: no connection, no resources, an administrator, a rival, a standby.
+/// Whether an exception of libpqxx is temporary: no connection, no resources, an administrator, a rival, a standby.
 [[nodiscard]] bool is_outage(std::exception const& thrown);
 
-/// Asks PostgreSQL on threads of its own, since libpqxx blocks; the coroutines that ask wait without one.
+/// Runs PostgreSQL work on threads of its own, since libpqxx blocks; coroutines wait for it without a thread.
 ///
-/// A question is answered within `limits::database_time` and the time that connecting takes: the socket of one that is
-/// overdue is shut down. The executor has one thread, and its context outlives the database.
+/// Work ends within `limits::database_time` plus the time to connect: the socket of overdue work is shut down. The
+/// executor has one thread, and its context outlives the database.
 class database {
 public:
-    /// \param connection as libpq reads it
+    /// \param connection a libpq connection string
     database(boost::asio::any_io_executor executor, std::string connection);
     database(database const&) = delete;
     database& operator=(database const&) = delete;
-    /// Ends what is under way.
+    /// Ends the work in progress.
     ~database();
 
-    /// Calls `work(pqxx::connection&)` on a thread of the database's, and returns what it returned.
-    /// \throws database_unavailable where there is no connection, it is lost, or there are too many questions; and
+    /// Calls `work(pqxx::connection&)` on a thread of the database, and returns its result.
+    /// \throws database_unavailable if there is no connection, it is lost, or there are too many questions; and
     /// what else `work` throws.
     template <class Work>
     boost::asio::awaitable<std::invoke_result_t<Work&, pqxx::connection&>> run(Work work) {
@@ -53,7 +53,7 @@ public:
         auto const value = std::make_shared<std::optional<result>>();
         auto const asked = std::make_shared<question>();
         asked->work = keep_result(std::move(work), value);
-        // Named, since GCC 12 destroys the temporaries of a co_await expression twice that own something.
+        // Named, since GCC 12 destroys temporaries in a co_await expression twice.
         auto start = [this, asked](auto done) { ask(asked, std::move(done)); };
         auto const& token = boost::asio::use_awaitable;
         co_await boost::asio::async_initiate<decltype(token), void()>(std::move(start), token);

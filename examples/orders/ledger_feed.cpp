@@ -25,11 +25,11 @@ using clock_type = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::milliseconds interval{250};
-/// Without a word for so long, proxies take a connection for dead.
+/// Proxies consider a connection dead after so long without data.
 constexpr std::chrono::seconds longest_silence{15};
 constexpr int shown_orders = 20;
 
-// The connection closes behind it: there is no length, and HTTP/1.0 proxies need no chunks.
+// The end of the connection ends the response: no length, and no chunks, for HTTP/1.0 proxies.
 constexpr std::string_view head = "HTTP/1.1 200 OK\r\n"
                                   "Content-Type: text/event-stream\r\n"
                                   "Cache-Control: no-store\r\n"
@@ -46,13 +46,13 @@ std::string make_orders_event(std::vector<order> const& latest) {
     return make_event("orders", all.dump());
 }
 
-/// What the database is asked, on its own threads.
+/// The query, for the threads of the database.
 std::vector<order> read_latest(pqxx::connection& connection) {
     pqxx::nontransaction autocommit(connection);
     return latest_orders(autocommit, shown_orders);
 }
 
-/// Counts the watchers, however they leave.
+/// Counts the watchers, however they end.
 class place {
 public:
     explicit place(std::size_t& taken) : taken_(taken) { ++taken_; }

@@ -10,16 +10,16 @@
 #include <cstddef>
 #include <string>
 
-/// `GET /events`: the latest orders and the counters, live, as server-sent events. They are looked at four times a
-/// second, in the table itself, so that orders of other processes are seen, too; and only while somebody watches.
+/// `GET /events`: the latest orders and the counters, live, as server-sent events. It reads the table four times a
+/// second, so that orders of other processes are visible, too, and only while somebody watches.
 ///
 ///     event: counters    {"executed":1,"replayed":2,"conflicts":0,"mismatches":0,"in_flight":0}
-///     event: orders      [{"id":…},…], the latest first
-///     event: outage      {} while the database is away
+///     event: orders      [{"id":…},…], newest first
+///     event: outage      {} while the database is down
 ///
 /// https://html.spec.whatwg.org/multipage/server-sent-events.html
 ///
-/// For the thread of the server.
+/// Only for the thread of the server.
 class ledger_feed {
 public:
     ledger_feed(database& orders, metrics const& measured) : orders_(orders), measured_(measured) {}
@@ -29,7 +29,7 @@ public:
     /// Sends until the connection ends or the feed is stopped.
     boost::asio::awaitable<void> send(boost::beast::tcp_stream* to);
 
-    /// Ends all that is being sent, soon.
+    /// Ends all feeds soon.
     void stop() noexcept { is_stopped_ = true; }
 
 private:
@@ -41,7 +41,7 @@ private:
     metrics const& measured_;
     std::size_t watchers_ = 0;
     bool is_stopped_ = false;
-    /// What one of the watchers has read for all of them.
+    /// Read by one of the watchers for all of them.
     std::string orders_event_;
     std::chrono::steady_clock::time_point looked_at_{};
     bool is_looking_ = false;

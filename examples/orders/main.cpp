@@ -8,7 +8,7 @@
 #include <stdexcept>
 
 /// \file
-/// A service that takes orders, with all the layers that such a service has.
+/// A service that takes orders, with all the usual layers.
 
 namespace {
 
@@ -19,7 +19,7 @@ int complain(std::exception const& error, exit_code code) {
     return code;
 }
 
-/// Not a flag, since the command line can be read by all who can list processes.
+/// Not a flag, since everybody who can list processes can read the command line.
 std::string secret_from_environment() {
     auto const* const secret = std::getenv("ORDERS_HMAC_SECRET");
     if (secret == nullptr || *secret == '\0') {
@@ -31,7 +31,7 @@ std::string secret_from_environment() {
 }  // namespace
 
 int main(int argument_count, char** arguments) {
-    // libpq's own limit is none. Whoever has set one keeps it.
+    // libpq has no limit by default. A limit that the user has set stays.
     ::setenv("PGCONNECT_TIMEOUT", "2", 0);
     try {
         auto const flags = parse_flags(argument_count, arguments);

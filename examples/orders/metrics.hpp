@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <string>
 
-/// What the page shows of the metrics.
+/// The metrics that the page shows.
 struct counters {
     std::uint64_t executed = 0;
     std::uint64_t replayed = 0;
@@ -22,12 +22,12 @@ struct counters {
     friend bool operator==(counters const&, counters const&) = default;
 };
 
-/// What Prometheus reads at `/metrics`. Thread-safe.
+/// The metrics for Prometheus at `/metrics`. Thread-safe.
 class metrics {
 public:
     metrics();
 
-    /// For `idempo::options`: outcomes, the time that the store and the handler take, and what is in flight.
+    /// For `idempo::options`: outcomes, the time of store and handler, and requests in flight.
     void observe(idempo::event const& event);
 
     void count_response(unsigned status);

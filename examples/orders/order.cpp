@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t longest_name = 200;
 constexpr std::int64_t largest_amount = 1'000'000'000'000;
 
-/// Not empty, not endless, and no control character: PostgreSQL has no NUL, and a log has no use for the others.
+/// Not empty, not too long, and no control characters: PostgreSQL rejects NUL, and a log does not want the others.
 std::optional<std::string> read_name(nlohmann::json const& object, char const* member) {
     auto const found = object.find(member);
     if (found == object.end() || !found->is_string()) return std::nullopt;

@@ -7,14 +7,14 @@
 #include <string_view>
 #include <variant>
 
-/// What a client asks for.
+/// The request of a client.
 struct order_request {
     std::string user_id;
     std::string item;
     std::int64_t amount = 0;
 };
 
-/// What it gets: a row of the table.
+/// The result: a row of the table.
 struct order {
     std::string id;
     std::string user_id;
@@ -25,7 +25,7 @@ struct order {
     std::string created_at;
 };
 
-/// Reads `{"user_id":"ada","item":"tea","amount":2}`, or says in a sentence what is wrong with it.
+/// Reads `{"user_id":"ada","item":"tea","amount":2}`, or returns a sentence about its fault.
 [[nodiscard]] std::variant<order_request, std::string_view> parse_order(std::string_view body);
 
 /// In the order of the members above.

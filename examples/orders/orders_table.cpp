@@ -38,7 +38,7 @@ placement place_order(pqxx::transaction_base& within, order_request const& reque
 
     auto const inserted = within.exec_params(insert, request.user_id, request.item, request.amount, key, fingerprint);
     if (!inserted.empty()) return {placement::outcome::made, read(inserted[0])};
-    // A second statement, since the first does not see a row that was committed while it waited for it.
+    // A second statement, since the first does not see a row that was committed while it waited.
     auto const existing = within.exec_params(select, key, fingerprint);
     if (existing.empty()) throw std::runtime_error("an order was deleted while its key was looked up");
     bool const is_same = existing[0][6].as<bool>();
@@ -46,7 +46,7 @@ placement place_order(pqxx::transaction_base& within, order_request const& reque
 }
 
 std::optional<order> find_order(pqxx::transaction_base& within, std::string const& id) {
-    // Compared as text, or what is no UUID would be an error. The primary key's index is used for what looks like one.
+    // Compared as text, since other text than a UUID would be an error. For UUIDs, the primary key's index is used.
     auto const found = within.exec_params("SELECT " + columns +
                                               " FROM orders WHERE id = CASE WHEN $1 ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}"
                                               "-[0-9a-f]{12}$' THEN $1::uuid END",

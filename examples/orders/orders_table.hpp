@@ -10,9 +10,9 @@
 #include <vector>
 
 /// \file
-/// The SQL of the service. It works in whatever transaction it is given, and throws what libpqxx throws.
+/// The SQL of the service. It works in any given transaction, and passes exceptions of libpqxx on.
 
-/// What came of an order that was to be placed.
+/// The result of placing an order.
 struct placement {
     enum class outcome {
         made,           ///< there is a new row
@@ -24,20 +24,20 @@ struct placement {
     order row;
 };
 
-/// One statement where the key is new. Two requests with one key get one row, whoever else has forgotten the first:
-/// the table itself knows the key, and which request it was used for.
+/// One statement if the key is new. Two requests with one key get one row, even if the store has forgotten the first:
+/// the table itself knows the key and its request.
 ///
 /// \param fingerprint of the request, in hexadecimal digits
 [[nodiscard]] placement place_order(pqxx::transaction_base& within, order_request const& request,
                                     std::string const& key, std::string const& fingerprint);
 
-/// \param id any text; what is no UUID is not found
+/// \param id any text; text other than a UUID is not found
 [[nodiscard]] std::optional<order> find_order(pqxx::transaction_base& within, std::string const& id);
 
-/// The latest first.
+/// Newest first.
 [[nodiscard]] std::vector<order> latest_orders(pqxx::transaction_base& within, int limit);
 
-/// Makes the table where there is none. Of several processes that begin at once one makes it.
+/// Creates the table if it is missing. If several processes start at once, one creates it.
 void create_orders_table(std::string const& connection);
 
 [[nodiscard]] bool has_orders_table(std::string const& connection);

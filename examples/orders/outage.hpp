@@ -2,7 +2,7 @@
 
 #include "common/responses.hpp"
 
-/// What a client is told while the database is unavailable: to try again. What it asked for may have happened all the
+/// The response while the database is unavailable: try again. The requested work may have happened all the
 /// same.
 [[nodiscard]] inline http_response outage_response(unsigned version, bool keep_alive) {
     auto answer = problem_response(503, "The database is unavailable", version, keep_alive);

@@ -1,8 +1,8 @@
-// One order is one key. All that a button sends goes through send(), which signs it, times it and shows it as a row.
+// One order is one key. Every button sends through send(), which signs, times and shows each request as a row.
 
 const byId = (id) => document.getElementById(id);
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-let last = null; // the order that was sent last, for the buttons that send it again
+let last = null; // the last order, for the buttons that send it again
 let isBusy = false;
 
 // ---- requests
@@ -93,7 +93,7 @@ async function sendUntilAnswered(order) {
   return result;
 }
 
-// ---- what the buttons do; each says in a sentence what was seen
+// ---- the buttons; each reports the result in a sentence
 
 const tries = {
   async place() {
@@ -182,7 +182,7 @@ async function perform(name) {
   isBusy = false;
 }
 
-// ---- what is shown
+// ---- display
 
 const words = {
   ran: "ran",

@@ -33,7 +33,7 @@ order_or_refusal take_order(http_request const& request, idempo::execution& exec
 http_response answer_placement(placement const& placed, order_to_place const& order, idempo::execution& execution,
                                idempo::problem_table const& problems) {
     if (placed.what == placement::outcome::other_request) {
-        // As the middleware would, had it not forgotten. Stored under this request, it would refuse the right one.
+        // As the middleware would if the record still existed. If stored, this refusal would block the right request.
         execution.release();
         return idempo::make_refusal(problems, idempo::write_problem_json, {idempo::refusal::key_reused, {}, {}},
                                     order.version, order.keep_alive);
@@ -44,7 +44,7 @@ http_response answer_placement(placement const& placed, order_to_place const& or
     return answer;
 }
 
-/// What the database is asked, for its own threads.
+/// The query, for the threads of the database.
 auto placing(order_to_place const& order) {
     return [order](pqxx::connection& connection) {
         pqxx::nontransaction autocommit(connection);
@@ -61,7 +61,7 @@ asio::awaitable<http_response> place(database* database, idempo::problem_table c
         auto const placed = co_await database->run(std::move(insert));
         co_return answer_placement(placed, order, *execution, *problems);
     } catch (database_unavailable const&) {
-        // A 503 is not stored. If the order was made after all, then the retry finds it.
+        // A 503 is not stored. If the order was made after all, the retry finds it.
         co_return outage_response(order.version, order.keep_alive);
     }
 }
@@ -78,7 +78,7 @@ order_to_place::order_to_place(http_request const& request, order_request wanted
 
 asio::awaitable<http_response> place_order_handler::operator()(http_request const& request,
                                                                idempo::execution& execution) const {
-    // No coroutine itself: the request is not there for longer than this call, the execution is.
+    // Not a coroutine itself: the request lives only during this call, the execution longer.
     return place(database_, problems_, take_order(request, execution), &execution);
 }
 

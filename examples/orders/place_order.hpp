@@ -16,9 +16,9 @@
 #include <variant>
 
 /// \file
-/// `POST /orders` behind all layers: the two handlers, one for each way to keep the records.
+/// `POST /orders` behind all layers: two handlers, one for each kind of store.
 
-/// All that it needs of a request, which it does not keep.
+/// The parts of a request that it needs.
 struct order_to_place {
     order_to_place(http_request const& request, order_request wanted, idempo::execution const& execution);
 
@@ -29,10 +29,10 @@ struct order_to_place {
     bool keep_alive;
 };
 
-/// Records elsewhere: the order is one statement of its own.
+/// With records elsewhere: the order is a statement of its own.
 class place_order_handler {
 public:
-    /// \param problems for the answer to a key that the table knows from another request. Both outlive all copies.
+    /// \param problems for the response to a key that the table has for another request. Both outlive all copies.
     place_order_handler(database& database, idempo::problem_table const& problems)
         : database_(&database),
           problems_(&problems) {}
@@ -44,7 +44,7 @@ private:
     idempo::problem_table const* problems_;
 };
 
-/// Records in the same database: claim, order and answer are one transaction.
+/// With records in the same database: claim, order and response are one transaction.
 class transactional_place_order_handler {
 public:
     explicit transactional_place_order_handler(idempo::problem_table const& problems) : problems_(&problems) {}

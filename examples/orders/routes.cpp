@@ -53,14 +53,14 @@ http_response json(http_request const& request, nlohmann::ordered_json const& bo
 http_response text(http_request const& request, std::string_view type, std::string body) {
     auto answer = json_response(200, std::move(body), request.version(), request.keep_alive());
     answer.set(http::field::content_type, type);
-    // The page needs nothing from elsewhere, and nobody may frame it.
+    // The page loads nothing from other servers, and no other page may frame it.
     answer.set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'");
     answer.set("X-Content-Type-Options", "nosniff");
     answer.set(http::field::cache_control, "no-cache");
     return answer;
 }
 
-/// The number in `?limit=10`: 10 where there is none, nothing where it is not between 1 and `limits::listed_orders`.
+/// The number in `?limit=10`: 10 by default, nullopt if it is not between 1 and `limits::listed_orders`.
 std::optional<int> parse_limit(std::string_view target) {
     constexpr int usual = 10;
     constexpr std::string_view name = "limit=";
@@ -75,7 +75,7 @@ std::optional<int> parse_limit(std::string_view target) {
     return limit;
 }
 
-// No braces within coroutines: GCC 12 destroys the temporaries of an initializer_list there twice.
+// No braces in coroutines: GCC 12 destroys the temporaries of an initializer_list there twice.
 
 http_response answer_list(http_request const& request, std::vector<order> const& latest) {
     auto all = nlohmann::ordered_json::array();
@@ -87,13 +87,13 @@ http_response answer_one(http_request const& request, order const& found) {
     return json(request, {{"order", to_json(found)}});
 }
 
-/// What libpqxx says may quote what it was sent, so it is not logged.
+/// Messages of libpqxx may quote their input, so they are not logged.
 http_response answer_failure(http_request const& request) {
     service_log::write("failure", {{"route", routes::route_of(request.target())}});
     return problem(request, 500, "Internal Server Error");
 }
 
-// What the database is asked, for its own threads.
+// The queries, for the threads of the database.
 
 auto reading_latest(int limit) {
     return [limit](pqxx::connection& connection) {

@@ -12,16 +12,16 @@
 #include <string>
 #include <string_view>
 
-/// What the service answers:
+/// The routes of the service:
 ///
 ///     POST /orders           through all layers
-///     GET  /orders?limit=10  the latest first
+///     GET  /orders?limit=10  newest first
 ///     GET  /orders/{id}
 ///     GET  /                 the page, with /page.js, /style.css and /icon.svg
 ///     GET  /metrics          for Prometheus
 ///     GET  /healthz
 ///
-/// and `GET /events`, which ledger_feed.hpp answers, since it is an answer without an end.
+/// and `GET /events`, which ledger_feed.hpp answers, since its response does not end.
 class routes {
 public:
     routes(order_endpoint place_order, database& orders, metrics const& measured)
@@ -29,10 +29,10 @@ public:
           orders_(orders),
           measured_(measured) {}
 
-    /// Never throws but where memory ends.
+    /// Throws only if memory runs out.
     boost::asio::awaitable<http::message_generator> answer(http_request request, boost::asio::ip::address peer) const;
 
-    /// The target with `{id}` for what varies, so that logs and metrics have few of them.
+    /// The target with `{id}` in place of an id, so that logs and metrics have few of them.
     [[nodiscard]] static std::string_view route_of(std::string_view target) noexcept;
 
 private:

@@ -1,5 +1,5 @@
--- The key is unique: two orders never come of one key, even when the store of the records has forgotten it. The
--- fingerprint says which request it was used for.
+-- The key is unique: one key never makes two orders, even if the store has lost its record. The fingerprint identifies
+-- the request of the key.
 CREATE TABLE IF NOT EXISTS orders (
     id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     user_id text NOT NULL,

@@ -37,14 +37,14 @@ using asio::ip::tcp;
 
 namespace {
 
-/// At the start there is time: a server that has just come up itself may take a while to answer.
+/// At the start there is time: a PostgreSQL that has just started may need a while.
 idempo::postgres_options database_of(orders_flags const& flags) {
     auto options = idempo::parse_postgres_url(flags.database);
     options.connect_timeout = std::chrono::seconds(10);
     return options;
 }
 
-/// \throws std::invalid_argument where a table is missing; std::runtime_error where the server cannot be asked
+/// \throws std::invalid_argument if a table is missing; std::runtime_error where the server cannot be asked
 void check_tables(orders_flags const& flags, idempo::postgres_options const& options) {
     auto const found = idempo::check_postgres(options);
     for (auto const& warning : found.warnings()) service_log::write("postgres", {{"warning", warning}});
@@ -64,7 +64,7 @@ tcp::acceptor listen(asio::io_context& context, tcp::endpoint const& endpoint) {
     }
 }
 
-/// Until there is no connection left, or for `limits::drain_time`.
+/// Waits until no connection is left, or for `limits::drain_time`.
 asio::awaitable<void> drain(asio::io_context* context, sessions const* open) {
     auto const end = std::chrono::steady_clock::now() + limits::drain_time;
     asio::steady_timer pause(*context);
@@ -75,7 +75,7 @@ asio::awaitable<void> drain(asio::io_context* context, sessions const* open) {
     context->stop();
 }
 
-/// Who does not read its answer can be waited for no longer.
+/// There is no more time for clients that do not read their responses.
 [[noreturn]] void give_up(std::size_t left) {
     service_log::write("gave_up", {{"connections", left}});
     std::_Exit(EXIT_SUCCESS);
@@ -97,7 +97,7 @@ void migrate(orders_flags const& flags) {
 }
 
 void serve(orders_flags const& flags, std::string secret, endpoint_maker const& make_endpoint) {
-    std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log may go away
+    std::signal(SIGPIPE, SIG_IGN);  // the reader of the log may go away
     auto const options = database_of(flags);
     check_tables(flags, options);
 

@@ -40,7 +40,7 @@ auto once(std::string_view server) {
 void write(std::string_view event, nlohmann::ordered_json const& members) {
     nlohmann::ordered_json line{{"time", now()}, {"event", event}};
     line.update(members);
-    // One write, since other threads have something to say, too.
+    // One write, since other threads write, too.
     std::cerr << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n' << std::flush;
 }
 

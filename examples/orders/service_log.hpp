@@ -16,17 +16,17 @@
 
 namespace service_log {
 
-/// `{"time":…,"event":…}` and the other members behind them.
+/// `{"time":…,"event":…}` and then the other members.
 void write(std::string_view event, nlohmann::ordered_json const& members);
 
-/// One for each answer.
+/// One line for each response.
 void request(std::string_view method, std::string_view route, unsigned status,
              std::chrono::steady_clock::duration duration);
 
-/// What became of a request with a key, and what failed.
+/// The outcome of a request with a key, and failures.
 void idempotency(idempo::event const& event);
 
-/// \name For the options of the stores: what is said once, however often it is tried again
+/// \name For the options of the stores: one line for each problem, however often it is tried again
 /// @{
 [[nodiscard]] std::function<void(idempo::redis_event const&)> redis();
 [[nodiscard]] std::function<void(idempo::postgres_event const&)> postgres();

@@ -32,8 +32,8 @@ using boost::system::error_code;
 
 namespace {
 
-/// The status of a message whose type is erased: it stands in the first bytes that will be sent. Asking for them twice
-/// changes nothing as long as none are consumed.
+/// The status of a type-erased message: it is in the first bytes to be sent. Preparing them twice changes nothing as
+/// long as none are consumed.
 unsigned status_of(http::message_generator& message) {
     constexpr std::size_t start = std::string_view("HTTP/1.1 ").size();
     constexpr std::size_t digits = 3;
@@ -52,7 +52,7 @@ http_response too_many() {
     return answer;
 }
 
-/// Says no more, and lets the client read what was said.
+/// Shuts the sending side down, and lets the client read the response.
 asio::awaitable<void> let_read(beast::tcp_stream* stream) {
     error_code ended;
     stream->socket().shutdown(tcp::socket::shutdown_send, ended);
@@ -78,7 +78,7 @@ struct sessions::connection {
     beast::tcp_stream stream;
     beast::flat_buffer buffer{limits::buffer};
     asio::ip::address peer;
-    /// Waiting for what the client sends: that is what the end of the server cuts short, and nothing else.
+    /// Waits for data from the client. Shutdown cuts short only this.
     bool is_reading = false;
     sessions& owner;
 };
@@ -90,7 +90,7 @@ asio::awaitable<void> sessions::accept(tcp::acceptor* acceptor) {
         tcp::socket socket(acceptor->get_executor());
         co_await acceptor->async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
         if (error) {
-            // Without file descriptors there is no use in trying again at once.
+            // Without file descriptors, trying again at once is useless.
             pause.expires_after(std::chrono::milliseconds(50));
             co_await pause.async_wait(asio::use_awaitable);
             continue;

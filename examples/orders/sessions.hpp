@@ -14,7 +14,7 @@
 #include <memory>
 #include <set>
 
-/// A coroutine for each connection. For the thread of the server.
+/// A coroutine for each connection. Only for the thread of the server.
 class sessions {
 public:
     sessions(routes const& routes, ledger_feed& feed, metrics& measured)
@@ -25,7 +25,7 @@ public:
     /// Accepts connections until the acceptor is closed.
     boost::asio::awaitable<void> accept(boost::asio::ip::tcp::acceptor* acceptor);
 
-    /// Ends the waiting for next requests. What is under way is still answered.
+    /// Ends the waits for next requests. Requests in progress still get their responses.
     void stop();
     [[nodiscard]] std::size_t open() const noexcept { return open_.size(); }
 

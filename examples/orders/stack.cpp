@@ -29,8 +29,8 @@ idempo::options idempotency(stack_parts const& parts) {
     options.retention = std::chrono::hours(24);
     // How long the orders of a killed process stay in flight. It is renewed while one takes longer.
     options.lease = std::chrono::seconds(5);
-    // All who can sign share one secret: to the service they are one caller. The signature itself must not be part of
-    // the fingerprint, since a rotated secret signs the same request differently.
+    // All clients share one secret, so they are one caller. The signature must not be part of the fingerprint, since a
+    // rotated secret signs the same request differently.
     options.scope = idempo::scope::single_tenant();
     options.problems = parts.problems;
     options.observer = [&measured = parts.measured](idempo::event const& event) {

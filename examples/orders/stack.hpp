@@ -15,11 +15,11 @@
 #include <functional>
 #include <string>
 
-/// What answers `POST /orders`. The peer is the other end of the connection, whose port does not matter.
+/// The handler of `POST /orders`. The peer is the other end of the connection; its port does not matter.
 using order_endpoint =
     std::function<boost::asio::awaitable<http::message_generator>(http_request, boost::asio::ip::address const& peer)>;
 
-/// What the layers are made of; outlives the endpoint.
+/// The parts of the layers; outlives the endpoint.
 struct stack_parts {
     boost::asio::any_io_executor executor;
     orders_flags const& flags;
@@ -29,6 +29,6 @@ struct stack_parts {
     metrics& measured;
 };
 
-/// `hmac_auth | rate_limit | idempotency | handler`; README.md says why in this order.
-/// \throws std::invalid_argument where the flags make no sense
+/// `hmac_auth | rate_limit | idempotency | handler`; README.md explains the order.
+/// \throws std::invalid_argument if the flags are invalid
 [[nodiscard]] order_endpoint make_order_endpoint(stack_parts const& parts);

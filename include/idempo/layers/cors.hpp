@@ -77,7 +77,7 @@ private:
 /// A preflight (OPTIONS with `Origin` and `Access-Control-Request-Method`) of another origin is 403. Other requests
 /// always pass: a browser sends `Origin` to a page's own server, too, and CORS protects what is read, not what is done.
 /// A GET with an `Upgrade` field is left alone: WebSocket has no CORS, its handler must look at `Origin` itself.
-/// \throws std::invalid_argument where the options make no sense
+/// \throws std::invalid_argument if the options are invalid
 [[nodiscard]] inline detail::gate_layer<detail::cors_gate> cors(cors_options options) {
     return detail::gate_layer<detail::cors_gate>(std::make_shared<detail::cors_gate const>(std::move(options)));
 }

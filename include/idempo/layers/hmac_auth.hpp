@@ -131,7 +131,7 @@ private:
 ///
 /// `hmac_auth({.secret = secret}) | handler`. Signatures are compared in constant time; a signature in two field lines
 /// is refused. Secrets are neither logged nor told to the observer.
-/// \throws std::invalid_argument where there is no secret, or the options make no sense.
+/// \throws std::invalid_argument if there is no secret, or the options make no sense.
 [[nodiscard]] inline detail::gate_layer<detail::hmac_gate> hmac_auth(hmac_options options) {
     return detail::gate_layer<detail::hmac_gate>(std::make_shared<detail::hmac_gate const>(std::move(options)));
 }

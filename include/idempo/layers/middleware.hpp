@@ -46,7 +46,7 @@ class middleware {
                   "idempo: Store is neither a store nor an async_store: see idempo/store.hpp");
 
 public:
-    /// \throws std::invalid_argument where the options make no sense.
+    /// \throws std::invalid_argument if the options are invalid.
     middleware(Handler handler, Store store, idempo::options options = {}) {
         validate(options);
         state_ = std::make_shared<state>(std::move(handler), std::move(store), std::move(options));

@@ -142,7 +142,7 @@ private:
 ///
 /// `rate_limit(memory_rate_limiter({.limit = 10}), {.client = client::field("X-User")}) | handler`, or with a
 /// `redis_rate_limiter`, which processes share. Clients are known to the limiter by SHA-256 over name and client.
-/// \throws std::invalid_argument where the options make no sense
+/// \throws std::invalid_argument if the options are invalid
 template <class Limiter>
     requires(rate_limiter<Limiter> || async_rate_limiter<Limiter>)
 [[nodiscard]] detail::gate_layer<detail::rate_limit_gate<Limiter>> rate_limit(Limiter limiter,

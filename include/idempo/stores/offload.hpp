@@ -41,7 +41,7 @@ struct offload_options {
 template <store Store>
 class offloaded_store {
 public:
-    /// \throws std::invalid_argument where a limit is not positive, or the timeout more than a year.
+    /// \throws std::invalid_argument if a limit is not positive, or the timeout more than a year.
     offloaded_store(Store store, asio::any_io_executor pool, offload_options options = {})
         : shared_(std::make_shared<shared>(std::move(store), std::move(pool), options)) {}
 

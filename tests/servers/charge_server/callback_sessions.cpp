@@ -33,7 +33,7 @@ namespace beast = boost::beast;
 using asio::ip::tcp;
 using idempo::error_code;
 
-/// What the handler without a middleware answers to: the session, which knows nothing of exceptions.
+/// The completion of a handler without middleware: the session, which does not handle exceptions.
 template <class Answer>
 struct bare_answer {
     Answer answer;

@@ -30,7 +30,7 @@ struct connection {
     boost::beast::tcp_stream stream;
     boost::beast::flat_buffer buffer{limits::buffer};
     std::optional<http::request_parser<http::string_body>> parser;
-    /// Waiting for what the client sends: that is what the end of the server cuts short, and nothing else.
+    /// Waits for data from the client. Shutdown cuts short only this.
     bool reading = false;
     connection_registry::place place;
 };

@@ -11,12 +11,12 @@
 
 /// The open connections: counted, limited, and told when the server stops. Thread-safe; outlives all connections.
 ///
-/// The server drains by waiting until there are none. That is more than `idempo::middleware::drain`, which knows only
-/// of requests with a key, and not of the writing of their answers.
+/// The server drains by waiting until there are none. `idempo::middleware::drain` would not do: it counts only requests
+/// with a key, and not the writing of their responses.
 class connection_registry {
 public:
-    /// Called on the thread that stops the server, under the registry's lock: it may only set off the ending of what
-    /// the connection reads, not wait for it.
+    /// Called on the thread that stops the server, under the registry's lock: it may start to end the connection's
+    /// read, but not wait for it.
     using stop_function = std::function<void()>;
 
 private:

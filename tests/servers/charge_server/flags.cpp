@@ -113,7 +113,7 @@ idempo::method_set parse_methods(std::string_view list) {
 
 idempo::scope principal_in(std::string name) {
     return idempo::scope::principal([name = std::move(name)](idempo::request_head const& head) {
-        bool const clear = head.count(name) == 1;  // of two, nobody knows which one a proxy has checked
+        bool const clear = head.count(name) == 1;  // a proxy may have checked either of two
         return clear ? std::optional(std::string(head.field(name))) : std::nullopt;
     });
 }

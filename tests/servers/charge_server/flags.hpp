@@ -12,7 +12,7 @@
 
 enum class session_style { sync, callback, awaitable };
 
-/// The command line, understood.
+/// The parsed command line.
 struct server_flags {
     boost::asio::ip::address address;
     std::uint16_t port = 0;
@@ -27,6 +27,6 @@ struct server_flags {
     std::vector<std::string> protected_fields;
 };
 
-/// Nothing where the help was asked for, and printed.
+/// Nullopt if the help was requested and printed.
 /// \throws std::invalid_argument with a sentence where the command line makes no sense.
 [[nodiscard]] std::optional<server_flags> parse_flags(int argument_count, char const* const* arguments);

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstddef>
 
-/// What the server allows a client.
+/// The limits of a client.
 namespace limits {
 
 /// More than `idempo::options::max_request_body`, so that a keyed request meets the middleware's own 413.
@@ -16,7 +16,7 @@ inline constexpr std::chrono::seconds write_time{60};
 /// How long a refused client may go on sending, so that the refusal reaches it and not the reset of a connection
 /// that was closed with bytes unread.
 inline constexpr std::chrono::seconds linger_time{2};
-/// How long what is under way may take when the server is told to stop.
+/// How long requests in progress may take during shutdown.
 inline constexpr std::chrono::seconds drain_time{10};
 
 }  // namespace limits

@@ -38,7 +38,7 @@ void listener::accepted(error_code error, tcp::socket socket) {
     accept();
 }
 
-/// Without file descriptors there is no use in trying again at once.
+/// Without file descriptors, trying again at once is useless.
 void listener::accept_later() {
     pause_.expires_after(std::chrono::milliseconds(50));
     pause_.async_wait([this](error_code) {

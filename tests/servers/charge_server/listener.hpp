@@ -10,7 +10,7 @@
 /// Accepts connections and hands them to the sessions. Outlives the run of the context.
 class listener {
 public:
-    /// \throws boost::system::system_error where the port is in use, say.
+    /// \throws boost::system::system_error if the port is in use, say.
     listener(boost::asio::io_context& context, boost::asio::ip::tcp::endpoint const& endpoint, sessions& sessions);
 
     void start() { accept(); }

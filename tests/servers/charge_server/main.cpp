@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 /// \file
-/// A payment server by whose command line the library is tried, tested and measured from outside.
+/// A payment server to try, test and measure the library from outside, by its command line.
 
 namespace {
 

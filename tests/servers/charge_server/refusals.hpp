@@ -6,7 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 
 /// \file
-/// What the server itself answers, when neither handler nor middleware do.
+/// Responses of the server itself, when neither handler nor middleware answer.
 
 /// The handler threw: the same 500 that the middleware answers in a call with a completion token.
 [[nodiscard]] http_response answer_exception(idempo::options const& options, unsigned version, bool keep_alive);

@@ -49,7 +49,7 @@ std::unique_ptr<listener> listen(asio::io_context& context, tcp::endpoint const&
     }
 }
 
-/// What a handler lets escape must not take the other connections with it.
+/// An exception of a handler must not end the other connections.
 void run(asio::io_context& context) {
     while (!context.stopped()) {
         try {
@@ -77,7 +77,7 @@ private:
     std::vector<std::thread> threads_;
 };
 
-/// Many connections are as many file descriptors.
+/// Many connections need as many file descriptors.
 void allow_many_files() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -85,7 +85,7 @@ void allow_many_files() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// A handler that sleeps or a client that does not read can be waited for no longer, and not be joined either.
+/// There is no more time for handlers that sleep or clients that do not read, and their threads cannot be joined.
 [[noreturn]] void give_up(std::size_t left) {
     std::cerr << "charge_server: gave up on " << left << " connections" << std::endl;
     std::_Exit(EXIT_SUCCESS);
@@ -99,7 +99,7 @@ void migrate(server_flags const& flags) {
 }
 
 void serve(server_flags const& flags) {
-    std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log may go away
+    std::signal(SIGPIPE, SIG_IGN);  // the reader of the log may go away
     allow_many_files();
 
     check_store(flags.store_url);  // also where there is no middleware to open it

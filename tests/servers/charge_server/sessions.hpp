@@ -37,7 +37,7 @@ public:
 };
 
 /// \name One for each style
-/// \throws std::invalid_argument where the store's URL makes no sense.
+/// \throws std::invalid_argument if the store's URL is invalid.
 /// @{
 std::unique_ptr<sessions> make_sync_sessions(session_setup& setup);
 std::unique_ptr<sessions> make_callback_sessions(session_setup& setup, boost::asio::io_context& context);

@@ -21,7 +21,7 @@ public:
         join_finished();
     }
 
-    /// \throws std::system_error where there is no thread to be had.
+    /// \throws std::system_error if there is no thread to be had.
     template <class Function>
     void start(Function function) {
         join_finished();

@@ -14,7 +14,7 @@ public:
 
     /// \param text `NAME`, or `NAME:N` for the N-th time that the point is reached. Names: after_lock, in_handler,
     /// before_insert, before_commit, after_commit.
-    /// \throws std::invalid_argument where there is no such point
+    /// \throws std::invalid_argument if there is no such point
     explicit failpoint(std::string_view text);
 
     void reached(std::string_view name) const;

@@ -59,7 +59,7 @@ flags parse_flags(CLI::App& app, int argument_count, char** arguments) {
     return written;
 }
 
-/// \throws std::invalid_argument where there is no table to work with
+/// \throws std::invalid_argument if there is no table to work with
 void check(idempo::postgres_options const& database) {
     auto const found = idempo::check_postgres(database);
     for (auto const& warning : found.warnings()) std::cerr << "transfer_server: " << warning << std::endl;

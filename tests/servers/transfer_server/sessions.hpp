@@ -22,10 +22,10 @@ public:
     /// Accepts connections until `stop`.
     boost::asio::awaitable<void> accept(boost::asio::ip::tcp::acceptor* acceptor);
 
-    /// Ends all that waits for a next request. Answers that are under way are still sent.
+    /// Ends the waits for next requests. Responses in progress are still sent.
     void stop();
 
-    /// How many connections there are.
+    /// The number of connections.
     [[nodiscard]] std::size_t count() const noexcept { return open_.size(); }
 
 private:

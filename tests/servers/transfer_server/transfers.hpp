@@ -27,7 +27,7 @@ struct transfer_order {
 ///     GET /accounts     names and balances
 ///     GET /healthz
 ///
-/// It does all it does through the transaction that it is given, and never ends it.
+/// It works only through the given transaction, and never ends it.
 class transfers {
 public:
     explicit transfers(failpoint fails) : fails_(std::move(fails)) {}
@@ -40,5 +40,5 @@ private:
     failpoint fails_;
 };
 
-/// Makes the tables with some accounts, where they are missing. \throws std::runtime_error where it cannot
+/// Makes the tables with some accounts, where they are missing. \throws std::runtime_error if it cannot
 void create_accounts(std::string const& connection);
