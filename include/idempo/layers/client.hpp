@@ -14,7 +14,7 @@ namespace idempo {
 
 namespace asio = boost::asio;
 
-/// The field by which a session tells the layers who is at the other end.
+/// The field by which a session gives the layers the address of the peer.
 inline constexpr std::string_view peer_field = "Idempo-Peer";
 
 /// Whose request it is, for `rate_limit`; nullopt if that is unknown. Called concurrently. If it throws, the response
@@ -31,8 +31,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Writes the peer's address (no port: a client has many) into the request, in place of whatever the client sent under
-/// that name. Sessions call it before the handle: `set_peer(request, socket.remote_endpoint().address())`.
+/// Writes the peer's address (without a port: a client has many) into the request, and replaces what the client sent
+/// under that name. Sessions call it before the handle: `set_peer(request, socket.remote_endpoint().address())`.
 ///
 /// Only the request reaches every layer in every style of call, and it knows nothing about its connection. If no
 /// session calls this, `client::peer` trusts what the client sends: see `docs/layers.md`.

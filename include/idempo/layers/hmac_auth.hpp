@@ -20,43 +20,43 @@
 
 namespace idempo {
 
-/// What is signed.
+/// The signed content.
 enum class signed_content {
     /// The body's bytes. A captured request can be sent to another target with the same signature.
     body,
-    /// The method, a line feed, the target (path and query) as it is sent, a line feed, the body.
+    /// The method, a line feed, the target (path and query) as sent, a line feed, the body.
     method_target_and_body,
 };
 
 /// Which requests must be signed, and how.
 struct hmac_options {
-    /// Shared with the client; not empty, unless there is `find_secrets`. 32 random bytes are a good one.
+    /// Shared with the client. Must not be empty, unless `find_secrets` is set. Use 32 random bytes.
     std::string secret{};
-    /// Accepted, too, while clients change from one to the other; empty: none.
+    /// Also accepted, while clients change from one secret to the other; empty: none.
     std::string previous_secret{};
-    /// Instead of the two: the secrets of the client that the request names, in a field of a key id say; none for a
-    /// client that is not known. Called for each request, concurrently. What it throws is answered as if the handler
-    /// had thrown.
+    /// Instead of the two: returns the secrets of the client that the request names, for example in a field with a key
+    /// id; none for an unknown client. Called for each request, concurrently. If it throws, the response is the same as
+    /// if the handler had thrown.
     std::function<std::vector<std::string>(request_head const&)> find_secrets{};
 
-    /// The field with the signature, what stands before it (`sha256=`), and how it is written.
+    /// The field with the signature, its prefix (`sha256=`), and its encoding.
     std::string header = "X-Signature";
     std::string prefix{};
     signature_encoding encoding = signature_encoding::hex;
 
     signed_content content = signed_content::body;
-    /// Instead of `content`: what is signed before the body.
+    /// Instead of `content`: returns what is signed before the body.
     std::function<std::string(request_head const&)> preamble{};
 
-    /// The field with the time of signing, in seconds since 1970; empty: none. It and a dot are signed before the
-    /// content (with `preamble`, which then has to contain it, they are not). A request is refused whose time is
-    /// further from the clock than `tolerance`, so that what was captured cannot be sent again later.
+    /// The field with the time of signing, in seconds since 1970; empty: none. The time and a dot are signed before the
+    /// content, except with `preamble`, which must then contain the time. A request is refused if its time is further
+    /// from the clock than `tolerance`, so that a captured request cannot be sent again later.
     std::string timestamp_header{};
     std::chrono::seconds tolerance{300};
     /// Empty: `std::chrono::system_clock::now`. Called concurrently.
     std::function<std::chrono::system_clock::time_point()> clock{};
 
-    /// False: the request passes without a look at its signature. Empty: applies to all. Called concurrently.
+    /// False: the request passes without a check of its signature. Empty: applies to all. Called concurrently.
     std::function<bool(request_head const&)> applies{};
     /// The value of `WWW-Authenticate`, which a 401 must have (RFC 9110, section 11.6.1).
     std::string challenge = "HMAC-SHA256";
@@ -105,7 +105,7 @@ public:
     }
 
 private:
-    /// What the request shows, whether or not it is true.
+    /// The claims of the request, true or not.
     struct shown_signature {
         std::optional<refusal> refused;
         detail::signature signature{};
@@ -118,7 +118,7 @@ private:
     [[nodiscard]] bool is_expired(std::chrono::seconds signed_at) const;
     [[nodiscard]] verdict refuse(refusal what, answered_request const& request) const;
 
-    /// Without the secrets, which are in the keys alone.
+    /// Without the secrets; only the keys have them.
     hmac_options options_;
     std::vector<hmac_key> keys_;
     refusal_style style_;
@@ -126,12 +126,12 @@ private:
 
 }  // namespace detail
 
-/// Refuses, with 401, what is not signed with HMAC-SHA-256 and a shared secret: before anything is claimed, counted or
-/// run, if it stands further out. `docs/layers.md` has the order of layers, and whose key it then is.
+/// Refuses, with 401, requests that are not signed with HMAC-SHA-256 and a shared secret. As an outer layer it does so
+/// before anything is claimed, counted or run. `docs/layers.md` has the order of layers and the key scope.
 ///
 /// `hmac_auth({.secret = secret}) | handler`. Signatures are compared in constant time; a signature in two field lines
-/// is refused. Secrets are neither logged nor told to the observer.
-/// \throws std::invalid_argument if there is no secret, or the options make no sense.
+/// is refused. Secrets reach neither logs nor the observer.
+/// \throws std::invalid_argument if there is no secret, or the options are invalid.
 [[nodiscard]] inline detail::gate_layer<detail::hmac_gate> hmac_auth(hmac_options options) {
     return detail::gate_layer<detail::hmac_gate>(std::make_shared<detail::hmac_gate const>(std::move(options)));
 }

@@ -12,7 +12,7 @@
 namespace idempo {
 
 struct memory_rate_limiter_options {
-    /// Windows that are remembered at once; each takes some 130 bytes.
+    /// Windows in memory at once; each takes some 130 bytes.
     std::size_t max_clients = 100'000;
     /// Must neither go backwards nor throw; called concurrently. Empty: `std::chrono::steady_clock::now`.
     std::function<std::chrono::steady_clock::time_point()> clock{};
@@ -20,14 +20,14 @@ struct memory_rate_limiter_options {
 
 /// Counts the requests of this process.
 ///
-/// A handle: copies share the windows, and any member may be called from any thread. Never blocks for more than the
-/// mutex of a few look-ups.
+/// A handle: copies share the windows, and any member may be called from any thread. Blocks only for a mutex that is
+/// held during a few look-ups.
 ///
-/// With `max_clients` windows open, a new client's takes the place of the one that ends soonest, whose client then has
-/// a new one early. Refusing new clients instead would let whoever has that many addresses lock everybody else out.
+/// If `max_clients` windows are open, a new client's window replaces the one that ends soonest, whose client then gets
+/// a new one early. Refusing new clients instead would let an attacker with that many addresses lock the others out.
 class memory_rate_limiter {
 public:
-    /// \throws std::invalid_argument for a rate that makes no sense, and for no clients
+    /// \throws std::invalid_argument if the rate is invalid, or `max_clients` is 0
     explicit memory_rate_limiter(rate rate, memory_rate_limiter_options options = {});
 
     /// \post `error` is clear

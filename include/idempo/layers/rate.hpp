@@ -8,9 +8,9 @@
 
 namespace idempo {
 
-/// So many requests of a client in a window. The window begins with a client's first request, and the next one with
-/// the first request after it has ended. So a client can have up to twice `limit` within the length of a window, at the
-/// end of one and at the beginning of the next.
+/// A limit of requests of each client in a window. A window begins with a client's first request, and the next one with
+/// the first request after its end. So a client can send up to twice `limit` within the length of a window, at the end
+/// of one and at the beginning of the next.
 struct rate {
     /// At least 1.
     unsigned limit = 60;
@@ -21,7 +21,7 @@ struct rate {
 /// \throws std::invalid_argument
 void validate(rate const& rate);
 
-/// What a limiter says of one request.
+/// A limiter's decision about one request.
 struct rate_decision {
     rate_decision() = default;
     rate_decision(bool allowed_, unsigned remaining_, std::chrono::milliseconds reset_)
@@ -30,13 +30,13 @@ struct rate_decision {
           reset(reset_) {}
 
     bool allowed = false;
-    /// Requests that are left in this window.
+    /// Requests left in this window.
     unsigned remaining = 0;
     /// Until the window ends.
     std::chrono::milliseconds reset{0};
 };
 
-/// Counts requests, on the calling thread. A client is named by a digest: see `rate_limit`.
+/// Counts requests, on the calling thread. A digest names the client: see `rate_limit`.
 template <class Limiter>
 concept rate_limiter = std::copy_constructible<Limiter> && requires(Limiter& limiter, Limiter const& unchanged,
                                                                     store_key const& client, error_code& error) {
@@ -45,7 +45,7 @@ concept rate_limiter = std::copy_constructible<Limiter> && requires(Limiter& lim
 };
 
 /// Counts requests, without blocking: `async_take(client, token)` completes with `void(error_code, rate_decision)` on
-/// the token's associated executor, by default on `get_executor()`.
+/// the completion token's associated executor, by default on `get_executor()`.
 template <class Limiter>
 concept async_rate_limiter =
     std::copy_constructible<Limiter> && requires(Limiter& limiter, Limiter const& unchanged, store_key const& client,

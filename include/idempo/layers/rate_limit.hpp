@@ -21,15 +21,16 @@
 
 namespace idempo {
 
-/// What becomes of a request when the limiter does not answer.
+/// What to do with a request if the limiter does not answer.
 enum class on_limiter_error {
-    /// 503 with `Retry-After`. The limit holds, whatever happens.
+    /// 503 with `Retry-After`. The limit always holds.
     refuse,
-    /// It passes uncounted, and without fields. The observer is told of `store_error`.
+    /// It passes uncounted and without fields. The observer gets `store_error`.
     pass,
 };
 
-/// Which fields tell a client what is left. Where layers nest, the outer one's `RateLimit-*` replace the inner one's.
+/// Which fields tell a client its remaining requests. The `RateLimit-*` of an outer layer replace those of an inner
+/// one.
 struct rate_limit_fields {
     /// `RateLimit-Policy` and `RateLimit`: draft-ietf-httpapi-ratelimit-headers-08 and later.
     bool structured = true;
@@ -45,8 +46,8 @@ struct rate_limit_options {
     client_function client = client::peer();
     /// False: the request passes uncounted. Empty: applies to all. Called concurrently.
     std::function<bool(request_head const&)> applies{};
-    /// Of the policy, in `RateLimit-Policy`; 1 to 64 visible ASCII characters without `"` and `\`. Limits of different
-    /// names count by themselves, also on one limiter.
+    /// The name of the policy, in `RateLimit-Policy`; 1 to 64 visible ASCII characters without `"` and `\`. Limits with
+    /// different names count separately, also on one limiter.
     std::string name = "default";
     on_limiter_error on_error = on_limiter_error::refuse;
     rate_limit_fields fields{};
@@ -58,7 +59,7 @@ struct rate_limit_options {
 
 namespace detail {
 
-/// What does not depend on the limiter.
+/// The part that does not depend on the limiter.
 class rate_limit_policy {
 public:
     rate_limit_policy(rate_limit_options options, rate rate);
@@ -68,7 +69,7 @@ public:
     /// Whether it applies to the request.
     [[nodiscard]] bool counts(request_head const& head) const { return !options_.applies || options_.applies(head); }
 
-    /// The digest of name and client; empty where nobody knows the client.
+    /// The digest of name and client; empty if the client is unknown.
     [[nodiscard]] std::optional<store_key> client_of(request_head const& head) const;
 
     [[nodiscard]] verdict refuse_unknown(answered_request const& request) const;
@@ -131,17 +132,17 @@ public:
 
 private:
     rate_limit_policy policy_;
-    /// A handle, that is called as one.
+    /// A handle.
     mutable Limiter limiter_;
 };
 
 }  // namespace detail
 
-/// Refuses, with 429 and `Retry-After`, what a client sends beyond the limiter's rate. What is refused reaches no layer
-/// further in: it is neither claimed nor stored. What passes gets fields that say how much is left.
+/// Refuses, with 429 and `Retry-After`, a client's requests beyond the limiter's rate. Refused requests reach no inner
+/// layer: they are neither claimed nor stored. Responses to the others get fields with the remaining requests.
 ///
 /// `rate_limit(memory_rate_limiter({.limit = 10}), {.client = client::field("X-User")}) | handler`, or with a
-/// `redis_rate_limiter`, which processes share. Clients are known to the limiter by SHA-256 over name and client.
+/// `redis_rate_limiter`, which processes share. The limiter knows clients by SHA-256 over name and client.
 /// \throws std::invalid_argument if the options are invalid
 template <class Limiter>
     requires(rate_limiter<Limiter> || async_rate_limiter<Limiter>)

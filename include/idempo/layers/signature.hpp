@@ -6,11 +6,11 @@
 #include <string_view>
 
 /// \file
-/// Reading what a client says about its signature. No input or output happens here, and no secret is needed.
+/// Parses a client's signature and time. No I/O, and no secret is needed.
 
 namespace idempo {
 
-/// How a signature's 32 bytes are written in its field.
+/// The encoding of a signature's 32 bytes in its field.
 enum class signature_encoding {
     /// 64 hexadecimal digits, in either case.
     hex,
@@ -22,15 +22,15 @@ namespace detail {
 
 using signature = std::array<unsigned char, 32>;
 
-/// The signature in a field's value; empty where the value is anything but the prefix and a whole signature. Spaces
-/// around the value are not part of it.
+/// The signature in a field's value; empty if the value is anything but the prefix and a whole signature. Spaces around
+/// the value are ignored.
 [[nodiscard]] std::optional<signature> decode_signature(std::string_view value, std::string_view prefix,
                                                         signature_encoding encoding);
 
-/// Seconds since 1970 in 1 to 12 decimal digits; empty for anything else. Spaces around them are not part of them.
+/// Seconds since 1970 in 1 to 12 decimal digits; empty for anything else. Spaces around them are ignored.
 [[nodiscard]] std::optional<std::chrono::seconds> parse_timestamp(std::string_view value);
 
-/// In a time that does not depend on where they differ.
+/// Compares in constant time.
 [[nodiscard]] bool are_equal(signature const& left, signature const& right) noexcept;
 
 }  // namespace detail

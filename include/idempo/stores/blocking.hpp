@@ -16,11 +16,11 @@
 
 namespace idempo {
 
-/// An asynchronous store for synchronous servers: each call blocks its thread until the store has answered, which the
-/// store's own deadlines bound. Models `store`, and `renewable_store` where the inner one has Renew.
+/// An asynchronous store for synchronous servers: each call blocks its thread until the store has answered, within the
+/// store's own deadlines. Models `store`, and `renewable_store` if the inner one has Renew.
 ///
-/// It owns a thread for the heartbeat, since nobody else is there to renew while a handler runs. Must not be called on
-/// a thread that the inner store needs to make progress. A store that never blocks (in an `any_store`) is called
+/// It owns a thread for the heartbeat, which renews while a handler blocks its own thread. Must not be called on a
+/// thread that the inner store needs to make progress. A store that never blocks (in an `any_store`) is called
 /// directly. Calls that the inner store drops, because its executor ended, report `error::store_unavailable`.
 template <async_store Store>
 class blocking_store {
@@ -29,7 +29,7 @@ public:
         : thread_(std::make_shared<detail::background_thread>()),
           store_(std::move(store)) {}
 
-    /// Makes the store on the thread of its own: `make(executor)` returns it.
+    /// Makes the store on its own thread: `make(executor)` returns it.
     template <class Make>
         requires std::same_as<std::invoke_result_t<Make&, boost::asio::any_io_executor>, Store>
     explicit blocking_store(Make make)
@@ -69,7 +69,7 @@ public:
         return wait<bool>(error, [&](auto done) { store_.async_renew(key, by, lease, std::move(done)); });
     }
 
-    /// Renews the claim until the returned heartbeat ends, on the thread of its own.
+    /// Renews the claim until the returned heartbeat ends, on its own thread.
     [[nodiscard]] detail::heartbeat keep_alive(claim_request const& claim, idempo::observer told)
         requires async_renewable_store<Store>
     {
@@ -109,8 +109,8 @@ private:
     Store store_;
 };
 
-/// `blocking(store)`, or `blocking([](auto executor) { return redis_store(executor, …); })` for a store that lives on
-/// the thread that the adapter owns.
+/// `blocking(store)`, or `blocking([](auto executor) { return redis_store(executor, …); })` for a store on the
+/// adapter's own thread.
 template <async_store Store>
 blocking_store<Store> blocking(Store store) {
     return blocking_store<Store>(std::move(store));

@@ -29,14 +29,14 @@ public:
     static heartbeat start(boost::asio::any_io_executor const& executor, renew_function renew,
                            claim_request const& claim, idempo::observer observer);
 
-    /// Nothing is renewed or reported after a heartbeat is gone, save a Renew that is already under way. The executor
-    /// is not touched, since it may be gone too: the timer runs out by itself.
+    /// Renews and reports nothing afterwards, except a Renew already in progress. Does not touch the executor, which
+    /// may be gone, too: the timer runs out by itself.
     ~heartbeat();
 
-    /// Ends at once what the destructor would leave to the timer.
+    /// Ends at once; the destructor leaves the end to the timer.
     void stop();
 
-    /// Becomes true when the lease could not be held. Empty where no heartbeat was started.
+    /// Becomes true if the lease could not be held. Empty if no heartbeat was started.
     [[nodiscard]] std::shared_ptr<std::atomic<bool> const> lost() const;
 
 private:

@@ -26,18 +26,18 @@ namespace asio = boost::asio;
 
 /// Limits of `offload`.
 struct offload_options {
-    /// How long an operation may take, waiting for its turn included; then `error::store_timed_out`. The call goes on
+    /// How long an operation may take, including the wait for its turn; then `error::store_timed_out`. The call goes on
     /// in the pool: a claim that times out may still be executed.
     std::chrono::milliseconds timeout{std::chrono::seconds{5}};
     /// Operations that may wait or run at once; one more is refused with `error::store_unavailable`.
     std::size_t max_pending = 4096;
 };
 
-/// A store that blocks, lifted to an asynchronous one: its calls run on a pool, those of one store key in the order of
-/// submission. Models `async_store`, and `async_renewable_store` where the inner one has Renew.
+/// Makes a blocking store asynchronous: its calls run on a pool, those of one store key in the order of submission.
+/// Models `async_store`, and `async_renewable_store` if the inner one has Renew.
 ///
-/// Completions run on the token's associated executor, by default on a thread of this adapter's own, which also keeps
-/// the deadlines: a pool whose threads are all blocked could not. The pool must outlive all copies.
+/// Completions run on the completion token's associated executor, by default on this adapter's own thread. That thread
+/// also keeps the deadlines, which a pool with all threads blocked could not. The pool must outlive all copies.
 template <store Store>
 class offloaded_store {
 public:
@@ -96,13 +96,13 @@ private:
         }
         Store store;
         offload_options options;
-        /// Order matters only within a key; a strand for each of many lanes keeps it and the pool busy.
+        /// Order matters only within a key; a strand for each of many lanes keeps it, and keeps the pool busy.
         std::vector<asio::strand<asio::any_io_executor>> lanes;
         std::atomic<std::size_t> pending{0};
         detail::background_thread thread;
     };
 
-    /// An operation that either its deadline or the store completes, whichever is first.
+    /// An operation that its deadline or the store completes, whichever comes first.
     template <class Handler>
     struct operation {
         operation(Handler handler_, asio::io_context::executor_type executor_, std::chrono::milliseconds timeout)
@@ -127,7 +127,7 @@ private:
     template <class... Result>
     using signature = void(error_code, Result...);
 
-    /// `Result`: what the call returns and the completion gets; none for a call that returns nothing.
+    /// `Result`: the result of the call and of the completion; none for a call without a result.
     template <class... Result, class Call, class Token>
     auto submit(store_key const& key, Call call, Token&& done) {
         return asio::async_initiate<Token, signature<Result...>>(

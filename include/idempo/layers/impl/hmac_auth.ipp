@@ -75,7 +75,7 @@ hmac_gate::shown_signature hmac_gate::read(request_head const& head) const {
 std::vector<hmac_key> hmac_gate::find_keys(request_head const& head) const {
     std::vector<hmac_key> keys;
     for (auto& secret : options_.find_secrets(head)) {
-        // An empty secret is nobody's: anybody could sign with it.
+        // Anybody could sign with an empty secret.
         if (!secret.empty()) keys.emplace_back(secret);
         wipe(secret);
     }

@@ -12,7 +12,7 @@
 
 namespace idempo {
 
-/// All windows are equally long, so the order in which they begin is that in which they end.
+/// All windows are equally long, so they end in the order in which they begin.
 class memory_rate_limiter::windows {
     using clock = std::chrono::steady_clock;
 
@@ -26,7 +26,7 @@ public:
 
     rate_decision take(store_key const& client) {
         std::lock_guard const lock(mutex_);
-        // With the lock held, or the windows would not be in the order of their ends.
+        // With the lock held; otherwise the windows would not be in the order of their ends.
         auto const now = options_.clock ? options_.clock() : clock::now();
         drop_ended(now);
         auto& found = open_window(client, now);

@@ -17,7 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// Rounded up, so that who waits so long has waited long enough; at least 1.
+/// Rounded up, so that a client that waits so long has waited long enough; at least 1.
 seconds whole_seconds(milliseconds span) { return std::max(std::chrono::ceil<seconds>(span), seconds{1}); }
 
 std::string text(seconds span) { return std::to_string(span.count()); }

@@ -11,7 +11,7 @@ namespace idempo::detail {
 
 namespace {
 
-/// -1 for what is no digit, here and below.
+/// -1 for other characters, here and below.
 int hex_digit(char c) noexcept {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;

@@ -32,11 +32,11 @@ public:
         boost::asio::dispatch(strand_, [self = shared_from_this()] { self->wait(); });
     }
 
-    /// Gives up what it would renew with, and so the store: its owner may be about to end the threads that serve it,
-    /// and the timer may go on for a while.
+    /// Drops the function for renewing, and so the store: its owner may be about to end the threads that serve it, and
+    /// the timer may run for a while.
     void end() noexcept {
         stopped = true;
-        renew_function dropped;  // destroyed after the lock is given back
+        renew_function dropped;  // destroyed after unlocking
         std::lock_guard const lock(mutex_);
         dropped.swap(renew_);
     }
@@ -58,7 +58,7 @@ private:
     }
 
     void renew() {
-        // Posted, since nothing may be reported under the lock.
+        // Posted, since nothing is reported under the lock.
         auto renewed = [self = shared_from_this(), asked = clock::now()](error_code error, bool held) {
             boost::asio::post(self->strand_, [self, asked, error, held] { self->renewed(error, held, asked); });
         };
@@ -90,7 +90,7 @@ private:
     boost::asio::strand<boost::asio::any_io_executor> strand_;
     boost::asio::steady_timer timer_;
     std::mutex mutex_;
-    renew_function renew_;  // under the mutex, since its end comes from elsewhere
+    renew_function renew_;  // guarded by the mutex, since other threads end it
     claim_request claim_;
     idempo::observer observer_;
     clock::time_point held_until_;
