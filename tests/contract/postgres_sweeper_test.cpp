@@ -98,9 +98,9 @@ TEST_CASE("postgres sweeper: waits for no lock, and leaves a record that is bein
             none));
     });
     std::size_t deleted = 0;
-    while (shared_server().ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == "0") {
-        std::this_thread::yield();
-    }
+    poll_until([] {
+        return shared_server().ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") != "0";
+    });
     deleted += sweeper.sweep(own.connection).deleted;
     CHECK(deleted == 1);
     takeover.join();

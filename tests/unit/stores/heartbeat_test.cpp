@@ -1,9 +1,10 @@
-// The lease of a slow handler. Real time here, but no test measures it: handlers wait until renewals were counted.
+// The lease of a slow handler. In real time, but no test measures it: handlers wait until they have counted renewals.
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"
 #include "support/fault_store.hpp"
 #include "support/patience.hpp"
+#include "support/poll_until.hpp"
 
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/blocking.hpp>
@@ -145,7 +146,7 @@ TEST_CASE("heartbeat: blocking keeps the lease of a synchronous handler", "[hear
                                              with_lease(150ms)) |
                          blocking_handler(store.renewals(a_lease_of_renewals));
     auto first = std::async(std::launch::async, [&] { return wrapped(keyed_request()); });
-    while (store.plan.calls(store_call::renew) < 2) std::this_thread::sleep_for(1ms);
+    poll_until([&] { return store.plan.calls(store_call::renew) >= 2; });
     CHECK(wrapped(keyed_request()).result_int() == 409);
     CHECK(first.get().body() == "1 held");
     CHECK(is_replay(wrapped(keyed_request())));
