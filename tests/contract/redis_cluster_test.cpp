@@ -260,7 +260,7 @@ TEST_CASE("redis cluster: a server without a cluster is told of") {
     CHECK(events.count(redis_problem::none) == 0);
 }
 
-TEST_CASE("redis cluster: when the store goes, what is pending is still answered and sent on, and nothing stays") {
+TEST_CASE("redis cluster: when the store is destroyed, pending operations are still answered, and nothing stays") {
     redis_cluster cluster(without_replicas);
     auto const slot = slot_of(keys[0]);
     cluster.begin_move(slot, 0, 1);

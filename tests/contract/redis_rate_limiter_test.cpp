@@ -77,7 +77,7 @@ TEST_CASE("redis_rate_limiter: processes share a window, which Redis ends", "[re
     CHECK(take(limiters.second).remaining == 4);
 }
 
-TEST_CASE("redis_rate_limiter: what is used up is refused for everybody, and another client is another window",
+TEST_CASE("redis_rate_limiter: a used-up window is refused in all processes, and another client has another window",
           "[redis][rate_limit]") {
     redis_server const server;
     two_limiters limiters(server);

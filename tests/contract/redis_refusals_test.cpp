@@ -258,7 +258,7 @@ TEST_CASE("redis: a full server refuses new claims, and tells of, completes and 
     CHECK_FALSE(error);
 }
 
-TEST_CASE("redis: what is under our key and is not ours is an error, and is left alone") {
+TEST_CASE("redis: a foreign value under our key is an error, and is left alone") {
     redis_server server;
     inspectable_redis store(local_redis(server.port()));
     error_code error;

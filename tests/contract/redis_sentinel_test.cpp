@@ -150,7 +150,7 @@ TEST_CASE("redis sentinel: two of three may be gone, and without any an establis
     CHECK(events.count(redis_problem::lost) == 0);
 }
 
-TEST_CASE("redis sentinel: one that is silent is passed over, and is listened to no more") {
+TEST_CASE("redis sentinel: a silent sentinel is skipped, and no longer listened to") {
     sentinel_scene scene({.replicas = 1});
     redis_events const events;
     auto options = local_sentinels(scene, events);
@@ -164,7 +164,7 @@ TEST_CASE("redis sentinel: one that is silent is passed over, and is listened to
     scene.continue_sentinel(0);
 }
 
-TEST_CASE("redis sentinel: what was said between two subscriptions is not missed") {
+TEST_CASE("redis sentinel: a change between two subscriptions is not missed") {
     sentinel_scene scene({.replicas = 1});
     fault_proxy proxy(scene.sentinel(0).port());
     redis_events const events;
@@ -185,7 +185,7 @@ TEST_CASE("redis sentinel: what was said between two subscriptions is not missed
     scene.server(0).send_signal(SIGCONT);
 }
 
-TEST_CASE("redis sentinel: one that says nonsense is asked again, not too often, and one that is behind is overruled") {
+TEST_CASE("redis sentinel: a malformed sentinel is asked again, not too often, and an outdated one is overruled") {
     sentinel_scene scene({.replicas = 1});
     fault_proxy proxy(scene.sentinel(0).port());
     redis_events const events;

@@ -62,7 +62,7 @@ TEST_CASE("charge_server: SIGTERM lets a running charge end, and its client gets
     CHECK(scene.server.errors().empty());
 }
 
-TEST_CASE("charge_server: what takes longer than the drain is given up, with exit 0") {
+TEST_CASE("charge_server: requests that outlast the drain are given up, with exit 0") {
     std::list<charge_scene> scenes;  // all styles at once, since each takes ten seconds
     for (auto const* style : {"sync", "callback", "awaitable"}) {
         auto& scene = scenes.emplace_back(style);

@@ -40,7 +40,7 @@ void check_refused(charge_scene& scene, std::string const& bytes) {
 
 }  // namespace
 
-TEST_CASE("charge_server: what is not a key is 400, and the connection goes on") {
+TEST_CASE("charge_server: a malformed key is 400, and the connection goes on") {
     auto const style = each_style();
     CAPTURE(style);
     charge_scene scene(style);
@@ -116,7 +116,7 @@ TEST_CASE("charge_server: truncated and oversized messages are refused") {
     check_refused(scene, "POST /charge HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n{}");
 }
 
-TEST_CASE("charge_server: what is not HTTP, or ambiguous, is refused") {
+TEST_CASE("charge_server: input that is not HTTP, or ambiguous, is refused") {
     auto const style = each_style();
     CAPTURE(style);
     charge_scene scene(style);

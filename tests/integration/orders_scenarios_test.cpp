@@ -66,7 +66,7 @@ TEST_CASE("orders: a fresh order, its replay, and another one under its key") {
     CHECK(list == nlohmann::json::array({order_in(another)}));
 }
 
-TEST_CASE("orders: what makes no order is refused, and its key may be used again") {
+TEST_CASE("orders: an invalid order is refused, and its key may be used again") {
     auto const mode = each_orders_mode();
     CAPTURE(mode);
     orders_stores const stores;
@@ -98,7 +98,7 @@ TEST_CASE("orders: what makes no order is refused, and its key may be used again
     CHECK(http_client(scene.server.port()).exchange(too_large).result_int() == 413);
 }
 
-TEST_CASE("orders: what is not signed is 401, and nothing is claimed for it") {
+TEST_CASE("orders: an unsigned request is 401, and claims nothing") {
     auto const mode = each_orders_mode();
     CAPTURE(mode);
     orders_stores const stores;
@@ -264,7 +264,7 @@ TEST_CASE("orders: the page is there, and asks for nothing from elsewhere") {
     }
 }
 
-TEST_CASE("orders: what is wrong at the start is one line and exit 2") {
+TEST_CASE("orders: an error at the start is one line and exit 2") {
     orders_stores const stores;
     auto const fails = [](std::vector<std::string> flags, std::string const& word) {
         CAPTURE(flags);

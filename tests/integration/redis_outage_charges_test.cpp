@@ -49,7 +49,7 @@ TEST_CASE("redis: while it is gone a keyed charge is 503 and is not made, and so
     CHECK(is_replay(scene.client.exchange(make_post("/charge", "before", charge_42))));
 }
 
-TEST_CASE("redis: one that is not there at the start is reported, and used when it comes") {
+TEST_CASE("redis: a server that is down at the start is reported, and used when it comes up") {
     auto const style = each_style();
     CAPTURE(style);
     redis_server redis;
@@ -63,7 +63,7 @@ TEST_CASE("redis: one that is not there at the start is reported, and used when 
     CHECK(scene.server.errors().find("no append-only file") != std::string::npos);
 }
 
-TEST_CASE("redis: one that stops past the deadline is 503, and its late claim is gone") {
+TEST_CASE("redis: a server that stops past the deadline is 503, and its late claim is gone") {
     auto const style = each_style();
     CAPTURE(style);
     redis_server redis;
@@ -80,7 +80,7 @@ TEST_CASE("redis: one that stops past the deadline is 503, and its late claim is
     CHECK(scene.charged() == 2);
 }
 
-TEST_CASE("redis: one that is away while the handler runs gets its record when it is back") {
+TEST_CASE("redis: a server that is down while the handler runs gets the record when it is back") {
     auto const style = each_style();
     CAPTURE(style);
     redis_server redis({"--appendonly", "yes"});

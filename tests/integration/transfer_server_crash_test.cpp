@@ -273,7 +273,7 @@ TEST_CASE("transfer_server: told to stop, it answers what it has begun, and ends
     CHECK(server.errors().find("executed") != std::string::npos);
 }
 
-TEST_CASE("transfer_server: what it answers") {
+TEST_CASE("transfer_server: its responses") {
     bank bank;
     server_process const server(bank.flags(0), IDEMPO_TRANSFER_SERVER);
     http_client client(server.port());

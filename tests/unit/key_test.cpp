@@ -256,7 +256,7 @@ TEST_CASE("key: a String is a key in both syntaxes", "[key]") {
     }
 }
 
-TEST_CASE("key: what begins as a String and is none is no key in either syntax", "[key]") {
+TEST_CASE("key: an invalid String is not a key in either syntax", "[key]") {
     for (auto const& row : not_strings) {
         DYNAMIC_SECTION(row.name) {
             CHECK_FALSE(parse_key(row.field_value, key_syntax::strict));
@@ -295,7 +295,7 @@ TEST_CASE("key: a bare key is a key in the lenient syntax only, and the same as 
     }
 }
 
-TEST_CASE("key: what is neither a String nor a bare key is malformed", "[key]") {
+TEST_CASE("key: other text than a String or a bare key is malformed", "[key]") {
     for (auto const& row : not_bare_keys) {
         DYNAMIC_SECTION(row.name) {
             CHECK_FALSE(parse_key(row.field_value, key_syntax::lenient));

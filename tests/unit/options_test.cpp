@@ -49,7 +49,7 @@ TEST_CASE("options: the defaults are those of the design", "[options]") {
     CHECK_FALSE(defaults.require_key);
 }
 
-TEST_CASE("options: what makes no sense is refused with a sentence", "[options]") {
+TEST_CASE("options: invalid options are refused with a sentence", "[options]") {
     using milliseconds = std::chrono::milliseconds;
     std::vector<std::pair<std::string, std::function<void(options&)>>> const wrong{
         {"options.header must be a field name", [](auto& changed) { changed.header = ""; }},
@@ -92,7 +92,7 @@ TEST_CASE("options: what makes no sense is refused with a sentence", "[options]"
     for (auto const& [sentence, change] : wrong) CHECK(sentence_for(change) == sentence);
 }
 
-TEST_CASE("options: what is at the edge makes sense", "[options]") {
+TEST_CASE("options: values at the limits are valid", "[options]") {
     CHECK(sentence_for([](auto& changed) { changed.lease = 1ms; }) == "none");
     CHECK(sentence_for([](auto& changed) { changed.lease = 24h * 365; }) == "none");
     CHECK(sentence_for([](auto& changed) { changed.retention = 24h * 3660; }) == "none");

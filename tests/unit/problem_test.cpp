@@ -64,7 +64,7 @@ TEST_CASE("problem: each refusal as the design's table has it", "[problem]") {
     }
 }
 
-TEST_CASE("problem: what varies from one refusal to the next", "[problem]") {
+TEST_CASE("problem: retry-after and original status appear where they apply", "[problem]") {
     auto const response = refuse({refusal::not_retained, std::chrono::seconds{3}, 201});
     CHECK(response[http::field::retry_after] == "3");
     CHECK(response.body().find(R"("original_status":201})") != std::string::npos);

@@ -104,7 +104,7 @@ TEST_CASE("sha256: several live on one thread do not disturb each other", "[sha2
     CHECK(hex(outer.finish()) == hash_of(large + large));
 }
 
-TEST_CASE("sha256: one that is given up half-way leaves nothing behind", "[sha256]") {
+TEST_CASE("sha256: an unfinished digest leaves nothing behind", "[sha256]") {
     { sha256().raw(std::string(1'000, 'x')); }
     CHECK(hash_of("abc") == hash_of_abc);
 }

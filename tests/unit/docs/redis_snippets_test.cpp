@@ -45,7 +45,7 @@ TEST_CASE("snippets: the Redis store, in each style", "[snippets]") {
     (void)any;
 }
 
-TEST_CASE("snippets: what is wrong with Redis is told", "[snippets]") {
+TEST_CASE("snippets: the observer hears of problems with Redis", "[snippets]") {
     boost::asio::io_context context;
     idempo::redis_options options;
     //[redis-observer

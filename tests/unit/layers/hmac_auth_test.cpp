@@ -79,7 +79,7 @@ TEST_CASE("hmac: the vectors of RFC 4231", "[hmac]") {
         "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2");
 }
 
-TEST_CASE("hmac_auth: what is rightly signed passes, in either case of the digits", "[hmac]") {
+TEST_CASE("hmac_auth: a right signature passes, in either case of the digits", "[hmac]") {
     CHECK(answer({.secret = secret}, rightly_signed()).result_int() == 201);
     auto upper = mac(secret, R"({"amount":42})");
     for (auto& digit : upper) digit = static_cast<char>(std::toupper(static_cast<unsigned char>(digit)));
@@ -87,7 +87,7 @@ TEST_CASE("hmac_auth: what is rightly signed passes, in either case of the digit
     CHECK(answer({.secret = secret}, signed_request(mac(secret, ""), "")).result_int() == 201);
 }
 
-TEST_CASE("hmac_auth: what is not signed, wrongly signed or signed twice is refused", "[hmac]") {
+TEST_CASE("hmac_auth: a missing, wrong or repeated signature is refused", "[hmac]") {
     check_refused(answer({.secret = secret}, unkeyed_request()), "signature-missing");
     auto wrong = mac(secret, R"({"amount":42})");
     wrong.back() = wrong.back() == '0' ? '1' : '0';

@@ -344,7 +344,7 @@ TEST_CASE("layers: a handler that throws in another thread, while the call retur
     CHECK(refusals == calls);
 }
 
-TEST_CASE("layers: what a caller's function throws is treated as if the handler had thrown", "[layers]") {
+TEST_CASE("layers: an exception of a caller's function is treated as if the handler had thrown", "[layers]") {
     auto const layer = idempo::rate_limit(
         idempo::memory_rate_limiter(idempo::rate()),
         {.client = [](idempo::request_head const&) -> std::optional<std::string> { throw std::runtime_error("no"); }});

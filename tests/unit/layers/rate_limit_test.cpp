@@ -150,7 +150,7 @@ TEST_CASE("rate_limit: a limiter that fails refuses by default, and lets pass wh
     CHECK(told == idempo::error::store_unavailable);
 }
 
-TEST_CASE("rate_limit: what is refused reaches no store", "[rate_limit]") {
+TEST_CASE("rate_limit: a refused request reaches no store", "[rate_limit]") {
     idempo::memory_store const records;
     auto const handle = idempo::rate_limit(memory_rate_limiter({.limit = 1, .window = 1min}), by_user()) |
                         idempo::idempotency(records) | handler();

@@ -27,7 +27,7 @@ TEST_CASE("postgres_options: a URL is libpq's, but for our parameters") {
     CHECK(parse_postgres_url("POSTGRESQL://db/shop").connection == "postgresql://db/shop");
 }
 
-TEST_CASE("postgres_options: what the URL does not say stays as it was") {
+TEST_CASE("postgres_options: options that the URL does not name keep their values") {
     postgres_options others;
     others.operation_timeout = 7s;
     others.schema = "app";

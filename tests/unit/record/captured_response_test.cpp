@@ -526,7 +526,8 @@ TEST_CASE("captured_response: keep_alive of the generator is kept", "[captured_r
         max_body);
 }
 
-TEST_CASE("captured_response: what is not one whole response is passed through and not stored", "[captured_response]") {
+TEST_CASE("captured_response: other bytes than one whole response are passed through and not stored",
+          "[captured_response]") {
     auto const check = [](auto const& make, unsigned status) {
         check_passes_through(make, max_body);
         captured_generator const captured(make(), max_body);

@@ -69,7 +69,7 @@ TEST_CASE("response_fields: folded lines go with their field", "[response_fields
           "HTTP/1.1 200 OK\r\nX-Long: a\r\n b\r\nContent-Length: 0\r\nRateLimit-Limit: 10\r\nVary: Origin\r\n\r\n");
 }
 
-TEST_CASE("response_fields: what is no response stays as it is", "[response_fields]") {
+TEST_CASE("response_fields: bytes that are not a response stay unchanged", "[response_fields]") {
     for (auto const& bytes : {std::string("\r\n\r\n"), std::string("hello"), std::string("HTTP/1.1 200 OK\r\nX: 1\r\n"),
                               "HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'x') + "\r\n\r\n"}) {
         CHECK(bytes_of(some_fields().applied_to(raw(bytes))) == bytes);

@@ -276,7 +276,7 @@ TEST_CASE("stored_response: a body at the limit is storable, one over it is not"
     CHECK_FALSE(make_record(response, policy));
 }
 
-TEST_CASE("stored_response: what could split a response is not storable", "[stored_response]") {
+TEST_CASE("stored_response: fields that could split a response are not storable", "[stored_response]") {
     using namespace std::string_literals;
     auto const control = GENERATE("\r"s, "\n"s, "\r\nSet-Cookie: a"s, "\0"s, "\x01"s, "\x1F"s, "\x7F"s);
     string_response response;

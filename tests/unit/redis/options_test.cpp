@@ -102,7 +102,7 @@ TEST_CASE("redis url: it alone says where the servers are") {
     CHECK(kept.sentinels->password == "secret");
 }
 
-TEST_CASE("redis url: what it does not say is left alone") {
+TEST_CASE("redis url: options that it does not name keep their values") {
     idempo::redis_options others;
     others.max_pending = 7;
     others.port = 7000;
@@ -111,7 +111,7 @@ TEST_CASE("redis url: what it does not say is left alone") {
     CHECK(found.port == 7000);
 }
 
-TEST_CASE("redis url: what makes no sense is refused, without a word of it") {
+TEST_CASE("redis url: an invalid URL is refused, without quoting it") {
     for (std::string_view const url : {"redis:",
                                        "redis:hunter2",
                                        "redis://",
@@ -167,7 +167,7 @@ TEST_CASE("redis url: what makes no sense is refused, without a word of it") {
     CHECK_THROWS_AS(parse_redis_url("redis+unix:///" + std::string(200, 'x')), std::invalid_argument);
 }
 
-TEST_CASE("redis options: what makes no sense is refused") {
+TEST_CASE("redis options: invalid options are refused") {
     using namespace std::chrono_literals;
     auto const refused = [](auto change) {
         idempo::redis_options options;

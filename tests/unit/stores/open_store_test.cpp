@@ -111,7 +111,7 @@ TEST_CASE("open_store: opens by the scheme that it is given, whatever its case, 
     CHECK(idempo::open_store(context.get_executor(), "memory:", red, blue).direct());
 }
 
-TEST_CASE("url_scheme: what stands before the colon, in lower case", "[open_store]") {
+TEST_CASE("url_scheme: the text before the colon, in lower case", "[open_store]") {
     CHECK(idempo::url_scheme("Redis+Sentinel://x") == "redis+sentinel");
     CHECK(idempo::url_scheme("postgresql:") == "postgresql");
 }

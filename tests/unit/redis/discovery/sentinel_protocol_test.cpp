@@ -113,7 +113,7 @@ TEST_CASE("redis sentinel: news of our primary is told, that of others is not") 
     CHECK(told("orders 10.0.0.1 6379 10.0.0.2 6379").what == kind::nothing);
 }
 
-TEST_CASE("redis sentinel: what makes no sense ends the subscription") {
+TEST_CASE("redis sentinel: a malformed message ends the subscription") {
     for (auto const* payload : {"charges 10.0.0.1 6379 10.0.0.2", "charges 10.0.0.1 6379 10.0.0.2 0", "charges",
                                 "charges 10.0.0.1 6379 10.0.0.2 6379 more", "charges 10.0.0.1 6379  6379"}) {
         CAPTURE(payload);

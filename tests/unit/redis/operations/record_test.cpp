@@ -74,7 +74,7 @@ TEST_CASE("redis record: no missing and no added byte goes unnoticed") {
     }
 }
 
-TEST_CASE("redis record: what is not ours is not read") {
+TEST_CASE("redis record: foreign values are not read") {
     CHECK_FALSE(read_header("", 0));
     std::string const foreign(200, 'x');
     CHECK_FALSE(read_header(foreign, foreign.size()));

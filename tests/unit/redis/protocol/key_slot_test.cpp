@@ -11,7 +11,7 @@
 
 using namespace idempo::redis;
 
-TEST_CASE("key_slot: what Redis says of the same keys") {
+TEST_CASE("key_slot: equals the slots of Redis") {
     // The check value of CRC-16/XMODEM, and CLUSTER KEYSLOT of Redis 7.0.15.
     CHECK(key_slot("123456789") == 0x31C3);
     CHECK(key_slot("a") == 15495);

@@ -6,7 +6,7 @@
 using idempo::redis::read_redirection;
 using idempo::redis::redirection;
 
-TEST_CASE("redirection: what nodes of a cluster say") {
+TEST_CASE("redirection: replies of cluster nodes") {
     auto const moved = read_redirection("MOVED 3999 127.0.0.1:6381");
     REQUIRE(moved);
     CHECK(moved->why == redirection::kind::moved);
@@ -23,7 +23,7 @@ TEST_CASE("redirection: what nodes of a cluster say") {
     CHECK(read_redirection("MOVED 1 :6381")->to == idempo::redis_endpoint{"", 6381});
 }
 
-TEST_CASE("redirection: what is none") {
+TEST_CASE("redirection: other replies") {
     for (std::string_view const text : {"",
                                         "MOVED",
                                         "MOVED ",

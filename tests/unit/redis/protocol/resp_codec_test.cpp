@@ -62,7 +62,7 @@ TEST_CASE("resp: replies are read byte by byte") {
     CHECK(count == 3);
 }
 
-TEST_CASE("resp: what is not RESP2 breaks the reader for good") {
+TEST_CASE("resp: input that is not RESP2 breaks the reader for good") {
     for (std::string_view const bytes : {"HTTP/1.1 400 Bad Request\r\n", "*-2\r\n", "$-5\r\n", ":x1\r\n", "*65\r\n",
                                          "*2147483647\r\n", "*99999999999\r\n", "*1\r\n*1\r\n*1000000\r\n"}) {
         CAPTURE(bytes);
@@ -88,7 +88,7 @@ TEST_CASE("resp: large replies are read") {
     CHECK(reader.next());
 }
 
-TEST_CASE("resp: what is not there is nothing") {
+TEST_CASE("resp: a missing reply is empty") {
     reply_view const none(nullptr);
     CHECK_FALSE(none.is_nil());
     CHECK_FALSE(none.is_error());

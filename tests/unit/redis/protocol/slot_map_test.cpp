@@ -76,7 +76,7 @@ TEST_CASE("slot_map: a node without a host is where the question was asked") {
     CHECK(map->replicas() == std::vector<redis_endpoint>{{"10.0.0.1", 7002}});
 }
 
-TEST_CASE("slot_map: what has no primary, or one that cannot be reached, is not covered") {
+TEST_CASE("slot_map: a slot without a reachable primary is not covered") {
     auto const without_name = node("?", 7001);
     auto const without_port = node("10.0.0.2", 0);
     auto const map = read(array({range(0, 99, {without_name, node("10.0.0.3", 7003)}), range(100, 199, {without_port}),
