@@ -42,7 +42,7 @@ class IdempoConan(ConanFile):
         if self.options.redis:
             self.requires("hiredis/[>=0.14 <2]")
         if self.options.postgres:
-            self.requires("libpqxx/[>=6.4 <8]", transitive_headers=True)
+            self.requires("libpqxx/[>=6.4 <9]", transitive_headers=True)
 
     def generate(self):
         CMakeDeps(self).generate()

@@ -1,4 +1,4 @@
-# Finds libpqxx, 6.4 or 7.x, with the libpq below it, and defines libpqxx::pqxx. Debian's package has no CMake files of
+# Finds libpqxx, 6.4, 7.x or 8.x, with the libpq below it, and defines libpqxx::pqxx. Debian's package has no CMake files of
 # its own; those of vcpkg and Conan have.
 find_package(libpqxx CONFIG QUIET)
 if(TARGET libpqxx::pqxx)

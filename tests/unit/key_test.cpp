@@ -29,7 +29,7 @@ struct named_value {
 };
 
 /// The String that stands for the key (RFC 9651, section 4.1.6).
-std::string quoted(std::string_view key) {
+std::string in_quotes(std::string_view key) {
     std::string text = "\"";
     for (char const c : key) {
         if (c == '"' || c == '\\') text += '\\';
@@ -49,8 +49,8 @@ std::vector<accepted> const strings{
     {"escaped backslash before the closing quote", R"("a\\")", "a\\"},
     {"first and last printable characters", R"(" ~")", " ~"},
     {"spaces around", R"(  "a"  )", "a"},
-    {"the longest", quoted(std::string(255, 'x')), std::string(255, 'x')},
-    {"the longest with escapes", quoted(std::string(255, '"')), std::string(255, '"')},
+    {"the longest", in_quotes(std::string(255, 'x')), std::string(255, 'x')},
+    {"the longest with escapes", in_quotes(std::string(255, '"')), std::string(255, '"')},
 };
 
 std::vector<named_value> const not_strings{
@@ -61,7 +61,7 @@ std::vector<named_value> const not_strings{
     {"escape of another character", R"("a\nb")"},
     {"escape of a space", R"("a\ b")"},
     {"empty string", R"("")"},
-    {"too long", quoted(std::string(256, 'x'))},
+    {"too long", in_quotes(std::string(256, 'x'))},
     {"trailing garbage", R"("abc"d)"},
     {"trailing garbage after a space", R"("abc" d)"},
     {"a second string", R"("abc""def")"},
@@ -290,7 +290,7 @@ TEST_CASE("key: a bare key is a key in the lenient syntax only, and the same as 
         DYNAMIC_SECTION(row.name) {
             CHECK(parse_key(row.field_value, key_syntax::lenient) == row.key);
             CHECK_FALSE(parse_key(row.field_value, key_syntax::strict));
-            CHECK(parse_key(quoted(row.key), key_syntax::strict) == row.key);
+            CHECK(parse_key(in_quotes(row.key), key_syntax::strict) == row.key);
         }
     }
 }
@@ -333,7 +333,7 @@ TEST_CASE("key: every accepted value is the same key in its quoted form", "[key]
             if (!key) continue;
             CAPTURE(value);
             REQUIRE((!key->empty() && key->size() <= idempo::max_key_length));
-            REQUIRE(parse_key(quoted(*key), key_syntax::strict) == key);
+            REQUIRE(parse_key(in_quotes(*key), key_syntax::strict) == key);
             REQUIRE(parse_key(value, key_syntax::lenient) == key);
         }
     }

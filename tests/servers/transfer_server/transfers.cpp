@@ -1,5 +1,7 @@
 #include "servers/transfer_server/transfers.hpp"
 
+#include "common/execute_sql.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <pqxx/connection>
@@ -58,18 +60,18 @@ http_response transfers::transfer(http_request const& request, pqxx::subtransact
     if (!order) return problem(request, 400, "Two names and an amount are needed");
     // In the order of the names, or two transfers the opposite way would wait for each other.
     auto const accounts =
-        rows.exec_params("SELECT name, balance FROM accounts WHERE name = $1 OR name = $2 ORDER BY name FOR UPDATE",
-                         order->from, order->to);
+        execute_sql(rows, "SELECT name, balance FROM accounts WHERE name = $1 OR name = $2 ORDER BY name FOR UPDATE",
+                    order->from, order->to);
     if (accounts.size() != 2) return problem(request, 404, "No such account");
     auto const& from = accounts[order->from < order->to ? 0 : 1];
     if (from[1].as<std::int64_t>() < order->amount) return problem(request, 402, "Not enough money");
 
-    rows.exec_params("UPDATE accounts SET balance = balance - $2 WHERE name = $1", order->from, order->amount);
+    execute_sql(rows, "UPDATE accounts SET balance = balance - $2 WHERE name = $1", order->from, order->amount);
     fails_.reached("in_handler");
-    rows.exec_params("UPDATE accounts SET balance = balance + $2 WHERE name = $1", order->to, order->amount);
+    execute_sql(rows, "UPDATE accounts SET balance = balance + $2 WHERE name = $1", order->to, order->amount);
     auto const id =
-        rows.exec_params("INSERT INTO transfers (sender, receiver, amount) VALUES ($1, $2, $3) RETURNING id",
-                         order->from, order->to, order->amount)[0][0]
+        execute_sql(rows, "INSERT INTO transfers (sender, receiver, amount) VALUES ($1, $2, $3) RETURNING id",
+                    order->from, order->to, order->amount)[0][0]
             .as<std::int64_t>();
     return answer(request, 201, {{"id", id}, {"from", order->from}, {"to", order->to}, {"amount", order->amount}});
 }

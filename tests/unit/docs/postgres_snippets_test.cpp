@@ -94,8 +94,8 @@ TEST_CASE("snippets: the transactional mode's outbox", "[snippets]") {
     options.database.connection = connection;
     //[outbox
     auto send_later = [](request_type const& req, pqxx::subtransaction& rows, idempo::execution& execution) {
-        rows.exec_params("INSERT INTO outbox (key, message) VALUES ($1, $2)", execution.derived_key("email"),
-                         "order received");
+        rows.exec("INSERT INTO outbox (key, message) VALUES (" + rows.quote(execution.derived_key("email")) +
+                  ", 'order received')");
         return created(req);
     };
     //]

@@ -12,7 +12,7 @@
 #include <string>
 
 /// \file
-/// Where libpqxx 6.4 and 7 differ.
+/// Where libpqxx 6.4, 7 and 8 differ.
 
 namespace idempo::postgres {
 

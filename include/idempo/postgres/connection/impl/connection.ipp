@@ -58,7 +58,7 @@ pqxx::result connection::execute(std::string const& text, binary_parameters cons
     } catch (pqxx::deadlock_detected const&) {
         throw failed(std::string(sqlstate::deadlock_detected));
     } catch (pqxx::sql_error const& error) {
-        throw failed(error.sqlstate());
+        throw failed(std::string(error.sqlstate()));  // a view in libpqxx 8
     } catch (pqxx::failure const&) {
         throw failed({});
     }

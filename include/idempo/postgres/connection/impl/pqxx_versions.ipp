@@ -12,6 +12,7 @@
 #endif
 
 #include <cstddef>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -51,6 +52,27 @@ pqxx::result execute(pqxx::transaction_base& within, std::string const& text, bi
 
 #else
 
+namespace {
+
+#if PQXX_VERSION_MAJOR < 8
+using pqxx_bytes = std::basic_string_view<std::byte>;
+#else
+using pqxx_bytes = std::span<std::byte const>;
+#endif
+
+// libpqxx 7.10 deprecates exec_params in favour of an exec that earlier versions do not have. A template, so that only
+// one of the two has to compile.
+template <class Transaction>
+pqxx::result execute_with(Transaction& within, std::string const& text, pqxx::params const& values) {
+    if constexpr (requires { within.exec(text, values); }) {
+        return within.exec(text, values);
+    } else {
+        return within.exec_params(text, values);
+    }
+}
+
+}  // namespace
+
 std::shared_ptr<pqxx_connection> adopt(libpq_connection made) {
     return std::make_shared<pqxx::connection>(pqxx::connection::seize_raw_connection(made.release()));
 }
@@ -58,9 +80,9 @@ std::shared_ptr<pqxx_connection> adopt(libpq_connection made) {
 pqxx::result execute(pqxx::transaction_base& within, std::string const& text, binary_parameters const& parameters) {
     pqxx::params values;
     for (auto const& each : parameters.values()) {
-        values.append(std::basic_string_view<std::byte>(reinterpret_cast<std::byte const*>(each.data()), each.size()));
+        values.append(pqxx_bytes(reinterpret_cast<std::byte const*>(each.data()), each.size()));
     }
-    return within.exec_params(text, values);
+    return execute_with(within, text, values);
 }
 
 #endif

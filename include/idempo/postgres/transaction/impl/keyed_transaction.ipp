@@ -214,7 +214,7 @@ auto keyed_transaction::or_end(error_code& ec, Steps steps) -> decltype(steps())
     try {
         return steps();
     } catch (pqxx::sql_error const& failed) {
-        pool_->report(postgres_problem::statement_failed, failed.sqlstate());
+        pool_->report(postgres_problem::statement_failed, std::string(failed.sqlstate()));
     } catch (std::exception const&) {  // lost, unfit, or not an answer of ours
         pool_->report(postgres_problem::lost);
     }
