@@ -57,18 +57,21 @@ public:
     /// A primary without slots that all others know. Returns its number.
     std::size_t add_node();
 
-    /// All other nodes forget it, for a minute or until they are told to meet it again.
-    void forget(std::size_t node) const;
+    /// All other nodes forget it, and for a minute they do not take its name from each other.
+    void forget(std::size_t node);
+    /// All other nodes meet it again. With Redis 7.2 and later this waits until that minute is over.
     void meet(std::size_t node) const;
 
 private:
     void start_node();
     void introduce(std::size_t node, std::size_t to) const;
     void wait_until_all_know_each_other() const;
+    void wait_until_it_may_be_met() const;
 
     redis_cluster_setup setup_;
     std::vector<std::unique_ptr<redis_server>> nodes_;
     std::vector<std::string> bus_ports_;
+    std::chrono::steady_clock::time_point forgot_at_;
 };
 
 }  // namespace idempo::tests

@@ -32,6 +32,12 @@ std::string configuration(std::string const& host, std::uint16_t port) {
     return lines.str();
 }
 
+/// A name such as localhost may resolve to ::1 first, and a sentinel tries only the first address.
+std::vector<std::string> listening_on(std::string const& host) {
+    if (host == "127.0.0.1") return {};
+    return {"--bind", "127.0.0.1", "-::1"};  // the dash: this address need not exist
+}
+
 /// The value after a name in an answer that lists names and values.
 std::string value_of(std::string const& answer, std::string const& name) {
     auto const found = answer.find(' ' + name + ' ');
@@ -70,16 +76,18 @@ sentinel_scene::sentinel_scene(settings wanted)
       scheme_(wanted.sentinel_flags.empty() ? "redis+sentinel" : "rediss+sentinel") {
     // Over the disk: after a sync without it the primary sends nothing more until the replica's next acknowledgement,
     // up to a second later, while each of them says that the link is up.
-    auto const flags =
+    auto flags =
         joined({"--repl-diskless-sync", "no", "--repl-ping-replica-period", "1", "--replica-announce-ip", host_},
                wanted.server_flags);
+    flags = joined(std::move(flags), listening_on(host_));
     servers_.emplace_back(flags);
     auto const first_port = servers_.front().port();
     for (std::size_t made = 0; made < wanted.replicas; ++made) {
         servers_.emplace_back(joined({"--replicaof", host_, std::to_string(first_port)}, flags));
     }
+    auto const sentinel_flags = joined({"--sentinel"}, listening_on(host_));
     for (std::size_t made = 0; made < sentinel_count; ++made) {
-        sentinels_.emplace_back(joined({"--sentinel"}, wanted.sentinel_flags), configuration(host_, first_port));
+        sentinels_.emplace_back(joined(sentinel_flags, wanted.sentinel_flags), configuration(host_, first_port));
         hasten(sentinels_.back());
         present_.insert(made);
     }
