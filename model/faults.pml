@@ -1,0 +1,81 @@
+/* What happens to processes, to leases and to the store. */
+
+/* The lease of the record ends or begins anew, and with it what its holder was promised. */
+inline lease_of_holder(c, k, is_live_now) {
+    if
+    :: runs_under(c, k) && at[c] >= running -> live[c] = is_live_now
+    :: else
+    fi
+}
+
+inline lease_of_holders(k, is_live_now) {
+    lease_of_holder(0, k, is_live_now);
+#if CLIENTS > 1
+    lease_of_holder(1, k, is_live_now);
+#endif
+#if CLIENTS > 2
+    lease_of_holder(2, k, is_live_now);
+#endif
+#if CLIENTS > 3
+    lease_of_holder(3, k, is_live_now);
+#endif
+    skip
+}
+
+inline start_lease(k) {
+    rec[k].lease_over = false;
+    lease_of_holders(k, true)
+}
+
+inline end_lease(k) {
+    rec[k].lease_over = true;
+    lease_of_holders(k, false);
+    if
+    :: lease_ends_record -> remove_record(k)
+    :: else
+    fi
+}
+#ifdef FAILOVER
+#define copy_record(to, from)         \
+    to.state = from.state;            \
+    to.token = from.token;            \
+    to.attempt = from.attempt;        \
+    to.request = from.request;        \
+    to.lease_over = from.lease_over;  \
+    to.tombstone = from.tombstone;    \
+    to.began = from.began
+
+/* What the primary knew and the replica did not is lost. */
+inline fail_over(k) {
+    if
+    :: rec[k].state == done && !(replica[k].state == done && replica[k].token == rec[k].token) -> answer_is_gone(k)
+    :: else
+    fi;
+    copy_record(rec[k], replica[k])
+}
+#endif
+
+#if defined(WAIT_REPLICAS) && !defined(BUG_acknowledged_before_replica)
+#define wait_for_replica(k) copy_record(replica[k], rec[k])
+#else
+#define wait_for_replica(k) skip
+#endif
+
+#define has_expired(k) (rec[k].state == done || rec[k].state == open && rec[k].lease_over)
+
+#ifdef SWEEPER
+bit due[KEYS];
+#endif
+
+#ifdef LATE_CALLS
+#define is_called_later(k) (late_call != no_call && late_key == (k))
+#else
+#define is_called_later(k) false
+#endif
+
+inline end_if_busy(c) {
+    if
+    :: at[c] != idle -> end_attempt(c)
+    :: else
+    fi
+}

@@ -1,0 +1,255 @@
+/* Who acts: clients, the network, the store's clock, and fate. */
+
+/* A client, and the process that serves it. */
+proctype client(byte me) {
+    bit was_mine;
+    do
+    /* Claim, for the first time or again with the same token, and the answer arrives. */
+    :: atomic {
+        may_claim(me) ->
+        if
+        :: at[me] == idle -> begin_attempt(me)
+        :: else
+        fi;
+        was_mine = holds(my_key, my_token);
+        claim(my_key, my_request, my_token);
+        must_own_claim(!was_mine || met != in_flight);
+        was_mine = false;
+        if
+        :: met == granted ->
+            wait_for_replica(my_key);
+            run_handler(me)
+        :: met == completed -> replay(me)
+        :: else -> end_attempt(me) /* 409 or 422 */
+        fi;
+        met = 0
+    }
+    /* The handler has its effect. */
+    :: atomic {
+        at[me] == running ->
+        effect(my_key);
+        at[me] = ran
+    }
+    /* Complete, for the first time or again, and the answer arrives. */
+    :: atomic {
+        at[me] == ran ->
+        complete(my_key, my_request, my_token, false);
+        if
+        :: met == done ->
+            wait_for_replica(my_key);
+            answer(me)
+        :: else -> fenced_off(me)
+        fi;
+        met = 0
+    }
+#ifdef OVERSIZE
+    /* ... with a tombstone: the client still gets the whole answer. */
+    :: atomic {
+        at[me] == ran ->
+        complete(my_key, my_request, my_token, true);
+        if
+        :: met == done ->
+            wait_for_replica(my_key);
+            answer(me)
+        :: else -> fenced_off(me)
+        fi;
+        met = 0
+    }
+#endif
+#ifdef LOST_CALLS
+    /* The same calls without an answer: carried out, or to be carried out later. */
+    :: atomic {
+        may_claim(me) ->
+        if
+        :: at[me] == idle -> begin_attempt(me)
+        :: else
+        fi;
+        if
+        :: claim(my_key, my_request, my_token); met = 0
+#ifdef LATE_CALLS
+        :: network_is_free -> send_late(late_claim, my_key, my_request, my_token, false)
+#endif
+        fi
+    }
+    :: atomic {
+        at[me] == ran ->
+        if
+        :: complete(my_key, my_request, my_token, false); met = 0
+#ifdef LATE_CALLS
+        :: network_is_free -> send_late(late_complete, my_key, my_request, my_token, false)
+#endif
+        fi
+    }
+    /* Claim is given up: 503. Nothing ran under this token, and nothing will. */
+    :: atomic {
+        at[me] == claiming ->
+        give_up(me, false);
+        end_attempt(me)
+    }
+#endif
+#ifdef HEARTBEAT
+    /* While the lease lasts, a Renew changes nothing that is modelled. */
+    :: atomic {
+        at[me] >= running && !live[me] ->
+        renew(my_key, my_token);
+        met = 0
+    }
+#ifdef LATE_CALLS
+    :: atomic {
+        at[me] >= running && network_is_free -> send_late(late_renew, my_key, my_request, my_token, false)
+    }
+#endif
+#endif
+#ifdef FAILURES
+    /* The handler throws or answers 5xx before its effect: the claim is released, by the policy. */
+    :: atomic {
+        at[me] == running ->
+        give_up(me, true);
+        end_attempt(me)
+    }
+#endif
+#ifdef RELEASES
+    /* ... or after it. */
+    :: atomic {
+        at[me] == ran ->
+        give_up(me, true);
+        end_attempt(me)
+    }
+#endif
+#ifdef PERSIST_TIMEOUT
+    /* Complete is given up. The client gets the answer all the same, and the claim is left to its lease. */
+    :: atomic {
+        at[me] == ran ->
+        sees_unstored(my_key, my_token);
+        end_attempt(me)
+    }
+#endif
+#ifdef UNPROTECTED
+    /* Claim is given up, and the handler runs without one. */
+    :: atomic {
+        at[me] == claiming ->
+        give_up(me, false);
+        effect(my_key);
+        sees_unstored(my_key, my_token);
+        end_attempt(me)
+    }
+#endif
+#ifdef CRASHES
+    /* The process dies, or the request's answer is lost with its connection: nobody hears of this attempt again. */
+    :: atomic {
+        at[me] != idle && may_crash(me) ->
+        end_attempt(me)
+    }
+#endif
+    WRONG_STEPS
+    od
+}
+
+/* Delivers the call that is late. */
+#ifdef LATE_CALLS
+active proctype network() {
+    do
+    :: atomic {
+        !network_is_free ->
+        if
+        :: late_call == late_claim -> claim(late_key, late_request, late_token)
+        :: late_call == late_complete ->
+            complete(late_key, late_request, late_token, late_flag)
+        :: late_call == late_renew -> renew(late_key, late_token)
+        :: late_call == late_abandon -> abandon(late_key, late_token, late_flag)
+        fi;
+        /* Nobody can present this token again, unless its attempt still goes on. */
+        rename_everywhere(late_key, late, past);
+        send_late(no_call, 0, 0, nobody, false);
+        met = 0
+    }
+    od
+}
+#endif
+
+/* The store's clock. */
+#ifdef LEASES_END
+active proctype store_clock() {
+    do
+    :: atomic { rec[0].state == open && !rec[0].lease_over && lease_ends(0) -> end_lease(0) }
+#if KEYS > 1
+    :: atomic { rec[1].state == open && !rec[1].lease_over && lease_ends(1) -> end_lease(1) }
+#endif
+    od
+}
+#endif
+
+/* What befalls the record of one key. */
+proctype keeper(byte k) {
+    do
+    :: atomic { may_evict(k) -> remove_record(k) }
+#ifdef RETENTION
+    /* It is long: nobody who knew the record is still at work. What comes next is a new request. */
+    :: atomic {
+        has_expired(k) && !somebody_is_busy_with(k) && !is_called_later(k) ->
+        remove_record(k);
+#ifndef COUNT_FOR_EVER
+        past_of[k].effects = 0;
+#endif
+        past_of[k].seen = nobody
+    }
+#endif
+#ifdef SWEEPER
+    :: atomic { rec[k].state == gone && !due[k] -> due[k] = true }
+    :: atomic {
+        due[k] ->
+        if
+        :: may_sweep(k) -> remove_record(k); rec[k].state = absent
+        :: else
+        fi;
+        due[k] = false
+    }
+#endif
+#ifdef FAILOVER
+    :: atomic { copy_record(replica[k], rec[k]) }
+#endif
+#ifdef BUG_heartbeat_of_the_dead
+    :: atomic { rec[k].state == open && rec[k].token == past && rec[k].lease_over -> rec[k].lease_over = false }
+#endif
+    od
+}
+
+/* What befalls the whole store. */
+active proctype store() {
+    do
+    :: false
+#ifdef MEMORY
+    /* The process dies, and the store with it. */
+    :: atomic {
+        may_lose_memory(0) ->
+        remove_record(0);
+#if KEYS > 1
+        remove_record(1);
+#endif
+        end_if_busy(0);
+#if CLIENTS > 1
+        end_if_busy(1);
+#endif
+#if CLIENTS > 2
+        end_if_busy(2)
+#endif
+    }
+#endif
+#ifdef LOSS
+    :: atomic {
+        remove_record(0);
+#if KEYS > 1
+        remove_record(1)
+#endif
+    }
+#endif
+#ifdef FAILOVER
+    :: atomic {
+        fail_over(0);
+#if KEYS > 1
+        fail_over(1)
+#endif
+    }
+#endif
+    od
+}

@@ -1,0 +1,165 @@
+/* The record under a store key, and the four operations of the contract in include/idempo/store.hpp.
+
+   Each operation is one atomic step: that is what the contract demands of a store, and what its tests show of each.
+   `met` is its answer. The rules that can be wrong in small ways are in rules.pml. */
+
+#define absent 0
+#define gone 1 /* expired, and not yet deleted: as good as absent to every operation */
+#define open 2 /* in flight */
+#define done 3
+
+typedef record {
+    byte state;
+    byte token;
+    byte attempt;    /* 1, or 2 for any later one */
+    bit request;     /* the fingerprint */
+    bit lease_over;  /* by the store's clock */
+    bit tombstone;
+    bit began        /* a handler began under this claim; no store knows that */
+}
+record rec[KEYS];
+
+#ifdef FAILOVER
+record replica[KEYS];
+#endif
+
+#define granted 10
+#define in_flight 11
+#define mismatch 12
+#define completed 13
+#define expired 14
+#define held 15
+#define lost 16
+hidden byte met;
+
+#define is_absent(k) (rec[k].state <= gone)
+#define holds(k, t) (rec[k].state == open && rec[k].token == (t))
+
+inline clear_record(k) {
+    rec[k].state = absent;
+    rec[k].token = nobody;
+    rec[k].attempt = 0;
+    rec[k].request = 0;
+    rec[k].lease_over = false;
+    rec[k].tombstone = false;
+    rec[k].began = false
+}
+
+/* As if deleted. With a sweeper the row stays until it comes by. */
+inline remove_record(k) {
+    if
+    :: rec[k].state == done -> answer_is_gone(k)
+    :: else
+    fi;
+    clear_record(k);
+#ifdef SWEEPER
+    rec[k].state = gone
+#endif
+}
+
+inline write_claim(k, r, t, n) {
+    must_stored_stays(rec[k].state != done);
+    rec[k].state = open;
+    rec[k].token = t;
+    rec[k].attempt = n;
+    rec[k].request = r;
+    rec[k].lease_over = false;
+    rec[k].began = false
+}
+
+/* Some stores start the lease of a retried claim anew, some do not. */
+inline claim_again(k) {
+    if
+    :: start_lease(k)
+    :: skip
+    fi
+}
+
+inline claim(k, r, t) {
+    if
+    :: is_absent(k) ->
+        write_claim(k, r, t, 1);
+        met = granted
+    :: !is_absent(k) && is_other_request(k, r) -> met = mismatch
+    :: !is_absent(k) && !is_other_request(k, r) && rec[k].state == done -> met = completed
+    :: !is_other_request(k, r) && holds(k, t) ->
+        claim_again(k);
+        met = granted
+    :: !is_other_request(k, r) && rec[k].state == open && rec[k].token != (t) ->
+        if
+        :: !rec[k].lease_over -> met = in_flight
+#if defined(HOLD) && !defined(BUG_hold_takes_over)
+        :: may_take_over(k) -> met = expired
+#else
+        :: may_take_over(k) ->
+            write_claim(k, r, t, attempt_of_takeover(k));
+            met = granted
+#endif
+        fi
+    fi
+}
+
+inline write_answer(k, r, t, is_tombstone) {
+    must_stored_stays(rec[k].state != done);
+    must_only_holder(is_absent(k) || holds(k, t));
+    if
+    :: rec[k].state == done -> answer_is_gone(k)
+    :: else
+    fi;
+    if
+    :: is_absent(k) -> rec[k].attempt = 1
+    :: else
+    fi;
+    rec[k].state = done;
+    rec[k].token = t;
+    rec[k].request = r;
+    rec[k].tombstone = is_tombstone;
+    rec[k].lease_over = false;
+    rec[k].began = false;
+    /* Who was answered by this execution before it was stored has seen what is stored now. */
+    rename(past_of[k].seen, t, stored)
+}
+
+inline complete(k, r, t, is_tombstone) {
+    if
+    :: may_complete(k, t) ->
+        write_answer(k, r, t, is_tombstone);
+        met = done
+    :: !may_complete(k, t) && rec[k].state == done && rec[k].token == (t) -> met = done
+    :: !may_complete(k, t) && rec[k].state == done && rec[k].token != (t) -> met = completed
+    :: !may_complete(k, t) && rec[k].state != done ->
+        must_holder_completes(!is_absent(k) && !holds(k, t));
+        met = in_flight
+    fi
+}
+
+inline renew(k, t) {
+    if
+    :: may_renew(k, t) ->
+        must_stored_stays(rec[k].state != done);
+        must_only_holder(holds(k, t));
+        renew_writes(k, t);
+        start_lease(k);
+        met = held
+    :: !may_renew(k, t) -> met = answer_of_lost_renew
+    fi;
+    must_renew_is_true(met == lost || holds(k, t))
+}
+
+/* The claim is given up. Of a takeover the attempt's number stays behind: there was somebody before. */
+inline abandon(k, t, by_policy) {
+    if
+    :: may_abandon(k, t) ->
+        must_stored_stays(rec[k].state != done);
+        must_only_holder(holds(k, t));
+        must_ran_is_kept(!rec[k].began || by_policy);
+        if
+        :: rec[k].state == open && keeps_attempt(k) ->
+            rec[k].token = nobody;
+            rec[k].lease_over = true;
+            rec[k].began = false
+        :: else -> remove_record(k)
+        fi
+    :: else
+    fi
+}
