@@ -59,6 +59,7 @@ inline remove_record(k) {
 
 inline write_claim(k, r, t, n) {
     must_stored_stays(rec[k].state != done);
+    must_same_request(is_absent(k) || rec[k].request == (r));
     rec[k].state = open;
     rec[k].token = t;
     rec[k].attempt = n;

@@ -66,10 +66,8 @@
 #endif
 
 /* Abandon is for the holder of an open record. */
-#if defined(BUG_abandon_without_fence)
+#ifdef BUG_abandon_without_fence
 #define may_abandon(k, t) (rec[k].state == open)
-#elif defined(BUG_abandon_removes_answers)
-#define may_abandon(k, t) (rec[k].state >= open && rec[k].token == (t))
 #else
 #define may_abandon(k, t) (holds(k, t))
 #endif
