@@ -1,4 +1,4 @@
-/* Bugs that are a step too many or a step taken apart. Those that break a rule of the store are in rules.pml. */
+/* Seeded bugs that add a step or split one. The bugs that break a rule of the store are in rules.pml. */
 
 #if defined(BUG_claim_in_two_steps) /* GET, and then SET */
 #define WRONG_STEPS                                                                 \
@@ -30,7 +30,7 @@
         end_attempt(me)                                             \
     }
 
-#elif defined(BUG_claim_is_abandoned_and_runs) /* a timeout, and the answer arrives all the same */
+#elif defined(BUG_claim_is_abandoned_and_runs) /* Claim timed out, and its answer arrives after all */
 #define WRONG_STEPS                                                                                              \
     :: atomic {                                                                                                  \
         at[me] == claiming && network_is_free -> send_late(late_abandon, my_key, my_request, my_token, false)     \
@@ -39,19 +39,19 @@
 #elif defined(BUG_abandon_when_complete_fails)
 #define WRONG_STEPS :: atomic { at[me] == ran -> give_up(me, false); end_attempt(me) }
 
-#elif defined(BUG_abandon_when_client_is_gone) /* a cancelled coroutine; the handler goes on */
+#elif defined(BUG_abandon_when_client_is_gone) /* the coroutine was cancelled, and the handler goes on */
 #define WRONG_STEPS :: atomic { at[me] == running -> abandon(my_key, my_token, false) }
 
 #elif defined(BUG_abandon_at_shutdown) /* a destructor that releases */
 #define WRONG_STEPS :: atomic { at[me] >= running -> give_up(me, false); end_attempt(me) }
 
-#elif defined(BUG_keep_is_ignored) /* the handler said that its effect happened, and answered 500 */
+#elif defined(BUG_keep_is_ignored) /* the handler called keep() and answered 500 */
 #define WRONG_STEPS :: atomic { at[me] == ran -> give_up(me, false); end_attempt(me) }
 
 #elif defined(BUG_large_answer_is_released) /* no tombstone */
 #define WRONG_STEPS :: atomic { at[me] == ran -> give_up(me, true); end_attempt(me) }
 
-#elif defined(BUG_reply_of_another_call) /* replies have no name, only an order */
+#elif defined(BUG_reply_of_another_call) /* the reply to another caller's Claim */
 #define WRONG_STEPS                                     \
     :: atomic {                                         \
         may_claim(me) ->                                \

@@ -1,6 +1,6 @@
-/* What happens to processes, to leases and to the store. */
+/* Leases, failover, expiry. */
 
-/* The lease of the record ends or begins anew, and with it what its holder was promised. */
+/* The lease of the record ends or restarts. The holder does not know, but the properties do. */
 inline lease_of_holder(c, k, is_live_now) {
     if
     :: runs_under(c, k) && at[c] >= running -> live[c] = is_live_now
@@ -45,7 +45,7 @@ inline end_lease(k) {
     to.tombstone = from.tombstone;    \
     to.began = from.began
 
-/* What the primary knew and the replica did not is lost. */
+/* What the replica had not received is lost. */
 inline fail_over(k) {
     if
     :: rec[k].state == done && !(replica[k].state == done && replica[k].token == rec[k].token) -> answer_is_gone(k)

@@ -1,8 +1,8 @@
-/* What the middleware does with one attempt of a client: src/exchange.cpp and a driver, without what is no decision.
+/* The middleware: its decisions about one attempt of a client, as in include/idempo/exchange/impl/exchange.ipp.
 
-   An attempt is idle, claiming (a Claim was sent and is not answered), running (the handler has not had its effect) or
-   ran (it has, and its answer is not stored). A client that gives up and tries again while its first attempt goes on is
-   two clients here. */
+   A client is idle, claiming (it sent Claim and has no answer), running (the handler has not had its effect yet) or ran
+   (the handler had its effect, and its answer is not stored yet). A client that retries while its first attempt still
+   runs counts as two clients. */
 
 #define idle 0
 #define claiming 1
@@ -10,12 +10,12 @@
 #define running 3
 #define ran 4
 
-/* Arrays and not a typedef: Spin takes no fields as arguments of an inline. */
+/* These are arrays because Spin does not accept a field of a typedef as an argument of a nested inline. */
 byte at[CLIENTS];
 byte key_of[CLIENTS];
 bit request_of[CLIENTS];
 byte number_of[CLIENTS];  /* the attempt's number, as the handler is told */
-bit live[CLIENTS];        /* the lease that it was promised has not ended; it does not know */
+bit live[CLIENTS];        /* its lease has not ended; the client does not know */
 
 #define had_effect(c) (at[c] == ran)
 #define my_token token_of(me)
@@ -27,7 +27,7 @@ bit live[CLIENTS];        /* the lease that it was promised has not ended; it do
 #define somebody_is_busy_with(k) any_client(is_busy_with, k)
 #define somebody_runs_under(k) any_client(runs_under, k)
 
-/* Idle clients are alike, so it is always the first of them that begins. */
+/* Idle clients are alike. So it is enough that the first of them begins. */
 #define is_idle(c) (c < CLIENTS && at[(c) % CLIENTS] == idle)
 #define first_idle (is_idle(0) -> 0 : (is_idle(1) -> 1 : (is_idle(2) -> 2 : (is_idle(3) -> 3 : CLIENTS))))
 #define may_claim(c) (first_idle == c || at[c] == claiming)
@@ -48,7 +48,7 @@ inline begin_attempt(me) {
     at[me] = claiming
 }
 
-/* Nobody presents this token again but a call that is still on its way. */
+/* From now on only a late call can present this token. */
 inline end_attempt(me) {
 #ifdef LATE_CALLS
     if
@@ -67,7 +67,7 @@ inline end_attempt(me) {
     live[me] = false
 }
 
-/* The step after which the client has an answer or not: it may be gone, or its server may die, before it arrives. */
+/* The answer arrives or not: the client may be gone, or its server may die before it sends. */
 inline client_gets_stored(me) {
     if
     :: sees_stored(my_key)
@@ -87,6 +87,7 @@ inline run_handler(me) {
 
 inline replay(me) {
     must_same_request(rec[my_key].request == my_request);
+    must_no_replay(false);
 #if !defined(GUARD)
     if
     :: !rec[my_key].tombstone -> client_gets_stored(me)
@@ -99,8 +100,9 @@ inline replay(me) {
     end_attempt(me)
 }
 
-/* Complete said that somebody else holds the record. */
+/* Complete found that another token holds the record. */
 inline fenced_off(me) {
+    must_no_fencing(false);
 #ifdef BUG_zombie_answers_itself
     sees_unstored(my_key, my_token);
     end_attempt(me)
@@ -121,7 +123,7 @@ inline answer(me) {
     end_attempt(me)
 }
 
-/* Abandon is sent once. It may be lost, or late. */
+/* The middleware sends Abandon once. It may be lost or late. */
 inline give_up(me, by_policy) {
     if
     :: abandon(my_key, my_token, by_policy)

@@ -1,16 +1,16 @@
-/* Who is meant by a fencing token.
+/* Fencing tokens.
 
-   A token is random and is compared for equality, nothing else. So a model need not count tokens: it is enough to know
-   whose they are. The token of the attempt that client c is making now is token_of(c). When the attempt ends, nobody
-   can present its token any more, but for a call that is still on its way; so the token is renamed to `past`, or to
-   `late` where such a call carries it. That keeps the number of states finite for any number of attempts, and is exact:
-   two tokens called `past` are never compared with each other. */
+   The protocol only compares tokens for equality. So the model does not count them; it names them after their owners.
+   token_of(c) is the token of the current attempt of client c. When the attempt ends, only a call that is still on its
+   way can present that token. The model then renames the token: to `late` if such a call carries it, otherwise to
+   `past`. The number of states stays finite for any number of attempts. Nothing is lost, because the protocol never
+   compares two tokens that are named `past`. */
 
 #define nobody 0
 #define token_of(c) ((c) + 1)
 #define late (CLIENTS + 1)
 #define past (CLIENTS + 2)
-/* In place of a token: the answer that a client saw is the one that the record has. */
+/* Instead of a token: the answer that a client saw is the one in the record. */
 #define stored (CLIENTS + 3)
 
 #define rename(place, from, to)           \

@@ -1,9 +1,9 @@
-/* Calls that are carried out after their caller has stopped waiting for them.
+/* Late calls: the store carries them out after their caller has stopped waiting.
 
-   A call can go four ways: it is carried out and answered; it is carried out and its answer is lost; it is lost; or it
-   is carried out later, when its caller has long gone on. One call at a time can be late. It may overtake, and be
-   overtaken by, anything else, which is more than the contract allows (one process' calls of a key keep their order,
-   on one connection). A store that is down, stopped or restarted without loss is made of the same things. */
+   A call has four possible fates: the store carries it out and the answer arrives; it carries it out and the answer is
+   lost; the call is lost; the store carries it out later. One call at a time can be late. It may overtake any other
+   call, which is more than the contract allows: the calls of one process for one key keep their order. The same four
+   fates describe a store that is down, stopped, or restarted without loss. */
 
 #define no_call 0
 #define late_claim 1

@@ -1,10 +1,10 @@
-/* Who acts: clients, the network, the store's clock, and fate. */
+/* The processes: clients, the network, the store's clock, and whatever happens to records and stores. */
 
-/* A client, and the process that serves it. */
+/* A client, and the server process that handles its attempts. */
 proctype client(byte me) {
     bit was_mine;
     do
-    /* Claim, for the first time or again with the same token, and the answer arrives. */
+    /* Claim, or a retry with the same token. The answer arrives. */
     :: atomic {
         may_claim(me) ->
         if
@@ -30,7 +30,7 @@ proctype client(byte me) {
         effect(my_key);
         at[me] = ran
     }
-    /* Complete, for the first time or again, and the answer arrives. */
+    /* Complete, or a retry. The answer arrives. */
     :: atomic {
         at[me] == ran ->
         complete(my_key, my_request, my_token, false);
@@ -43,7 +43,7 @@ proctype client(byte me) {
         met = 0
     }
 #ifdef OVERSIZE
-    /* ... with a tombstone: the client still gets the whole answer. */
+    /* Complete with a tombstone. The client still gets the whole answer. */
     :: atomic {
         at[me] == ran ->
         complete(my_key, my_request, my_token, true);
@@ -57,7 +57,7 @@ proctype client(byte me) {
     }
 #endif
 #ifdef LOST_CALLS
-    /* The same calls without an answer: carried out, or to be carried out later. */
+    /* Claim and Complete whose answers do not arrive. A call that is lost changes nothing, so it needs no step. */
     :: atomic {
         may_claim(me) ->
         if
@@ -80,7 +80,7 @@ proctype client(byte me) {
 #endif
         fi
     }
-    /* Claim is given up: 503. Nothing ran under this token, and nothing will. */
+    /* The middleware gives up Claim: 503. No handler ran under this token, and none will. */
     :: atomic {
         at[me] == claiming ->
         give_up(me, false);
@@ -88,7 +88,7 @@ proctype client(byte me) {
     }
 #endif
 #ifdef HEARTBEAT
-    /* While the lease lasts, a Renew changes nothing that is modelled. */
+    /* A Renew during a live lease would change nothing in the model. */
     :: atomic {
         at[me] >= running && !live[me] ->
         renew(my_key, my_token);
@@ -101,7 +101,7 @@ proctype client(byte me) {
 #endif
 #endif
 #ifdef FAILURES
-    /* The handler throws or answers 5xx before its effect: the claim is released, by the policy. */
+    /* The handler throws or answers 5xx before its effect, and the policy releases the claim. */
     :: atomic {
         at[me] == running ->
         give_up(me, true);
@@ -109,7 +109,7 @@ proctype client(byte me) {
     }
 #endif
 #ifdef RELEASES
-    /* ... or after it. */
+    /* The same after its effect. */
     :: atomic {
         at[me] == ran ->
         give_up(me, true);
@@ -117,7 +117,7 @@ proctype client(byte me) {
     }
 #endif
 #ifdef PERSIST_TIMEOUT
-    /* Complete is given up. The client gets the answer all the same, and the claim is left to its lease. */
+    /* The middleware gives up Complete. The client still gets the answer, and the lease decides about the claim. */
     :: atomic {
         at[me] == ran ->
         sees_unstored(my_key, my_token);
@@ -125,7 +125,7 @@ proctype client(byte me) {
     }
 #endif
 #ifdef UNPROTECTED
-    /* Claim is given up, and the handler runs without one. */
+    /* The middleware gives up Claim, and the handler runs without it. */
     :: atomic {
         at[me] == claiming ->
         give_up(me, false);
@@ -135,7 +135,7 @@ proctype client(byte me) {
     }
 #endif
 #ifdef CRASHES
-    /* The process dies, or the request's answer is lost with its connection: nobody hears of this attempt again. */
+    /* The process dies. */
     :: atomic {
         at[me] != idle && may_crash(me) ->
         end_attempt(me)
@@ -145,7 +145,7 @@ proctype client(byte me) {
     od
 }
 
-/* Delivers the call that is late. */
+/* The late call arrives. */
 #ifdef LATE_CALLS
 active proctype network() {
     do
@@ -158,7 +158,7 @@ active proctype network() {
         :: late_call == late_renew -> renew(late_key, late_token)
         :: late_call == late_abandon -> abandon(late_key, late_token, late_flag)
         fi;
-        /* Nobody can present this token again, unless its attempt still goes on. */
+        /* If its attempt has ended, nobody can present this token again. */
         rename_everywhere(late_key, late, past);
         send_late(no_call, 0, 0, nobody, false);
         met = 0
@@ -179,12 +179,12 @@ active proctype store_clock() {
 }
 #endif
 
-/* What befalls the record of one key. */
+/* What happens to the record of one key. */
 proctype keeper(byte k) {
     do
     :: atomic { may_evict(k) -> remove_record(k) }
 #ifdef RETENTION
-    /* It is long: nobody who knew the record is still at work. What comes next is a new request. */
+    /* The retention is long: nobody still works with the record. The next request is a new one. */
     :: atomic {
         has_expired(k) && !somebody_is_busy_with(k) && !is_called_later(k) ->
         remove_record(k);
@@ -214,12 +214,12 @@ proctype keeper(byte k) {
     od
 }
 
-/* What befalls the whole store. */
+/* What happens to the whole store. */
 active proctype store() {
     do
     :: false
 #ifdef MEMORY
-    /* The process dies, and the store with it. */
+    /* The process dies with its store. */
     :: atomic {
         may_lose_memory(0) ->
         remove_record(0);

@@ -1,24 +1,31 @@
-/* What must hold. Each property is an assertion at the step that could break it, so that a search is a search for a
-   single state and needs no automaton. A run chooses its properties by -DCHECK_name.
+/* The properties. Each is an assertion at the step that could break it: a search looks for one bad state, and needs no
+   automaton. A run chooses its properties with -DCHECK_name.
 
      one_run           at most one execution runs under an unexpired claim of a key
      one_effect        the effect happens at most once in the life of a record
-     one_success       guard mode: at most one client is told that its request succeeded
-     answers_agree     every client that sees an answer sees the same one
-     stored_stays      a stored answer is never replaced, and never reopened
-     ran_is_kept       a claim under which a handler began is given up only when the policy says so
-     told              an execution that begins after an effect is told so: its attempt is 2 or more
-     same_request      a handler begins only for the request that the record is about, and a replay goes only to it
-     own_claim         a retried Claim is not refused because of itself
-     holder_completes  Complete of the holder stores, whether its lease has ended or not
+     one_success       guard mode: at most one client hears that its request succeeded
+     answers_agree     all clients that see an answer see the same answer
+     stored_stays      nothing replaces a stored answer, and nothing reopens its record
+     ran_is_kept       nothing abandons a claim under which a handler began, unless the policy says so
+     told              an execution that begins after an effect has attempt 2 or more
+     same_request      a handler runs, and an answer is replayed, only for the request that the record is about
+     own_claim         a retried Claim does not meet itself as a rival
+     holder_completes  the holder's Complete stores, whether its lease has ended or not
      only_holder       Complete, Renew and Abandon change a record only for the token that holds it
      renew_is_true     Renew says "held" only to the token that holds the record
 
-   One more is about what happens in the end, so it is in LTL: `no_stuck_key`, below. */
+   no_stuck_key is about what happens in the end, so it is an LTL formula, in idempotency.pml.
 
-/* `hidden` keeps them out of the state: they are true wherever a search goes on. */
+   The last three must be false. They show that the runs reach what the properties are about.
+
+     no_takeover       no claim takes over an ended lease
+     no_replay         no client gets a stored answer
+     no_fencing        no Complete finds that another token holds the record */
+
+/* `hidden` keeps these out of the state: a search goes on only where they are true. */
 hidden byte one_run, one_effect, one_success, answers_agree, stored_stays, ran_is_kept;
 hidden byte told, same_request, own_claim, holder_completes, only_holder, renew_is_true;
+hidden byte no_takeover, no_replay, no_fencing;
 
 #define must(name, condition) name = (condition); assert(name)
 
@@ -82,19 +89,34 @@ hidden byte told, same_request, own_claim, holder_completes, only_holder, renew_
 #else
 #define must_renew_is_true(c) skip
 #endif
+#ifdef CHECK_no_takeover
+#define must_no_takeover(c) must(no_takeover, c)
+#else
+#define must_no_takeover(c) skip
+#endif
+#ifdef CHECK_no_replay
+#define must_no_replay(c) must(no_replay, c)
+#else
+#define must_no_replay(c) skip
+#endif
+#ifdef CHECK_no_fencing
+#define must_no_fencing(c) must(no_fencing, c)
+#else
+#define must_no_fencing(c) skip
+#endif
 
-/* What no store and no process knows, since only somebody who sees everything could: */
+/* The history of a key. No store and no process knows it; the properties need it. */
 typedef history {
     byte effects;  /* in the life of the record; more than two are not told apart */
     byte seen      /* whose answer a client saw first: nobody's, a token's, or `stored` */
 }
 history past_of[KEYS];
 
-/* The lease that the client's claim was promised has not ended by the clock of the store. */
+/* The client runs, and the lease of its claim has not ended by the store's clock. */
 #define is_live(c, k) (at[c] >= running && key_of[c] == (k) && live[c])
 #define live_runs(k) count_clients(is_live, k)
 
-/* The handler's effect, which nothing can take back. */
+/* The handler's effect. Nothing can take it back. */
 inline effect(k) {
     must_one_effect(past_of[k].effects == 0);
     if
@@ -115,7 +137,7 @@ inline sees_unstored(k, t) {
     past_of[k].seen = t
 }
 
-/* The record stops having its answer: what a client saw is from now on named by its token. */
+/* The record loses its answer. From now on its token names the answer that a client saw. */
 inline answer_is_gone(k) {
     rename(past_of[k].seen, stored, rec[k].token)
 }

@@ -1,10 +1,10 @@
 /* The record under a store key, and the four operations of the contract in include/idempo/store.hpp.
 
-   Each operation is one atomic step: that is what the contract demands of a store, and what its tests show of each.
-   `met` is its answer. The rules that can be wrong in small ways are in rules.pml. */
+   Each operation is one atomic step, as the contract demands. The contract suite tests that of each store. `met` is the
+   answer. The conditions are in rules.pml. */
 
 #define absent 0
-#define gone 1 /* expired, and not yet deleted: as good as absent to every operation */
+#define gone 1 /* expired, not yet deleted; every operation treats it as absent */
 #define open 2 /* in flight */
 #define done 3
 
@@ -15,7 +15,7 @@ typedef record {
     bit request;     /* the fingerprint */
     bit lease_over;  /* by the store's clock */
     bit tombstone;
-    bit began        /* a handler began under this claim; no store knows that */
+    bit began        /* a handler began under this claim; the store does not know */
 }
 record rec[KEYS];
 
@@ -45,7 +45,7 @@ inline clear_record(k) {
     rec[k].began = false
 }
 
-/* As if deleted. With a sweeper the row stays until it comes by. */
+/* With a sweeper the row stays until the sweeper deletes it. */
 inline remove_record(k) {
     if
     :: rec[k].state == done -> answer_is_gone(k)
@@ -68,7 +68,7 @@ inline write_claim(k, r, t, n) {
     rec[k].began = false
 }
 
-/* Some stores start the lease of a retried claim anew, some do not. */
+/* A retried Claim restarts the lease in some stores, and not in others. */
 inline claim_again(k) {
     if
     :: start_lease(k)
@@ -93,6 +93,7 @@ inline claim(k, r, t) {
         :: may_take_over(k) -> met = expired
 #else
         :: may_take_over(k) ->
+            must_no_takeover(false);
             write_claim(k, r, t, attempt_of_takeover(k));
             met = granted
 #endif
@@ -117,7 +118,7 @@ inline write_answer(k, r, t, is_tombstone) {
     rec[k].tombstone = is_tombstone;
     rec[k].lease_over = false;
     rec[k].began = false;
-    /* Who was answered by this execution before it was stored has seen what is stored now. */
+    /* A client that this execution answered earlier has seen the answer that is stored now. */
     rename(past_of[k].seen, t, stored)
 }
 
@@ -147,7 +148,7 @@ inline renew(k, t) {
     must_renew_is_true(met == lost || holds(k, t))
 }
 
-/* The claim is given up. Of a takeover the attempt's number stays behind: there was somebody before. */
+/* After a takeover, Abandon keeps the attempt's number: an earlier attempt may have had its effect. */
 inline abandon(k, t, by_policy) {
     if
     :: may_abandon(k, t) ->

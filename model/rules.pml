@@ -1,7 +1,7 @@
-/* The rules of the protocol that are wrong in small ways elsewhere, each beside the bugs that are sown into it.
-   -DBUG_name breaks the rule; docs/model.md says which property must notice. */
+/* The rules of the protocol. Beside each rule are the seeded bugs that break it, switched on with -DBUG_name.
+   docs/model.md says which property catches each bug. */
 
-/* The fingerprint is looked at before the state, in flight or done, lease over or not. */
+/* The store compares the fingerprint before it looks at the state. */
 #if defined(BUG_takeover_by_other_request)
 #define is_other_request(k, r) (rec[k].request != (r) && !(rec[k].state == open && rec[k].lease_over))
 #elif defined(BUG_replay_to_other_request)
@@ -10,7 +10,7 @@
 #define is_other_request(k, r) (rec[k].request != (r))
 #endif
 
-/* Only the store's clock says that a lease is over. */
+/* Only the store's clock ends a lease. */
 #if defined(BUG_clock_of_the_client)
 #define may_take_over(k) true
 #else
@@ -24,14 +24,14 @@
 #define lease_ends(k) may_lease_end(k)
 #endif
 
-/* A takeover is one more attempt. */
+/* A takeover counts one more attempt. */
 #ifdef BUG_takeover_is_not_counted
 #define attempt_of_takeover(k) 1
 #else
 #define attempt_of_takeover(k) 2
 #endif
 
-/* Complete stores for the holder, with a lease or without, and where there is no record; for nobody else. */
+/* Complete stores for the holder, with a live lease or without, and where there is no record. It stores for nobody else. */
 #if defined(BUG_complete_without_fence)
 #define may_complete(k, t) true
 #elif defined(BUG_complete_over_open)
@@ -44,7 +44,7 @@
 #define may_complete(k, t) (is_absent(k) || holds(k, t))
 #endif
 
-/* Renew is for the holder of an open record, and changes the lease alone. */
+/* Renew works for the holder of an open record, and changes only the lease. */
 #if defined(BUG_renew_without_fence)
 #define may_renew(k, t) (rec[k].state == open)
 #elif defined(BUG_renew_reopens)
@@ -65,28 +65,28 @@
 #define answer_of_lost_renew lost
 #endif
 
-/* Abandon is for the holder of an open record. */
+/* Abandon works for the holder of an open record. */
 #ifdef BUG_abandon_without_fence
 #define may_abandon(k, t) (rec[k].state == open)
 #else
 #define may_abandon(k, t) (holds(k, t))
 #endif
 
-/* ... and leaves behind that there was an earlier attempt. */
+/* ... and keeps the number of a later attempt. */
 #ifdef BUG_abandon_forgets_attempt
 #define keeps_attempt(k) false
 #else
 #define keeps_attempt(k) (rec[k].attempt > 1)
 #endif
 
-/* A record in flight outlives its lease by the retention, so that a takeover knows that it is one. */
+/* A record in flight outlives its lease by the retention, so that a takeover sees the earlier attempt. */
 #ifdef BUG_record_ends_with_lease
 #define lease_ends_record true
 #else
 #define lease_ends_record false
 #endif
 
-/* The sweeper looks again when it deletes. */
+/* The sweeper checks again when it deletes. */
 #ifdef BUG_sweeper_looks_once
 #define may_sweep(k) true
 #else

@@ -1,18 +1,18 @@
-/* The transactional mode: claim, the handler's rows and the record are one transaction of one database.
+/* The transactional mode: the claim, the handler's rows and the record are one transaction in one database.
 
-   There is no lease. A claim is an advisory lock that ends with its transaction, the primary key decides between two
-   records, and a COMMIT whose end is not known is looked up on another connection. What may go wrong:
+   There is no lease. A claim is an advisory lock that ends with its transaction. The primary key decides between two
+   records. If the outcome of a COMMIT is unknown, the middleware looks for the record on another connection. The faults:
 
      CRASHES              a process may die at any point
-     CONNECTIONS_END      the server may end a transaction that is under way: a timeout, a restart, a lost connection
-     COMMITS_IN_DOUBT     the answer to COMMIT may be lost, or COMMIT may still be under way when it is given up
-     FAILURES             the handler may throw, or answer what is not kept: rollback
-     ROWS_UNDONE          the handler may answer an error that is kept: its rows are undone, its answer is stored
-     LOCKS_FAIL           the lock is granted though another transaction has it
+     CONNECTIONS_END      the server may end an open transaction: a timeout, a restart, a lost connection
+     COMMITS_IN_DOUBT     the answer to COMMIT may be lost, or COMMIT may still run when the middleware stops waiting
+     FAILURES             the handler may throw or release its status: rollback
+     ROWS_UNDONE          the handler may answer an error that is stored, while its rows are undone
+     LOCKS_FAIL           two transactions may have the lock at once
      FAILOVER             a replica that lags may become the primary
-     RETENTION            a record expires when its retention is over
+     RETENTION            a record expires at the end of its retention
 
-   One key: keys share nothing but the lock's number, and a needless 409 is all that comes of that. */
+   The model has one key. Two keys can only share a lock number, which costs a needless 409. */
 
 #include "world.pml"
 #include "names.pml"
@@ -24,20 +24,20 @@
 #define locked 2
 #define running 3   /* the second look found none either */
 #define ran 4
-#define inserted 5  /* the record, which nobody sees yet */
-#define in_doubt 6  /* COMMIT was sent, and is not answered */
-#define dead 7      /* the process is; the server may not know yet */
+#define inserted 5  /* the record; nobody else sees it yet */
+#define in_doubt 6  /* COMMIT was sent, and no answer came */
+#define dead 7      /* the process died; the server may not know yet */
 #define dead_in_doubt 8
 
 byte at[CLIENTS];
-bit alive[CLIENTS];  /* the transaction, in the server */
-bit rows[CLIENTS];   /* the handler's, uncommitted */
-byte lock;           /* the token of the transaction that has it */
+bit alive[CLIENTS];  /* the server still has this transaction */
+bit rows[CLIENTS];   /* it contains the handler's rows */
+byte lock;           /* the token of the transaction that holds it */
 
-/* The database: what is committed. */
+/* What is committed. */
 bit has_record;
 byte answer_of;  /* whose answer the record has */
-byte effects;    /* of the handler's rows; more than two are not told apart */
+byte effects;    /* how often the handler's rows were committed; 2 stands for more, too */
 #ifdef FAILOVER
 bit replica_has_record;
 byte replica_answer_of;
@@ -76,6 +76,7 @@ inline end_attempt(c) {
 }
 
 inline sees_stored() {
+    must_no_replay(false);
     must_answers_agree(seen == nobody || seen == stored);
     seen = stored
 }
@@ -117,9 +118,7 @@ inline commit(c) {
 inline try_to_lock(c) {
     if
     :: lock == nobody -> lock = token_of(c)
-#ifdef LOCKS_FAIL
-    :: lock != nobody
-#endif
+    :: else /* only where two transactions can have the lock */
     fi
 }
 
@@ -143,10 +142,11 @@ proctype client(byte me) {
             at[me] = locked
         :: else -> /* 409 */
             must_conflict_is_real(any_client(has_lock, 0));
+            must_no_conflict(false);
             end_attempt(me)
         fi
     }
-    /* The second look, which sees what was committed before the lock was ours. */
+    /* The second look sees what was committed before we got the lock. */
     :: atomic {
         at[me] == locked && alive[me] ->
         if
@@ -170,7 +170,7 @@ proctype client(byte me) {
 #ifdef FAILURES
     :: atomic { (at[me] == running || at[me] == ran) && alive[me] -> end_attempt(me) }
 #endif
-    /* INSERT waits for another that has inserted, and then sees whether that one was committed. */
+    /* INSERT waits until a transaction that has inserted the same key ends. Then it sees whether that one committed. */
     :: atomic {
         at[me] == ran && alive[me] && may_insert ->
         if
@@ -191,25 +191,25 @@ proctype client(byte me) {
         end_attempt(me)
     }
 #ifdef COMMITS_IN_DOUBT
-    :: atomic { at[me] == inserted -> at[me] = in_doubt } /* still under way, or never arrived */
+    :: atomic { at[me] == inserted -> at[me] = in_doubt } /* COMMIT still runs, or never arrived */
     :: atomic {
         at[me] == inserted && alive[me] ->
         commit(me);
         at[me] = in_doubt
     }
-    /* Who has the lock knows that the transaction has ended, and looks. */
+    /* If we get the lock, the transaction has ended, and the record tells how. */
     :: atomic {
         at[me] == in_doubt && may_resolve(me) ->
         resolve(me);
         end_attempt(me)
     }
-    /* Nothing can be learnt in time: 503. */
+    /* We do not get the lock in time: 503. */
     :: atomic {
         at[me] == in_doubt ->
         at[me] = dead_in_doubt
     }
 #endif
-    /* The next statement finds that the transaction has ended: 503. */
+    /* The next statement fails, because the server has ended the transaction: 503. */
     :: atomic { at[me] >= began && at[me] <= inserted && !alive[me] -> end_attempt(me) }
 #ifdef CRASHES
     :: atomic {
@@ -220,13 +220,13 @@ proctype client(byte me) {
         fi
     }
 #endif
-    /* The server learns of the death sooner or later. */
+    /* Sooner or later the server notices the death. */
     :: atomic { at[me] >= dead -> end_attempt(me) }
     WRONG_STEPS
     od
 }
 
-/* The server ends what is under way, and finishes a COMMIT that it has received. */
+/* The server ends open transactions, and finishes a COMMIT that it has received. */
 active proctype server() {
     do
     :: false
@@ -249,7 +249,7 @@ active proctype server() {
 #endif
 #endif
 #ifdef RETENTION
-    /* It is long: nobody who knew the record is still at work. */
+    /* The retention is long: nobody still works with the record. */
     :: atomic {
         has_record && !any_client(is_busy, 0) ->
         has_record = false;
@@ -262,7 +262,7 @@ active proctype server() {
 }
 
 #ifdef FAILOVER
-/* Effect and record travel together, since they are one transaction. What was under way on the old primary ends. */
+/* Effect and record reach the replica together, because they are one transaction. A failover ends open transactions. */
 active proctype failover() {
     do
     :: atomic {

@@ -1,18 +1,18 @@
-/* The rules of the transactional mode, each beside the bugs that are sown into it. */
+/* The rules of the transactional mode. Beside each rule are the seeded bugs that break it. */
 
-/* The lock belongs to the transaction, not to the session, and is tried without waiting. */
+/* The lock belongs to the transaction and not to the session. We try it without waiting. */
 #ifdef BUG_lock_of_the_session
 #define lock_ends_with_transaction false
 #else
 #define lock_ends_with_transaction true
 #endif
-#ifdef LOCKS_FAIL
+#if defined(LOCKS_FAIL) || defined(BUG_no_lock)
 #define lock_is_free true
 #else
 #define lock_is_free (lock == nobody)
 #endif
 
-/* The record is looked at again, in a statement of its own, when the lock is ours. */
+/* Once we have the lock, a statement of its own looks for the record again. */
 #ifdef BUG_one_look
 #define looks_again false
 #else
@@ -31,7 +31,7 @@
 #define handler_writes(c) rows[c] = true
 #endif
 
-/* Of two records the primary key lets one in. */
+/* The primary key admits one of two records. */
 #ifdef BUG_no_primary_key
 #define primary_key_decides false
 #define may_insert true
@@ -40,7 +40,7 @@
 #define may_insert (!any_client(is_inserting, 0))
 #endif
 
-/* A COMMIT in doubt is looked up when its transaction has ended, and only what is found is a success. */
+/* A COMMIT in doubt is looked up after its transaction has ended. Only a record that is found is a success. */
 #if defined(BUG_doubt_is_success)
 #define may_resolve(c) true
 #define resolve(c) sees_own(c)
@@ -60,9 +60,11 @@
     fi
 #endif
 
-/* Nothing is answered before COMMIT. */
-#ifdef BUG_answer_before_commit
+/* No answer goes out before COMMIT. A release rolls back. */
+#if defined(BUG_answer_before_commit)
 #define WRONG_STEPS :: atomic { at[me] == inserted -> sees_own(me) }
+#elif defined(BUG_release_commits_rows)
+#define WRONG_STEPS :: atomic { at[me] == ran && alive[me] && effects < 2 -> effects++; end_attempt(me) }
 #else
 #define WRONG_STEPS
 #endif

@@ -1,39 +1,39 @@
-/* The size of the world, and what may go wrong in it.
+/* The size of the world, and the faults in it.
 
-   Nothing goes wrong unless a switch says so: a run names the faults that a cell of docs/guarantees.md is about.
+   Without a switch nothing goes wrong. A run names the faults that a cell of docs/guarantees.md is about:
 
      CRASHES              a process may die at any point of a request
-     CRASHES_BEFORE       ... but only before its handler has had its effect
-     LEASES_END           a lease may end at any time: a slow handler, a stopped process, a dead one
+     CRASHES_BEFORE       ... but only before its handler had its effect
+     LEASES_END           a lease may end at any time: the handler is slow, or its process stopped or died
      DEAD_LEASES_END      a lease ends only when nobody runs under it: the heartbeat is always in time
-     LOST_CALLS           a call of the store may be lost, or its answer
-     LATE_CALLS           ... or it may be carried out after its caller has given it up
+     LOST_CALLS           a call to the store, or its answer, may be lost
+     LATE_CALLS           ... or the store may carry it out after its caller has given up
      HEARTBEAT            a running execution may renew its lease at any time
-     FAILURES             a handler may fail before its effect, and the claim is released
+     FAILURES             a handler may fail before its effect, and the middleware releases the claim
      RELEASES             ... or after its effect (on_throw::release, or a status that is not stored)
-     OVERSIZE             a response may be too large to keep: a tombstone is stored
-     HOLD                 on_takeover::hold: an ended lease is not taken over
-     GUARD                guard mode: a duplicate is refused, whatever the first answer was
-     PERSIST_TIMEOUT      Complete may be given up, and the client is answered all the same
-     UNPROTECTED          run_unprotected: no answer to Claim, and the handler runs without a claim
+     OVERSIZE             a response may be too large: a tombstone is stored instead
+     HOLD                 on_takeover::hold: nobody takes over an ended lease
+     GUARD                guard mode: a duplicate gets 409, and no response is stored
+     PERSIST_TIMEOUT      the middleware may give up Complete and answer its client all the same
+     UNPROTECTED          run_unprotected: Claim gets no answer, and the handler runs without a claim
      MEMORY               the store is in the process and dies with it
      LOSS                 the store may come back empty
      FAILOVER             a replica that lags may become the primary
-     WAIT_REPLICAS        ... but Claim and Complete are acknowledged only when the replica has them
-     RETENTION            a record expires when its retention is over
-     COUNT_FOR_EVER       ... and what was done under it is not forgotten, as it is when its life is over
-     SWEEPER              expired records are deleted by somebody else, later
+     WAIT_REPLICAS        ... but the store acknowledges Claim and Complete only when the replica has them
+     RETENTION            a record expires at the end of its retention
+     COUNT_FOR_EVER       ... and its history goes on, which otherwise ends with the record
+     SWEEPER              something else deletes expired records later
 
-   Every client makes any number of attempts. */
+   There is no limit to the number of attempts. */
 
 #ifndef CLIENTS
-#define CLIENTS 3  /* attempts that are under way at the same time */
+#define CLIENTS 3  /* attempts that run at the same time */
 #endif
 #ifndef KEYS
 #define KEYS 1
 #endif
 #ifndef REQUESTS
-#define REQUESTS 1  /* different requests (fingerprints) that use a key */
+#define REQUESTS 1  /* different requests (fingerprints) that use one key */
 #endif
 
 #ifdef CRASHES_BEFORE
@@ -56,7 +56,7 @@
 #define may_lease_end(k) true
 #endif
 
-/* Of the clients one by one, since Promela has no quantifiers. */
+/* Promela has no quantifiers. */
 #if CLIENTS == 1
 #define any_client(is, k) (is(0, k))
 #define count_clients(is, k) (is(0, k))
