@@ -1,5 +1,5 @@
-/* The protocol of idempo: clients that retry, the middleware, a store of records with leases, and what can go wrong.
-   docs/model.md says what each file is about, and what a run of `model/check` shows. */
+/* The protocol of idempo: clients that retry, the middleware, a store of records with leases, and the faults.
+   docs/model.md describes the files and the runs of `model/check`. */
 
 #include "world.pml"
 #include "names.pml"
@@ -32,7 +32,7 @@ init {
 }
 
 #ifdef CHECK_no_stuck_key
-/* A key whose holder is dead is not held for ever, as long as somebody asks for it. */
+/* A dead holder does not hold a key for ever, as long as somebody asks for the key. */
 #define held_by_the_dead (rec[0].state == open && rec[0].token == past)
 ltl no_stuck_key { [] (held_by_the_dead -> <> !held_by_the_dead) }
 #endif
