@@ -31,7 +31,7 @@
 #define attempt_of_takeover(k) 2
 #endif
 
-/* Complete stores for the holder, with a live lease or without, and where there is no record. It stores for nobody else. */
+/* Complete stores for the holder, with a live lease or without, and where there is no record; for nobody else. */
 #if defined(BUG_complete_without_fence)
 #define may_complete(k, t) true
 #elif defined(BUG_complete_over_open)

@@ -1,7 +1,8 @@
 /* The transactional mode: the claim, the handler's rows and the record are one transaction in one database.
 
    There is no lease. A claim is an advisory lock that ends with its transaction. The primary key decides between two
-   records. If the outcome of a COMMIT is unknown, the middleware looks for the record on another connection. The faults:
+   records. If the outcome of a COMMIT is unknown, the middleware looks for the record on another connection.
+   The faults:
 
      CRASHES              a process may die at any point
      CONNECTIONS_END      the server may end an open transaction: a timeout, a restart, a lost connection
