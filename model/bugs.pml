@@ -15,7 +15,7 @@
     :: atomic { at[me] == looked -> write_claim(my_key, my_request, my_token, 2); run_handler(me) }
 
 #elif defined(BUG_answer_before_store)
-#define WRONG_STEPS :: atomic { at[me] == ran -> sees_unstored(my_key, my_token) }
+#define WRONG_STEPS :: atomic { at[me] == ran -> sees_answer_of(my_key, my_token) }
 
 #elif defined(BUG_retry_with_new_token)
 #define WRONG_STEPS                                                 \

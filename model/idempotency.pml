@@ -6,6 +6,7 @@
 #include "properties.pml"
 #include "rules.pml"
 #include "record.pml"
+#include "history.pml"
 #include "network.pml"
 #include "middleware.pml"
 #include "bugs.pml"

@@ -104,7 +104,7 @@ inline replay(me) {
 inline fenced_off(me) {
     must_no_fencing(false);
 #ifdef BUG_zombie_answers_itself
-    sees_unstored(my_key, my_token);
+    sees_answer_of(my_key, my_token);
     end_attempt(me)
 #else
     if

@@ -17,16 +17,22 @@ proctype client(byte me) {
         was_mine = false;
         if
         :: met == granted ->
+            printf("client %d: Claim of key %d: granted, attempt %d\n", me, my_key, rec[my_key].attempt);
             wait_for_replica(my_key);
             run_handler(me)
-        :: met == completed -> replay(me)
-        :: else -> end_attempt(me) /* 409 or 422 */
+        :: met == completed ->
+            printf("client %d: Claim of key %d: completed\n", me, my_key);
+            replay(me)
+        :: else ->
+            printf("client %d: Claim of key %d: refused\n", me, my_key);
+            end_attempt(me) /* 409 or 422 */
         fi;
         met = 0
     }
     /* The handler has its effect. */
     :: atomic {
         at[me] == running ->
+        printf("client %d: effect\n", me);
         effect(my_key);
         at[me] = ran
     }
@@ -36,9 +42,12 @@ proctype client(byte me) {
         complete(my_key, my_request, my_token, false);
         if
         :: met == done ->
+            printf("client %d: Complete: done\n", me);
             wait_for_replica(my_key);
             answer(me)
-        :: else -> fenced_off(me)
+        :: else ->
+            printf("client %d: Complete: another token holds the record\n", me);
+            fenced_off(me)
         fi;
         met = 0
     }
@@ -49,9 +58,12 @@ proctype client(byte me) {
         complete(my_key, my_request, my_token, true);
         if
         :: met == done ->
+            printf("client %d: Complete: done\n", me);
             wait_for_replica(my_key);
             answer(me)
-        :: else -> fenced_off(me)
+        :: else ->
+            printf("client %d: Complete: another token holds the record\n", me);
+            fenced_off(me)
         fi;
         met = 0
     }
@@ -65,24 +77,33 @@ proctype client(byte me) {
         :: else
         fi;
         if
-        :: claim(my_key, my_request, my_token); met = 0
+        :: printf("client %d: Claim of key %d, no answer\n", me, my_key);
+            claim(my_key, my_request, my_token);
+            met = 0
 #ifdef LATE_CALLS
-        :: network_is_free -> send_late(late_claim, my_key, my_request, my_token, false)
+        :: network_is_free ->
+            printf("client %d: Claim of key %d, which will be late\n", me, my_key);
+            send_late(late_claim, my_key, my_request, my_token, false)
 #endif
         fi
     }
     :: atomic {
         at[me] == ran ->
         if
-        :: complete(my_key, my_request, my_token, false); met = 0
+        :: printf("client %d: Complete, no answer\n", me);
+            complete(my_key, my_request, my_token, false);
+            met = 0
 #ifdef LATE_CALLS
-        :: network_is_free -> send_late(late_complete, my_key, my_request, my_token, false)
+        :: network_is_free ->
+            printf("client %d: Complete, which will be late\n", me);
+            send_late(late_complete, my_key, my_request, my_token, false)
 #endif
         fi
     }
     /* The middleware gives up Claim: 503. No handler ran under this token, and none will. */
     :: atomic {
         at[me] == claiming ->
+        printf("client %d: gives up Claim\n", me);
         give_up(me, false);
         end_attempt(me)
     }
@@ -91,12 +112,15 @@ proctype client(byte me) {
     /* A Renew during a live lease would change nothing in the model. */
     :: atomic {
         at[me] >= running && !live[me] ->
+        printf("client %d: Renew\n", me);
         renew(my_key, my_token);
         met = 0
     }
 #ifdef LATE_CALLS
     :: atomic {
-        at[me] >= running && network_is_free -> send_late(late_renew, my_key, my_request, my_token, false)
+        at[me] >= running && network_is_free ->
+        printf("client %d: Renew, which will be late\n", me);
+        send_late(late_renew, my_key, my_request, my_token, false)
     }
 #endif
 #endif
@@ -104,6 +128,7 @@ proctype client(byte me) {
     /* The handler throws or answers 5xx before its effect, and the policy releases the claim. */
     :: atomic {
         at[me] == running ->
+        printf("client %d: fails before its effect\n", me);
         give_up(me, true);
         end_attempt(me)
     }
@@ -112,6 +137,7 @@ proctype client(byte me) {
     /* The same after its effect. */
     :: atomic {
         at[me] == ran ->
+        printf("client %d: releases after its effect\n", me);
         give_up(me, true);
         end_attempt(me)
     }
@@ -120,7 +146,8 @@ proctype client(byte me) {
     /* The middleware gives up Complete. The client still gets the answer, and the lease decides about the claim. */
     :: atomic {
         at[me] == ran ->
-        sees_unstored(my_key, my_token);
+        printf("client %d: gives up Complete, and sends its answer\n", me);
+        sees_answer_of(my_key, my_token);
         end_attempt(me)
     }
 #endif
@@ -128,9 +155,10 @@ proctype client(byte me) {
     /* The middleware gives up Claim, and the handler runs without it. */
     :: atomic {
         at[me] == claiming ->
+        printf("client %d: gives up Claim, and runs without it\n", me);
         give_up(me, false);
         effect(my_key);
-        sees_unstored(my_key, my_token);
+        sees_answer_of(my_key, my_token);
         end_attempt(me)
     }
 #endif
@@ -138,6 +166,7 @@ proctype client(byte me) {
     /* The process dies. */
     :: atomic {
         at[me] != idle && may_crash(me) ->
+        printf("client %d: its process dies\n", me);
         end_attempt(me)
     }
 #endif
@@ -151,6 +180,7 @@ active proctype network() {
     do
     :: atomic {
         !network_is_free ->
+        printf("the late call for key %d arrives\n", late_key);
         if
         :: late_call == late_claim -> claim(late_key, late_request, late_token)
         :: late_call == late_complete ->
@@ -171,9 +201,9 @@ active proctype network() {
 #ifdef LEASES_END
 active proctype store_clock() {
     do
-    :: atomic { rec[0].state == open && !rec[0].lease_over && lease_ends(0) -> end_lease(0) }
+    :: atomic { rec[0].state == open && !rec[0].lease_over && lease_ends(0) -> printf("lease of key 0 ends\n"); end_lease(0) }
 #if KEYS > 1
-    :: atomic { rec[1].state == open && !rec[1].lease_over && lease_ends(1) -> end_lease(1) }
+    :: atomic { rec[1].state == open && !rec[1].lease_over && lease_ends(1) -> printf("lease of key 1 ends\n"); end_lease(1) }
 #endif
     od
 }
@@ -182,11 +212,12 @@ active proctype store_clock() {
 /* What happens to the record of one key. */
 proctype keeper(byte k) {
     do
-    :: atomic { may_evict(k) -> remove_record(k) }
+    :: atomic { may_evict(k) -> printf("key %d is evicted\n", k); remove_record(k) }
 #ifdef RETENTION
     /* The retention is long: nobody still works with the record. The next request is a new one. */
     :: atomic {
         has_expired(k) && !somebody_is_busy_with(k) && !is_called_later(k) ->
+        printf("key %d expires\n", k);
         remove_record(k);
 #ifndef COUNT_FOR_EVER
         past_of[k].effects = 0;
@@ -198,6 +229,7 @@ proctype keeper(byte k) {
     :: atomic { rec[k].state == gone && !due[k] -> due[k] = true }
     :: atomic {
         due[k] ->
+        printf("the sweeper comes to key %d\n", k);
         if
         :: may_sweep(k) -> remove_record(k); rec[k].state = absent
         :: else
@@ -206,7 +238,10 @@ proctype keeper(byte k) {
     }
 #endif
 #ifdef FAILOVER
-    :: atomic { copy_record(replica[k], rec[k]) }
+    :: atomic {
+        printf("the replica receives key %d\n", k);
+        copy_record(replica[k], rec[k])
+    }
 #endif
 #ifdef BUG_heartbeat_of_the_dead
     :: atomic { rec[k].state == open && rec[k].token == past && rec[k].lease_over -> rec[k].lease_over = false }
@@ -222,6 +257,7 @@ active proctype store() {
     /* The process dies with its store. */
     :: atomic {
         may_lose_memory(0) ->
+        printf("the process dies with its store\n");
         remove_record(0);
 #if KEYS > 1
         remove_record(1);
@@ -237,6 +273,7 @@ active proctype store() {
 #endif
 #ifdef LOSS
     :: atomic {
+        printf("the store comes back empty\n");
         remove_record(0);
 #if KEYS > 1
         remove_record(1)
@@ -245,6 +282,7 @@ active proctype store() {
 #endif
 #ifdef FAILOVER
     :: atomic {
+        printf("failover\n");
         fail_over(0);
 #if KEYS > 1
         fail_over(1)

@@ -77,12 +77,14 @@ inline end_attempt(c) {
 }
 
 inline sees_stored() {
+    printf("... a client sees the stored answer\n");
     must_no_replay(false);
     must_answers_agree(seen == nobody || seen == stored);
     seen = stored
 }
 
 inline sees_own(c) {
+    printf("... client %d sees its own answer\n", c);
     must_success_is_committed(has_record && answer_of == token_of(c));
     must_answers_agree(seen == nobody || seen == token_of(c) || seen == stored && answer_of == token_of(c));
     if
@@ -100,6 +102,7 @@ inline gets_stored() {
 }
 
 inline commit(c) {
+    printf("COMMIT of client %d\n", c);
     must_one_effect(!(rows[c] && effects > 0));
     must_stored_stays(!has_record);
     if
@@ -131,6 +134,7 @@ proctype client(byte me) {
         if
         :: has_record -> gets_stored()
         :: else ->
+            printf("client %d: BEGIN, no record\n", me);
             at[me] = began;
             alive[me] = true
         fi
@@ -139,9 +143,11 @@ proctype client(byte me) {
         at[me] == began && alive[me] ->
         if
         :: lock_is_free ->
+            printf("client %d: has the lock\n", me);
             try_to_lock(me);
             at[me] = locked
         :: else -> /* 409 */
+            printf("client %d: the lock is taken\n", me);
             must_conflict_is_real(any_client(has_lock, 0));
             must_no_conflict(false);
             end_attempt(me)
@@ -155,6 +161,7 @@ proctype client(byte me) {
             gets_stored();
             end_attempt(me)
         :: else ->
+            printf("client %d: the handler begins\n", me);
             at[me] = running;
             must_no_needless_run(!has_record);
             must_one_run(count_clients(handler_runs, 0) <= 1)
@@ -162,6 +169,7 @@ proctype client(byte me) {
     }
     :: atomic {
         at[me] == running && alive[me] ->
+        printf("client %d: the handler writes\n", me);
         handler_writes(me);
         at[me] = ran
     }
@@ -179,7 +187,9 @@ proctype client(byte me) {
             end_transaction(me);
             gets_stored();
             end_attempt(me)
-        :: else -> at[me] = inserted
+        :: else ->
+            printf("client %d: INSERT\n", me);
+            at[me] = inserted
         fi
     }
     :: atomic {
@@ -201,6 +211,7 @@ proctype client(byte me) {
     /* If we get the lock, the transaction has ended, and the record tells how. */
     :: atomic {
         at[me] == in_doubt && may_resolve(me) ->
+        printf("client %d: looks for the record of its COMMIT\n", me);
         resolve(me);
         end_attempt(me)
     }
@@ -215,6 +226,7 @@ proctype client(byte me) {
 #ifdef CRASHES
     :: atomic {
         at[me] != idle && at[me] < dead ->
+        printf("client %d: its process dies\n", me);
         if
         :: at[me] == in_doubt -> at[me] = dead_in_doubt
         :: else -> at[me] = dead
@@ -272,6 +284,7 @@ active proctype failover() {
         replica_effects = effects
     }
     :: atomic {
+        printf("failover\n");
         if
         :: has_record && !replica_has_record -> rename(seen, stored, answer_of)
         :: else
