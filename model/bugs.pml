@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* Seeded bugs that add a step or split one. The bugs that break a rule of the store are in rules.pml. */
 
 #if defined(BUG_claim_in_two_steps) /* GET, and then SET */
@@ -36,7 +38,7 @@
         at[me] == claiming && network_is_free -> send_late(late_abandon, my_key, my_request, my_token, false)     \
     }
 
-#elif defined(BUG_abandon_when_complete_fails)
+#elif defined(BUG_abandon_when_complete_fails) /* or after keep() */
 #define WRONG_STEPS :: atomic { at[me] == ran -> give_up(me, false); end_attempt(me) }
 
 #elif defined(BUG_abandon_when_client_is_gone) /* the coroutine was cancelled, and the handler goes on */
@@ -44,9 +46,6 @@
 
 #elif defined(BUG_abandon_at_shutdown) /* a destructor that releases */
 #define WRONG_STEPS :: atomic { at[me] >= running -> give_up(me, false); end_attempt(me) }
-
-#elif defined(BUG_keep_is_ignored) /* the handler called keep() and answered 500 */
-#define WRONG_STEPS :: atomic { at[me] == ran -> give_up(me, false); end_attempt(me) }
 
 #elif defined(BUG_large_answer_is_released) /* no tombstone */
 #define WRONG_STEPS :: atomic { at[me] == ran -> give_up(me, true); end_attempt(me) }

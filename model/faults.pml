@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* Leases, failover, expiry. */
 
 /* The lease of the record ends or restarts. The holder does not know, but the properties do. */

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The history of a key. No store and no process knows it; the properties need it. */
 typedef history {
     byte effects;  /* in the life of the record; more than two are not told apart */

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The protocol of idempo: clients that retry, the middleware, a store of records with leases, and the faults.
    docs/model.md describes the files and the runs of `model/check`. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The middleware: its decisions about one attempt of a client, as in include/idempo/exchange/impl/exchange.ipp.
 
    A client is idle, claiming (it sent Claim and has no answer), running (the handler has not had its effect yet) or ran

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* Fencing tokens.
 
    The protocol only compares tokens for equality. So the model does not count them; it names them after their owners.

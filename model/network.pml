@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* Late calls: the store carries them out after their caller has stopped waiting.
 
    A call has four possible fates: the store carries it out and the answer arrives; it carries it out and the answer is

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The processes: clients, the network, the store's clock, and whatever happens to records and stores. */
 
 /* A client, and the server process that handles its attempts. */

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The properties. Each is an assertion at the step that could break it: a search looks for one bad state, and needs no
    automaton. A run chooses its properties with -DCHECK_name.
 

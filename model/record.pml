@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The record under a store key, and the four operations of the contract in include/idempo/store.hpp.
 
    Each operation is one atomic step, as the contract demands. The contract suite tests that of each store. `met` is the

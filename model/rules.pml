@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The rules of the protocol. Beside each rule are the seeded bugs that break it, switched on with -DBUG_name.
    docs/model.md says which property catches each bug. */
 

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The transactional mode: the claim, the handler's rows and the record are one transaction in one database.
 
    There is no lease. A claim is an advisory lock that ends with its transaction. The primary key decides between two

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The properties of the transactional mode, written as in properties.pml.
 
      one_effect            the committed effect happens at most once in the life of a record

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The rules of the transactional mode. Beside each rule are the seeded bugs that break it. */
 
 /* The lock belongs to the transaction and not to the session. We try it without waiting. */

@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+
 /* The size of the world, and the faults in it.
 
    Without a switch nothing goes wrong. A run names the faults that a cell of docs/guarantees.md is about:
