@@ -203,9 +203,17 @@ active proctype network() {
 #ifdef LEASES_END
 active proctype store_clock() {
     do
-    :: atomic { rec[0].state == open && !rec[0].lease_over && lease_ends(0) -> printf("lease of key 0 ends\n"); end_lease(0) }
+    :: atomic {
+        rec[0].state == open && !rec[0].lease_over && lease_ends(0) ->
+        printf("lease of key 0 ends\n");
+        end_lease(0)
+    }
 #if KEYS > 1
-    :: atomic { rec[1].state == open && !rec[1].lease_over && lease_ends(1) -> printf("lease of key 1 ends\n"); end_lease(1) }
+    :: atomic {
+        rec[1].state == open && !rec[1].lease_over && lease_ends(1) ->
+        printf("lease of key 1 ends\n");
+        end_lease(1)
+    }
 #endif
     od
 }
