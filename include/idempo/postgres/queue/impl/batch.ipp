@@ -191,15 +191,15 @@ std::vector<outcome> forget(connection& with, statements const& sql, requests co
 
 }  // namespace
 
-std::vector<outcome> carry_out(connection& with, statements const& sql, requests const& batch) {
-    switch (batch.front()->kind) {
-    case operation_kind::claim: return claim(with, sql, batch, true);
-    case operation_kind::claim_without_takeover: return claim(with, sql, batch, false);
-    case operation_kind::complete: return complete(with, sql, batch);
-    case operation_kind::renew: return renew(with, sql, batch);
-    case operation_kind::abandon: return abandon(with, sql, batch);
-    case operation_kind::peek: return peek(with, sql, batch);
-    case operation_kind::forget: return forget(with, sql, batch);
+std::vector<outcome> carry_out(connection& with, statements const& sql, requests const& all) {
+    switch (all.front()->kind) {
+    case operation_kind::claim: return claim(with, sql, all, true);
+    case operation_kind::claim_without_takeover: return claim(with, sql, all, false);
+    case operation_kind::complete: return complete(with, sql, all);
+    case operation_kind::renew: return renew(with, sql, all);
+    case operation_kind::abandon: return abandon(with, sql, all);
+    case operation_kind::peek: return peek(with, sql, all);
+    case operation_kind::forget: return forget(with, sql, all);
     }
     return {};
 }
