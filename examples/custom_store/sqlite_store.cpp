@@ -169,7 +169,12 @@ idempo::complete_result sqlite_store::complete(idempo::complete_request const& r
 
 //[sqlite-abandon
 void sqlite_store::abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& ec) {
-    file_->transact(ec, [&](milliseconds) {
+    file_->transact(ec, [&](milliseconds now) {
+        // An earlier attempt may have had its effect, and the next one must learn of it.
+        file_->run("UPDATE record SET token = zeroblob(16), attempt = attempt - 1,"
+                   " lease_ends = ?, expires = ? + expires - lease_ends"
+                   " WHERE key = ? AND token = ? AND response IS NULL AND attempt > 1",
+                   now.count(), now.count(), key.view(), by.view());
         return file_->run("DELETE FROM record WHERE key = ? AND token = ? AND response IS NULL", key.view(), by.view());
     });
 }

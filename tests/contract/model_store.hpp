@@ -145,7 +145,14 @@ public:
         }
         transact(removal.first, [&](maybe_record& found) {
             bool const is_fenced_off = found && found->token != removal.second && !is(flaw::unfenced_abandon);
-            if (found && !found->bytes && !is_fenced_off) found.reset();
+            if (!found || found->bytes || is_fenced_off) return true;
+            if (found->attempt == 1) {
+                found.reset();
+            } else {
+                found->token = {};
+                --found->attempt;
+                start_lease(*found, milliseconds{0}, found->retention);
+            }
             return true;
         });
     }

@@ -121,12 +121,22 @@ using possible_records = std::vector<model_record>;
     return is_done ? possible_records{std::move(stored)} : possible_records{};
 }
 
+/// A takeover leaves the number of the attempt before it behind, under no token and with a lease that has ended.
+[[nodiscard]] inline possible_records after_abandon(model_record record, bool is_held) {
+    if (!is_held) return {std::move(record)};
+    if (record.attempt == 1) return {model_record{}};
+    record.token = {};
+    record.has_long_lease = false;
+    --record.attempt;
+    return {model_record{}, std::move(record)};
+}
+
 [[nodiscard]] inline possible_records after(model_record const& record, past_operation const& operation) {
     bool const is_held = record.held_by(operation.token);
     switch (operation.what) {
     case past_operation::kind::claim: return after_claim(record, operation);
     case past_operation::kind::complete: return after_complete(record, operation);
-    case past_operation::kind::abandon: return {is_held ? model_record{} : record};
+    case past_operation::kind::abandon: return after_abandon(record, is_held);
     case past_operation::kind::renew: break;
     }
     if (std::get<bool>(operation.answer) != is_held) return {};

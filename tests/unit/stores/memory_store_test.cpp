@@ -387,3 +387,19 @@ TEST_CASE("memory_store: takes no more memory for a record than it counts") {
     CHECK(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd <= store.bytes());
     CHECK(store.bytes() == records * (memory_store::record_overhead + bytes));
 }
+
+TEST_CASE("memory_store: an abandoned takeover leaves the number of its attempt behind") {
+    manual_clock clock;
+    memory_store store({.clock = clock});
+    auto const key = key_number(1);
+    error_code ec;
+    REQUIRE(is_granted(claim(store, key, alice, 10ms, 1h), 1));
+    clock.advance(11ms);
+    REQUIRE(is_granted(claim(store, key, bob, 10ms, 1h), 2));
+    store.abandon(key, bob, ec);
+    CHECK(is_granted(claim(store, key, token{{3}}, 10ms, 1h), 2));
+    store.abandon(key, token{{3}}, ec);
+    CHECK(store.claim({key, other_print, alice, 10ms, 1h}, ec).index() == claim_result(idempo::mismatch{}).index());
+    clock.advance(1h);
+    CHECK(is_granted(claim(store, key, alice, 10ms, 1h), 1));
+}

@@ -201,7 +201,14 @@ complete_result memory_store::complete(complete_request const& request, error_co
 void memory_store::abandon(store_key const& key, token const& by, error_code& ec) {
     ec.clear();
     records_->with_shard(key, [&](memory_shard& shard, time_point now) {
-        if (auto* const held = find_held(shard, key, by, now)) shard.remove(*held);
+        auto* const held = find_held(shard, key, by, now);
+        if (held == nullptr) return;
+        if (held->attempt == 1) return shard.remove(*held);
+        // An earlier attempt may have had its effect, and the next one must learn of it.
+        held->token = {};
+        --held->attempt;
+        held->lease_end = now;
+        shard.expire_at(*held, later(now, held->retention));
     });
 }
 
