@@ -16,8 +16,14 @@ class IdempoConan(ConanFile):
     topics = ("http", "idempotency", "beast")
     package_type = "library"
     settings = "os", "compiler", "build_type", "arch"
-    options = {"shared": [True, False], "fPIC": [True, False], "redis": [True, False], "postgres": [True, False]}
-    default_options = {"shared": False, "fPIC": True, "redis": False, "postgres": False}
+    options = {
+        "shared": [True, False],
+        "fPIC": [True, False],
+        "redis": [True, False],
+        "postgres": [True, False],
+        "json": [True, False],
+    }
+    default_options = {"shared": False, "fPIC": True, "redis": False, "postgres": False, "json": False}
     implements = ["auto_shared_fpic"]
     exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*"
     test_package_folder = "packaging/conan/test_package"
@@ -52,6 +58,7 @@ class IdempoConan(ConanFile):
         toolchain.cache_variables["IDEMPO_INSTALL"] = True
         toolchain.cache_variables["IDEMPO_REDIS"] = bool(self.options.redis)
         toolchain.cache_variables["IDEMPO_POSTGRES"] = bool(self.options.postgres)
+        toolchain.cache_variables["IDEMPO_JSON"] = bool(self.options.json)
         # idempo::testing needs Catch2, which this package does not ask for.
         toolchain.cache_variables["CMAKE_DISABLE_FIND_PACKAGE_Catch2"] = True
         toolchain.generate()

@@ -1,4 +1,5 @@
-# pkg-config files: idempo, idempo-redis and idempo-postgres. Boost has none: its headers must be where the compiler looks.
+# pkg-config files: idempo, idempo-redis, idempo-json and idempo-postgres. Boost has none: its headers must be
+# where the compiler looks.
 # Users of a static library link its dependencies themselves; a shared one brings them along.
 if(BUILD_SHARED_LIBS)
     set(inner Requires.private)
@@ -48,6 +49,9 @@ if(TARGET idempo_redis)
         set(lines "Requires: ${exactly} hiredis libssl")
     endif()
     install_pkg_config(idempo-redis idempo_redis "idempo's store in Redis" "${lines}")
+endif()
+if(TARGET idempo_json)
+    install_pkg_config(idempo-json idempo_json "idempo's comparison of JSON bodies" "Requires: ${exactly}")
 endif()
 if(TARGET idempo_postgres)
     install_pkg_config(

@@ -6,5 +6,6 @@
 #include <idempo/impl/observer.ipp>
 #include <idempo/impl/options.ipp>
 #include <idempo/impl/problem.ipp>
+#include <idempo/impl/same_request.ipp>
 #include <idempo/impl/scope.ipp>
 #include <idempo/impl/version.ipp>

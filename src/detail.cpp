@@ -1,3 +1,6 @@
 #include <idempo/detail/impl/hmac_sha256.ipp>
+#include <idempo/detail/impl/media_type.ipp>
+#include <idempo/detail/impl/multipart.ipp>
 #include <idempo/detail/impl/sha256.ipp>
 #include <idempo/detail/impl/structured_field.ipp>
+#include <idempo/detail/impl/target.ipp>

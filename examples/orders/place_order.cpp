@@ -10,7 +10,6 @@
 #include <pqxx/except>
 #include <pqxx/nontransaction>
 
-#include <span>
 #include <string_view>
 #include <utility>
 
@@ -72,7 +71,7 @@ order_to_place::order_to_place(http_request const& request, order_request wanted
                                idempo::execution const& execution)
     : wanted(std::move(wanted_order)),
       key(execution.key()),
-      fingerprint(idempo::to_hex(idempo::make_fingerprint(request, std::span<std::string const>()).view())),
+      fingerprint(idempo::to_hex(idempo::fingerprint_rule(idempo::same_request())(request).view())),
       version(request.version()),
       keep_alive(request.keep_alive()) {}
 

@@ -3,7 +3,9 @@
 #include <idempo/identifiers.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -54,6 +56,13 @@ public:
     /// Releases the claim whatever the status, also if the handler throws: the effect has not happened.
     void release() noexcept { verdict_ = verdict::release; }
 
+    /// Keeps the record of this answer for `retention` from its completion, instead of `options::retention`: for long
+    /// where the effect is final, or briefly where the same request may soon succeed.
+    /// \throws std::invalid_argument unless it is positive and at most ten years.
+    void retain_for(std::chrono::milliseconds retention);
+
+    [[nodiscard]] std::optional<std::chrono::milliseconds> retention() const noexcept { return retention_; }
+
     /// What the handler said last; `by_policy` if nothing.
     enum class verdict { by_policy, keep, release };
     [[nodiscard]] verdict decision() const noexcept { return verdict_; }
@@ -70,6 +79,7 @@ private:
     store_key store_key_;
     fingerprint fingerprint_;
     std::shared_ptr<std::atomic<bool> const> lost_;
+    std::optional<std::chrono::milliseconds> retention_;
     unsigned attempt_ = 0;
     verdict verdict_ = verdict::by_policy;
     bool keyed_ = false;

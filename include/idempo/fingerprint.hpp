@@ -4,43 +4,105 @@
 #include <idempo/detail/field_lines.hpp>
 #include <idempo/detail/sha256.hpp>
 #include <idempo/identifiers.hpp>
+#include <idempo/request_head.hpp>
+#include <idempo/same_request.hpp>
 
 #include <boost/beast/http/message.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace idempo {
 
 namespace http = boost::beast::http;
 
-/// SHA-256 over what makes two requests the same (draft-ietf-httpapi-idempotency-key-header-07, section 2.4): method,
-/// target (path and query as sent), body, and for each of `credential_fields` the number of its field lines and the
-/// value of each. Every part follows its length, so that no byte can change sides unnoticed.
+/// Fields that a rule can compare.
+inline constexpr std::size_t max_compared_fields = 64;
+
+/// Makes fingerprints by one rule: SHA-256 over what makes two requests the same
+/// (draft-ietf-httpapi-idempotency-key-header-07, section 2.4).
 ///
-/// The body's type does not matter, only its bytes. `Fields` is any `http::basic_fields`.
-/// \throws std::runtime_error when OpenSSL fails.
-template <class Body, class Fields>
-[[nodiscard]] fingerprint make_fingerprint(http::request<Body, Fields> const& request,
-                                           std::span<std::string const> credential_fields) {
-    static_assert(detail::in_memory_body<Body>,
-                  "idempo: a fingerprint needs the request's body in memory: string_body, vector_body, span_body, "
-                  "dynamic_body or empty_body. Read the request with one of these.");
-    detail::sha256 hash;
-    hash.part(request.method_string()).part(request.target());
-    hash.part_size(detail::body_size(request));
-    detail::visit_body(request, [&hash](std::string_view piece) { hash.raw(piece); });
-    for (auto const& name : credential_fields) {
-        std::uint64_t lines = 0;
-        detail::visit_field_lines(request, name, [&lines](std::string_view) { ++lines; });
-        hash.part_size(lines);
-        if (lines != 0) detail::visit_field_lines(request, name, [&hash](std::string_view value) { hash.part(value); });
+/// The hash begins with the rule's number, so that no two rules make the same fingerprint of anything. Each part
+/// follows its length, so that no byte can change sides unnoticed. The first four bytes of a fingerprint are the rule's
+/// number itself, big-endian, and the other 28 are those of the hash: a record says by which rule it was made.
+///
+/// Safe to use from any thread, concurrently.
+class fingerprint_rule {
+public:
+    /// \param credential_fields are compared like `what.fields`.
+    /// \throws std::invalid_argument for more than `max_compared_fields` fields in both.
+    explicit fingerprint_rule(same_request what, std::vector<std::string> credential_fields = {});
+
+    /// The first four bytes of SHA-256 over what the rule compares: fields, credentials, whether the host counts, and
+    /// the name of the body's rule. It is never 0.
+    [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
+
+    /// The body's type does not matter, only its bytes. `Fields` is any `http::basic_fields`. Allocates nothing, unless
+    /// the body is in several pieces and its rule needs it in one, or the rule's own function does.
+    /// \throws std::runtime_error when OpenSSL fails, and whatever the body's rule throws.
+    template <class Body, class Fields>
+    [[nodiscard]] fingerprint operator()(http::request<Body, Fields> const& request) const {
+        static_assert(detail::in_memory_body<Body>,
+                      "idempo: a fingerprint needs the request's body in memory: string_body, vector_body, span_body, "
+                      "dynamic_body or empty_body. Read the request with one of these.");
+        detail::sha256 hash;
+        request_head const head(request);
+        add_start_line(hash, head);
+        add_fields(hash, request);
+        if (needs_whole_body(head)) {
+            std::string joined;
+            add_body(hash, head, detail::contiguous_body(request, joined));
+        } else {
+            add_exact_size(hash, detail::body_size(request));
+            detail::visit_body(request, [&hash](std::string_view piece) { hash.raw(piece); });
+        }
+        return finish(hash);
     }
-    return fingerprint{hash.finish()};
-}
+
+private:
+    /// Of each name that the request has: its place in the list, the number of its lines, and their values.
+    template <class Fields>
+    void add_fields(detail::sha256& hash, Fields const& fields) const {
+        std::uint64_t present = 0;
+        for (auto const& field : fields) present |= places_of(field.name_string());
+        for (std::size_t place = 0; present != 0; ++place, present >>= 1U) {
+            if ((present & 1U) == 0) continue;
+            std::string_view const name = names_[place];
+            hash.part_size(place + 1).part_size(detail::count_field_lines(fields, name));
+            detail::visit_field_lines(fields, name,
+                                      [&hash, name](std::string_view value) { add_field_value(hash, name, value); });
+        }
+        hash.part_size(0);
+    }
+
+    /// A bit for each place of the list that has this name.
+    [[nodiscard]] std::uint64_t places_of(std::string_view name) const noexcept {
+        // Most fields of a request are in no list, and most of those have a length that no listed name has.
+        if (((lengths_ >> std::min<std::size_t>(name.size(), 63)) & 1U) == 0) return 0;
+        return find_places(name);
+    }
+
+    [[nodiscard]] std::uint64_t find_places(std::string_view name) const noexcept;
+    static void add_field_value(detail::sha256& hash, std::string_view name, std::string_view value);
+    static void add_exact_size(detail::sha256& hash, std::uint64_t size);
+    void add_start_line(detail::sha256& hash, request_head const& head) const;
+    [[nodiscard]] bool needs_whole_body(request_head const& head) const;
+    void add_body(detail::sha256& hash, request_head const& head, std::string_view body) const;
+    [[nodiscard]] fingerprint finish(detail::sha256& hash) const;
+
+    bool authority_;
+    body_rule body_;
+    std::vector<std::string> names_;  // of the fields, then of the credentials
+    std::uint64_t lengths_ = 0;       // a bit for each length that a name has; the last for all from 63 on
+    std::uint32_t number_;
+};
+
+/// The number of the rule that made a fingerprint.
+[[nodiscard]] std::uint32_t rule_number(fingerprint const& made) noexcept;
 
 /// A key for a downstream call made on behalf of a request: 64 hexadecimal digits of SHA-256(store key ‖ fingerprint ‖
 /// label). The same for each attempt at the request; another for each `label`.

@@ -15,6 +15,10 @@ enum class key_syntax {
     lenient,
     /// An RFC 9651 String only (draft-ietf-httpapi-idempotency-key-header-07, section 2.1).
     strict,
+    /// The value as it is, for contracts that are not the draft's: `"abc"` and `abc` are two keys. Any bytes but
+    /// control
+    /// characters; blanks around the value do not count.
+    opaque,
 };
 
 /// Characters in a key, without quotes and escapes.
@@ -27,11 +31,20 @@ inline constexpr std::size_t max_key_length = 255;
 /// keys is not taken for one. Spaces around either are allowed.
 [[nodiscard]] std::optional<std::string> parse_key(std::string_view field_value, key_syntax syntax);
 
-/// SHA-256 over the three parts, each after its length: no two different triples give the same store key.
+/// Which of a service's operations a request asks for, where each has keys of its own.
+struct endpoint {
+    std::string_view method;
+    /// Without the query.
+    std::string_view path;
+};
+
+/// SHA-256 over the parts, each after its length: no two different lists of parts give the same store key.
 /// \param key_namespace keeps services that share a store apart; may be empty.
 /// \param scope who the key belongs to; empty where all callers share their keys.
 /// \param key as `parse_key` returned it.
+/// \param where empty where all endpoints share their keys.
 /// \throws std::runtime_error when OpenSSL fails.
-[[nodiscard]] store_key make_store_key(std::string_view key_namespace, std::string_view scope, std::string_view key);
+[[nodiscard]] store_key make_store_key(std::string_view key_namespace, std::string_view scope, std::string_view key,
+                                       std::optional<endpoint> where = {});
 
 }  // namespace idempo

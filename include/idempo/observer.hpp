@@ -32,6 +32,9 @@ enum class event_type {
     lease_lost,         ///< in addition: the heartbeat could not hold the lease
     store_error,        ///< in addition: a store operation failed; `step`, `error`
     handler_threw,      ///< in addition: `exception`
+    /// In addition: the request has a Cookie and none of the fields that `scope::credential_bound` lists. Callers who
+    /// choose the same key share their answers. `scope::principal` keeps them apart.
+    cookie_ignored,
 };
 
 /// The parts of a request's life that take time. `commit` is a part of `complete`, only in transactional mode.

@@ -2,6 +2,7 @@
 
 #include <idempo/problem.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <stdexcept>
 #include <string_view>
@@ -25,6 +26,10 @@ inline void require(bool condition, char const* sentence) {
         if (!alphanumeric && specials.find(character) == std::string_view::npos) return false;
     }
     return !name.empty();
+}
+
+[[nodiscard]] inline bool is_retention(std::chrono::milliseconds retention) noexcept {
+    return retention > std::chrono::milliseconds::zero() && retention <= std::chrono::hours{24 * 3660};
 }
 
 inline void require_refusals(problem_table const& problems) {

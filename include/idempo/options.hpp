@@ -5,6 +5,7 @@
 #include <idempo/observer.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/request_head.hpp>
+#include <idempo/same_request.hpp>
 #include <idempo/scope.hpp>
 
 #include <boost/beast/http/message.hpp>
@@ -17,7 +18,9 @@
 #include <functional>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 namespace idempo {
 
@@ -83,6 +86,9 @@ struct options {
     /// @{
     std::string header = "Idempotency-Key";
     key_syntax syntax = key_syntax::lenient;
+    /// A rule for keys beside the syntax (draft section 5), asked with the key as it was sent, without quotes. False:
+    /// 400. Empty: every key is accepted. Called concurrently. What it throws is answered as if the handler had thrown.
+    std::function<bool(std::string_view key)> accept_key{};
     method_set methods{http::verb::post, http::verb::put, http::verb::patch};
     /// False: the handler runs, and nothing else happens. Empty: applies to all. Called concurrently. What it throws is
     /// answered as if the handler had thrown it.
@@ -97,6 +103,18 @@ struct options {
     idempo::scope scope = scope::credential_bound();
     /// Keeps services, or stacked layers, that share a store apart.
     std::string key_namespace{};
+    /// Each method and path (without its query) has keys of its own: the same key on another endpoint is another
+    /// request. Otherwise it gets 422.
+    bool per_endpoint = false;
+    /// @}
+
+    /// \name What is the same request
+    /// @{
+    idempo::same_request same_request{};
+    /// Rules that records in the store may have been made by, beside `same_request`: those of the releases that still
+    /// run or ran within the retention, and of the next one. A record is compared by the rule that made it. Where that
+    /// is none of these, the answer is 409 (`refusal::not_retained`) and the handler does not run.
+    std::vector<idempo::same_request> previous_rules{};
     /// @}
 
     /// \name How long
@@ -134,6 +152,10 @@ struct options {
     /// @{
     std::size_t max_response_body = std::size_t{1} << 20;
     bool store_set_cookie = false;
+    /// Changes a copy of the response before it is stored: what it removes, no replay has. The first client gets the
+    /// response as the handler made it. Called on the deciding thread, concurrently. What it throws leaves a tombstone,
+    /// and the observer gets it.
+    std::function<void(http::response<http::string_body>&)> sanitize{};
     std::string replayed_header = "Idempotency-Replayed";
     /// Added to a replay with the stored value of `Request-Id`, where the handler set one. Empty: not added.
     std::string original_request_header{};
@@ -142,9 +164,15 @@ struct options {
     idempo::observer observer{};
     /// @}
 
-    /// POST only, every status stored, mismatch 400, Stripe's error bodies and fields.
+    /// POST only, any key up to 255 characters, every status stored, mismatch 400, Stripe's error bodies and fields.
     /// https://docs.stripe.com/api/idempotent_requests
     static options stripe();
+
+    /// The Agentic Commerce Protocol, version 2026-04-17, section 6 of rfc.agentic_checkout.md: a key is required for
+    /// each POST, each caller and endpoint has keys of its own, JSON bodies are compared by what they mean, all below
+    /// 500 is stored, and refusals have its errors. Defined in `idempo::json`: link it.
+    /// \param authenticated see `scope::principal`; the protocol binds keys to the authenticated identity.
+    static options acp(scope::principal_function authenticated);
 };
 
 /// Everything except 401, 403, 408, 425, 429 and 5xx: those say that the effect did not happen, or may be tried again.

@@ -17,7 +17,9 @@ namespace idempo {
 /// | `principal(fn)`             | none                             | fine                             |
 /// | `single_tenant`             | yes                              | fine                             |
 ///
-/// A credential is never part of the store key: after a rotation a retry would silently run again.
+/// Where responses are replayed, a credential is not part of the store key: after a rotation a retry would run again
+/// and nobody would notice. In guard mode (`on_duplicate::reject`) bound credentials are, since nothing else keeps
+/// callers apart there.
 class scope {
 public:
     /// The verified id of the caller; empty or nothing: nobody, and the keyed request is refused.

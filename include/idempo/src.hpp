@@ -5,8 +5,11 @@
 /// and link OpenSSL's libcrypto.
 
 #include <idempo/detail/impl/hmac_sha256.ipp>
+#include <idempo/detail/impl/media_type.ipp>
+#include <idempo/detail/impl/multipart.ipp>
 #include <idempo/detail/impl/sha256.ipp>
 #include <idempo/detail/impl/structured_field.ipp>
+#include <idempo/detail/impl/target.ipp>
 #include <idempo/exchange/impl/exchange.ipp>
 #include <idempo/http/impl/read_request.ipp>
 #include <idempo/impl/error.ipp>
@@ -17,6 +20,7 @@
 #include <idempo/impl/observer.ipp>
 #include <idempo/impl/options.ipp>
 #include <idempo/impl/problem.ipp>
+#include <idempo/impl/same_request.ipp>
 #include <idempo/impl/scope.ipp>
 #include <idempo/impl/version.ipp>
 #include <idempo/layers/impl/client.ipp>

@@ -67,7 +67,10 @@ struct in_flight {
 };
 
 /// The record belongs to a request with another fingerprint.
-struct mismatch {};
+struct mismatch {
+    /// That of the record, where the store has it at hand: it says by which rule the record was made.
+    std::optional<idempo::fingerprint> recorded{};
+};
 
 /// The record is completed; these are the bytes given to Complete.
 struct completed {

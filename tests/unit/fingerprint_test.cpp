@@ -22,13 +22,19 @@
 namespace beast = boost::beast;
 namespace http = beast::http;
 using idempo::fingerprint;
-using idempo::make_fingerprint;
+using idempo::fingerprint_rule;
+using idempo::same_request;
 
 namespace {
 
 using string_request = http::request<http::string_body>;
 
 std::vector<std::string> const credentials{"Authorization", "X-Api-Key"};
+
+template <class Request>
+fingerprint make_fingerprint(Request const& request, std::vector<std::string> const& credential_fields) {
+    return fingerprint_rule(same_request(), credential_fields)(request);
+}
 
 string_request make_request(std::string body = "{\"amount\":1}") {
     return {http::verb::post, "/orders?a=1", 11, std::move(body)};

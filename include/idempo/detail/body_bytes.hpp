@@ -9,6 +9,7 @@
 #include <boost/beast/http/vector_body.hpp>
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 /// \file
@@ -77,6 +78,22 @@ template <bool is_request, in_memory_body Body, class Fields>
     std::size_t size = 0;
     visit_body(message, [&size](std::string_view piece) { size += piece.size(); });
     return size;
+}
+
+/// The body in one piece: a view into the message where it is so already, else into `joined`.
+template <bool is_request, in_memory_body Body, class Fields>
+[[nodiscard]] std::string_view contiguous_body(http::message<is_request, Body, Fields> const& message,
+                                               std::string& joined) {
+    std::string_view only;
+    std::size_t pieces = 0;
+    visit_body(message, [&only, &pieces](std::string_view piece) {
+        only = piece;
+        ++pieces;
+    });
+    if (pieces <= 1) return only;
+    joined.reserve(body_size(message));
+    visit_body(message, [&joined](std::string_view piece) { joined.append(piece); });
+    return joined;
 }
 
 }  // namespace idempo::detail

@@ -2,6 +2,7 @@
 
 #include <boost/beast/core/string.hpp>
 
+#include <cstddef>
 #include <string_view>
 
 namespace idempo::detail {
@@ -16,6 +17,14 @@ void visit_field_lines(Fields const& fields, std::string_view name, Visit&& visi
         if (candidate.size() != name.size() || !boost::beast::iequals(candidate, name)) continue;
         visit(std::string_view(field.value().data(), field.value().size()));
     }
+}
+
+/// The number of field lines of that name.
+template <class Fields>
+[[nodiscard]] std::size_t count_field_lines(Fields const& fields, std::string_view name) {
+    std::size_t lines = 0;
+    visit_field_lines(fields, name, [&lines](std::string_view) { ++lines; });
+    return lines;
 }
 
 }  // namespace idempo::detail

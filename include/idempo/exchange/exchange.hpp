@@ -10,8 +10,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,19 @@ struct request_facts {
     std::size_t key_lines = 0;
     std::string_view key_field;
     std::size_t body_size = 0;
+};
+
+/// Who asks for what, as a claim needs it.
+struct request_identity {
+    store_key key;
+    /// What the store compares; the same for every request in guard mode.
+    idempo::fingerprint compared;
+    /// What tells the request from any other, in guard mode too.
+    idempo::fingerprint asked;
+    /// The numbers of the rules that fingerprints can be made by, the current one first. They outlive the exchange.
+    std::span<std::uint32_t const> rules{};
+    /// Worth a warning.
+    bool ignores_cookie = false;
 };
 
 /// The life of one keyed request, without I/O: it says what to do next, a driver does it and reports what came of it.
@@ -39,7 +54,9 @@ public:
 
     /// What the driver does next, and with which member it reports back.
     enum class step {
-        identify,   ///< find out who calls and what is asked; `identified`, `unidentified` or `identify_threw`
+        /// Find out who calls and what is asked; `identified`, `unidentified`, `key_not_accepted` or `identify_threw`.
+        /// Where `rule()` is not 0: what is asked, by that rule; `identified_by_rule`.
+        identify,
         claim,      ///< `claim()`; `claimed`
         pause,      ///< `pause()`; `paused`, or `pause_cancelled` where `pause_is_cancellable()`
         reconcile,  ///< call `options::reconcile`; `reconciled` or `reconcile_threw`
@@ -78,8 +95,10 @@ public:
     /// \name What happened
     /// @{
     step admit(request_facts const& facts);
-    step identified(store_key key, idempo::fingerprint fingerprint);
+    step identified(request_identity const& identity);
+    step identified_by_rule(idempo::fingerprint asked);
     step unidentified();
+    step key_not_accepted();
     step identify_threw(std::exception_ptr exception);
     step claimed(error_code error, claim_result result);
     step paused();
@@ -100,6 +119,8 @@ public:
     /// @{
     /// Until the execution begins, which takes it over.
     [[nodiscard]] std::string const& key() const noexcept { return key_; }
+    /// Which of the rules the record may have been made by.
+    [[nodiscard]] std::size_t rule() const noexcept { return rule_; }
     [[nodiscard]] claim_request const& claim() const noexcept { return claim_; }
     [[nodiscard]] complete_request complete() const;
     [[nodiscard]] std::chrono::milliseconds pause() const noexcept { return pause_; }
@@ -122,6 +143,7 @@ private:
     step start_claim();
     step claim_failed(error_code error);
     step met_in_flight(in_flight const& met);
+    step met_mismatch(mismatch const& met);
     step met_completed(shared_bytes record);
     step met_expired(expired const& met);
     step grant(granted const& grant);
@@ -137,6 +159,7 @@ private:
     step respond(answer_source answer) noexcept;
     [[nodiscard]] bool stores(unsigned status);
     [[nodiscard]] std::optional<shared_bytes> record_of(http::response<http::string_body> const& response) const;
+    [[nodiscard]] std::optional<shared_bytes> sanitized(shared_bytes record);
     [[nodiscard]] bool guards() const noexcept { return options_.on_duplicate == on_duplicate::reject; }
     [[nodiscard]] std::chrono::milliseconds next_pause(time_point now, time_point until);
 
@@ -150,6 +173,9 @@ private:
 
     std::string key_;
     claim_request claim_;
+    idempo::fingerprint asked_;
+    std::span<std::uint32_t const> rules_;
+    std::size_t rule_ = 0;
     std::optional<idempo::execution> execution_;
     unsigned attempt_ = 0;
     unsigned status_ = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <idempo/exchange/request_rules.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/options.hpp>
 
@@ -21,11 +22,13 @@ struct middleware_state {
     middleware_state(Handler handler_, Store store_, idempo::options options_)
         : handler(std::move(handler_)),
           store(std::move(store_)),
-          options(std::move(options_)) {}
+          options(std::move(options_)),
+          rules(options) {}
 
     Handler handler;
     Store store;
     idempo::options const options;
+    request_rules const rules;
     std::atomic<std::size_t> in_flight{0};
 };
 

@@ -75,7 +75,7 @@ private:
 
     step identify() {
         try {
-            return detail::identify(exchange_, state_.options, request_);
+            return detail::identify(exchange_, state_.options, state_.rules, request_);
         } catch (...) {
             exception_ = std::current_exception();
             return exchange_.identify_threw(exception_);

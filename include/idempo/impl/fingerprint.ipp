@@ -2,7 +2,189 @@
 
 #include <idempo/fingerprint.hpp>
 
+#include <idempo/detail/media_type.hpp>
+#include <idempo/detail/multipart.hpp>
+#include <idempo/detail/target.hpp>
+#include <idempo/option_checks.hpp>
+
+#include <boost/beast/core/string.hpp>
+#include <boost/endian/conversion.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
 namespace idempo {
+
+namespace {
+
+using boost::beast::iequals;
+
+/// What the bytes after it are made of.
+enum class body_form : unsigned char { exact, gzip, multipart, custom };
+
+void add_form(detail::sha256& hash, body_form form) { hash.part_size(static_cast<unsigned char>(form)); }
+
+char lower(char character) noexcept {
+    return character >= 'A' && character <= 'Z' ? static_cast<char>(character - 'A' + 'a') : character;
+}
+
+void add_lower(detail::sha256& hash, std::string_view text) {
+    std::array<char, 64> piece;
+    hash.part_size(text.size());
+    while (!text.empty()) {
+        auto const size = std::min(text.size(), piece.size());
+        std::transform(text.data(), text.data() + size, piece.data(), lower);
+        hash.raw({piece.data(), size});
+        text.remove_prefix(size);
+    }
+}
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](char character) { return lower(character); });
+    return text;
+}
+
+std::uint32_t number_of(same_request const& what, std::vector<std::string> const& credential_fields) {
+    detail::sha256 hash;
+    hash.part("idempo fingerprint 2").part(what.body.name()).part_size(what.authority ? 1 : 0);
+    for (auto const* fields : {&what.fields, &credential_fields}) {
+        hash.part_size(fields->size());
+        for (auto const& name : *fields) hash.part(lower(name));
+    }
+    auto const digest = hash.finish();
+    return std::max(boost::endian::load_big_u32(digest.data()), std::uint32_t{1});
+}
+
+/// The value of a field that has one line; empty where there is none, or more than one.
+std::string_view only_value(request_head const& head, std::string_view name) {
+    return head.count(name) == 1 ? head.field(name) : std::string_view();
+}
+
+bool is_gzip(request_head const& head) {
+    auto const coding = only_value(head, "Content-Encoding");
+    return iequals(coding, "gzip") || iequals(coding, "x-gzip");
+}
+
+bool is_plain_multipart(request_head const& head) {
+    return detail::is_multipart(only_value(head, "Content-Type")) && head.count("Content-Encoding") == 0;
+}
+
+/// RFC 1952, section 2.3: magic, method, flags, and four bytes of time from the fifth on.
+bool add_gzip(detail::sha256& hash, std::string_view body) {
+    constexpr std::size_t smallest = 18;
+    constexpr std::size_t time_offset = 4;
+    constexpr std::size_t time_size = 4;
+    if (body.size() < smallest || body.substr(0, 3) != "\x1f\x8b\x08") return false;
+    add_form(hash, body_form::gzip);
+    hash.part_size(body.size()).raw(body.substr(0, time_offset)).raw(body.substr(time_offset + time_size));
+    return true;
+}
+
+bool is_well_formed(detail::multipart_reader reader) {
+    using found = detail::multipart_reader::found;
+    detail::multipart_part part;
+    auto next = reader.next(part);
+    while (next == found::part) next = reader.next(part);
+    return next == found::end;
+}
+
+bool add_multipart(detail::sha256& hash, std::string_view content_type, std::string_view body) {
+    auto const parameter = detail::find_boundary(content_type);
+    if (!parameter) return false;
+    detail::multipart_reader reader(body, parameter->boundary);
+    if (!is_well_formed(reader)) return false;
+    add_form(hash, body_form::multipart);
+    detail::multipart_part part;
+    auto next = reader.next(part);
+    hash.part(reader.preamble());
+    for (; next == detail::multipart_reader::found::part; next = reader.next(part)) {
+        hash.part_size(1).part(part.fields).part(part.content);
+    }
+    hash.part_size(0).part(reader.epilogue());
+    return true;
+}
+
+void add_exact(detail::sha256& hash, std::string_view body) {
+    add_form(hash, body_form::exact);
+    hash.part(body);
+}
+
+void add_by_content(detail::sha256& hash, request_head const& head, std::string_view body) {
+    if (is_gzip(head) && add_gzip(hash, body)) return;
+    if (!is_plain_multipart(head)) return add_exact(hash, body);
+    auto const content_type = only_value(head, "Content-Type");
+    if (add_multipart(hash, content_type, body)) return;
+    add_exact(hash, body);
+    hash.part(content_type);  // with the boundary, which the field was compared without
+}
+
+}  // namespace
+
+fingerprint_rule::fingerprint_rule(same_request what, std::vector<std::string> credential_fields)
+    : authority_(what.authority),
+      body_(what.body),
+      names_(what.fields),
+      number_(number_of(what, credential_fields)) {
+    names_.insert(names_.end(), credential_fields.begin(), credential_fields.end());
+    detail::require(names_.size() <= max_compared_fields, "same_request.fields has too many fields");
+    for (auto const& name : names_) lengths_ |= std::uint64_t{1} << std::min<std::size_t>(name.size(), 63);
+}
+
+std::uint64_t fingerprint_rule::find_places(std::string_view name) const noexcept {
+    std::uint64_t places = 0;
+    for (std::size_t place = 0; place < names_.size(); ++place) {
+        if (iequals(names_[place], name)) places |= std::uint64_t{1} << place;
+    }
+    return places;
+}
+
+void fingerprint_rule::add_field_value(detail::sha256& hash, std::string_view name, std::string_view value) {
+    bool const may_have_boundary = iequals(name, "Content-Type") && detail::is_multipart(value);
+    auto const parameter = may_have_boundary ? detail::find_boundary(value) : std::nullopt;
+    if (!parameter) {
+        hash.part(value);
+        return;
+    }
+    hash.part_size(parameter->before.size() + parameter->after.size()).raw(parameter->before).raw(parameter->after);
+}
+
+void fingerprint_rule::add_exact_size(detail::sha256& hash, std::uint64_t size) {
+    add_form(hash, body_form::exact);
+    hash.part_size(size);
+}
+
+void fingerprint_rule::add_start_line(detail::sha256& hash, request_head const& head) const {
+    auto const target = detail::split_target(head.target(), head.field("Host"));
+    hash.part_size(number_).part(head.method_string());
+    add_lower(hash, authority_ ? target.authority : std::string_view());
+    hash.part_size(target.path.size() + target.query.size()).raw(target.path).raw(target.query);
+}
+
+bool fingerprint_rule::needs_whole_body(request_head const& head) const {
+    switch (body_.how()) {
+    case body_rule::kind::exact: return false;
+    case body_rule::kind::custom: return true;
+    case body_rule::kind::by_content: break;
+    }
+    return is_plain_multipart(head) || is_gzip(head);
+}
+
+void fingerprint_rule::add_body(detail::sha256& hash, request_head const& head, std::string_view body) const {
+    if (body_.how() == body_rule::kind::by_content) return add_by_content(hash, head, body);
+    body_hash parts(hash);
+    if (body_.add()(head, body, parts)) return add_form(hash, body_form::custom);
+    add_by_content(hash, head, body);
+}
+
+fingerprint fingerprint_rule::finish(detail::sha256& hash) const {
+    fingerprint made{hash.finish()};
+    boost::endian::store_big_u32(made.bytes.data(), number_);
+    return made;
+}
+
+std::uint32_t rule_number(fingerprint const& made) noexcept { return boost::endian::load_big_u32(made.bytes.data()); }
 
 std::string derive_key(store_key const& key, fingerprint const& request, std::string_view label) {
     // Two parts have a fixed size, so none needs its length in front, and any tool can compute the same.

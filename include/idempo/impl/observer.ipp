@@ -30,6 +30,7 @@ std::string_view to_string(event_type type) noexcept {
     case event_type::lease_lost: return "lease_lost";
     case event_type::store_error: return "store_error";
     case event_type::handler_threw: return "handler_threw";
+    case event_type::cookie_ignored: return "cookie_ignored";
     }
     return "unknown";
 }

@@ -4,6 +4,8 @@
 
 #include <idempo/option_checks.hpp>
 
+#include <boost/beast/core/string.hpp>
+
 #include <utility>
 
 namespace idempo {
@@ -16,6 +18,14 @@ using std::chrono::milliseconds;
 
 /// More than any of these needs, and less than a clock can hold.
 constexpr std::chrono::hours a_year{24 * 365};
+
+void require_fields(same_request const& rule, std::string const& key_field) {
+    for (auto const& field : rule.fields) {
+        require(is_token(field), "same_request.fields must be field names");
+        // The same key can be written in two ways, and is compared already.
+        require(!boost::beast::iequals(field, key_field), "same_request.fields cannot contain options.header");
+    }
+}
 
 }  // namespace
 
@@ -32,6 +42,7 @@ bool stored_by_default(unsigned status) noexcept {
 
 options options::stripe() {
     options options;
+    options.syntax = key_syntax::opaque;
     options.methods = {http::verb::post};
     options.store_if = [](unsigned) { return true; };
     options.problems[refusal::key_reused].status = 400;
@@ -51,6 +62,8 @@ void validate(options const& options) {
     for (auto const& field : options.scope.credential_fields()) {
         require(is_token(field), "scope::credential_bound takes field names");
     }
+    require_fields(options.same_request, options.header);
+    for (auto const& rule : options.previous_rules) require_fields(rule, options.header);
     require(!options.methods.empty(), "options.methods must name a method");
     // Their responses have no body of their own to store (RFC 9110, sections 9.3.2, 9.3.6 and 9.3.8).
     for (auto const method : {http::verb::unknown, http::verb::head, http::verb::connect, http::verb::trace}) {
@@ -59,7 +72,7 @@ void validate(options const& options) {
     require(options.lease > milliseconds::zero(), "options.lease must be positive");
     require(options.lease <= a_year, "options.lease must be at most a year");
     require(options.retention > milliseconds::zero(), "options.retention must be positive");
-    require(options.retention <= std::chrono::hours{24 * 3660}, "options.retention must be at most ten years");
+    require(detail::is_retention(options.retention), "options.retention must be at most ten years");
     require(options.wait >= milliseconds::zero(), "options.wait must not be negative");
     require(options.wait <= a_year, "options.wait must be at most a year");
     require(options.retry_after >= std::chrono::seconds::zero(), "options.retry_after must not be negative");

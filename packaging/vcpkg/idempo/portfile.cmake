@@ -6,6 +6,7 @@ vcpkg_check_features(
     OUT_FEATURE_OPTIONS FEATURE_OPTIONS
     FEATURES
         redis IDEMPO_REDIS
+        json IDEMPO_JSON
         postgres IDEMPO_POSTGRES
 )
 vcpkg_cmake_configure(

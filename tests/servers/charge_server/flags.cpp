@@ -2,6 +2,9 @@
 
 #include "servers/charge_server/duration.hpp"
 
+#ifdef CHARGE_SERVER_HAS_JSON
+#include <idempo/json/canonical_json.hpp>
+#endif
 #include <idempo/observer.hpp>
 #include <idempo/request_head.hpp>
 
@@ -40,6 +43,8 @@ struct written_flags {
     bool guard = false;
     std::optional<std::string> on_throw;
     std::string scope = "credential";
+    bool per_endpoint = false;
+    std::string bodies = "content";
     bool no_middleware = false;
     bool log = false;
 };
@@ -77,6 +82,9 @@ void add_idempotency_flags(CLI::App& app, written_flags& written) {
     app.add_flag("--guard", written.guard, "A key that has been used is answered 409 instead of replayed");
     app.add_option("--on-throw", written.on_throw, "release, hold or store-500 [release; stripe: store-500]");
     app.add_option("--scope", written.scope, "credential, single or header:NAME: whose key it is")
+        ->capture_default_str();
+    app.add_flag("--per-endpoint", written.per_endpoint, "Each method and path has keys of its own");
+    app.add_option("--bodies", written.bodies, "content, exact or json: when two bodies are the same")
         ->capture_default_str();
 }
 
@@ -148,6 +156,15 @@ void apply_duration(std::string_view flag, std::optional<std::string> const& tex
     }
 }
 
+idempo::body_rule body_rule_of(std::string const& word) {
+    std::map<std::string, idempo::body_rule> known{{"content", idempo::body_rule::by_content()},
+                                                   {"exact", idempo::body_rule::exact()}};
+#ifdef CHARGE_SERVER_HAS_JSON
+    known.emplace("json", idempo::canonical_json());
+#endif
+    return choose("--bodies", word, known);
+}
+
 idempo::options options_of(written_flags const& written) {
     bool const stripe = choose<bool>("--profile", written.profile, {{"ietf", false}, {"stripe", true}});
     auto options = stripe ? idempo::options::stripe() : idempo::options();
@@ -160,6 +177,8 @@ idempo::options options_of(written_flags const& written) {
     if (written.heartbeat) {
         options.heartbeat = choose<bool>("--heartbeat", *written.heartbeat, {{"off", false}, {"on", true}});
     }
+    options.per_endpoint = written.per_endpoint;
+    options.same_request.body = body_rule_of(written.bodies);
     if (written.guard) options.on_duplicate = idempo::on_duplicate::reject;
     if (written.on_throw) {
         using idempo::on_throw;

@@ -33,7 +33,7 @@ public:
     /// To the first claim.
     step start() {
         REQUIRE(exchange_.admit({1, "k-1", 10}) == step::identify);
-        return exchange_.identified({}, {});
+        return exchange_.identified(idempo::detail::request_identity{});
     }
 
     /// To the running handler.

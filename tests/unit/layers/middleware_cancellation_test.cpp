@@ -262,7 +262,8 @@ TEST_CASE("cancellation: of a waiting request, at every suspension point, answer
         idempo::claim_request first;  // of somebody who is not done yet
         idempo::options const defaults;
         first.key = idempo::make_store_key("", "", "key-1");
-        first.fingerprint = idempo::make_fingerprint(keyed_request(), defaults.scope.credential_fields());
+        first.fingerprint =
+            idempo::fingerprint_rule(defaults.same_request, defaults.scope.credential_fields())(keyed_request());
         first.token = idempo::make_token();
         first.lease = first.retention = std::chrono::hours{1};
         idempo::error_code error;

@@ -290,7 +290,7 @@ TEST_CASE("middleware: a record that cannot be read is a 500 and runs nothing", 
         auto const request = keyed_request();
         idempo::complete_request record;
         record.key = idempo::make_store_key("", "", "key-1");
-        record.fingerprint = idempo::make_fingerprint(request, options.scope.credential_fields());
+        record.fingerprint = idempo::fingerprint_rule(options.same_request, options.scope.credential_fields())(request);
         record.record = idempo::shared_bytes(std::string_view("not a record"));
         record.retention = 1h;
         return record;

@@ -2,6 +2,7 @@
 
 #include <idempo/exchange/exchange.hpp>
 
+#include <idempo/fingerprint.hpp>
 #include <idempo/key.hpp>
 
 #include <algorithm>
@@ -34,19 +35,30 @@ exchange::step exchange::admit(request_facts const& facts) {
 
 exchange::step exchange::unidentified() { return refuse(refusal::caller_unknown); }
 
+exchange::step exchange::key_not_accepted() { return refuse(refusal::key_malformed); }
+
 exchange::step exchange::identify_threw(std::exception_ptr exception) {
     tell(event_type::handler_threw, {}, std::move(exception));
     refuse(refusal::handler_threw);
     return respond(answer_source::exception);
 }
 
-exchange::step exchange::identified(store_key key, idempo::fingerprint fingerprint) {
-    claim_.key = key;
-    claim_.fingerprint = fingerprint;
+exchange::step exchange::identified(request_identity const& identity) {
+    claim_.key = identity.key;
+    claim_.fingerprint = identity.compared;
     claim_.token = make_token();
     claim_.lease = lifetime_ == claim_lifetime::call ? no_lease : options_.lease;
     claim_.retention = options_.retention;
     claim_.take_over = options_.on_takeover == on_takeover::run;
+    asked_ = identity.asked;
+    rules_ = identity.rules;
+    if (identity.ignores_cookie) tell(event_type::cookie_ignored);
+    return start_claim();
+}
+
+exchange::step exchange::identified_by_rule(idempo::fingerprint asked) {
+    claim_.fingerprint = asked;
+    asked_ = asked;  // a later attempt has the derived keys of the first one
     return start_claim();
 }
 
@@ -62,7 +74,22 @@ exchange::step exchange::claimed(error_code error, claim_result result) {
     if (auto* met = std::get_if<idempo::completed>(&result)) return met_completed(std::move(met->record));
     if (auto* met = std::get_if<expired>(&result)) return met_expired(*met);
     if (auto* met = std::get_if<in_flight>(&result)) return met_in_flight(*met);
-    return guards() ? refuse(refusal::duplicate) : refuse(refusal::key_reused, event_type::mismatch);
+    return met_mismatch(std::get<mismatch>(result));
+}
+
+/// Whether it is another request is for the rule to say that the record was made by. Where nobody knows that rule, the
+/// request may be the same: then it must neither run nor be called another.
+exchange::step exchange::met_mismatch(mismatch const& met) {
+    if (guards()) return refuse(refusal::duplicate);
+    auto next = rule_ + 1;
+    if (met.recorded && !rules_.empty()) {
+        auto const found = std::find(rules_.begin(), rules_.end(), rule_number(*met.recorded));
+        if (found == rules_.end()) return refuse(refusal::not_retained);
+        next = static_cast<std::size_t>(found - rules_.begin());
+    }
+    if (next <= rule_ || next >= rules_.size()) return refuse(refusal::key_reused, event_type::mismatch);
+    rule_ = next;
+    return step::identify;
 }
 
 exchange::step exchange::claim_failed(error_code error) {
@@ -111,6 +138,7 @@ exchange::step exchange::reconciled(reconciliation result) {
     if (auto* response = std::get_if<http::response<http::string_body>>(&result)) {
         status_ = response->result_int();
         auto record = record_of(*response);
+        if (record && options_.sanitize) record = sanitized(std::move(*record));
         tombstone_ = !record;
         record_ = record ? std::move(*record) : make_tombstone(status_);
         has_reconciled_record_ = true;
@@ -142,7 +170,7 @@ exchange::step exchange::start_run() {
 }
 
 void exchange::begin_execution() {
-    if (!execution_) execution_.emplace(std::move(key_), claim_.key, claim_.fingerprint);
+    if (!execution_) execution_.emplace(std::move(key_), claim_.key, asked_);
     execution_->begin(attempt_);
 }
 
@@ -175,6 +203,10 @@ exchange::step exchange::ran(unsigned status) {
 }
 
 exchange::step exchange::captured(std::optional<shared_bytes> record) {
+    if (record && options_.sanitize) {
+        record = sanitized(std::move(*record));
+        if (!record) return start_complete(make_tombstone(status_));
+    }
     if (record) return start_complete(std::move(*record));
     auto const kept = execution_->decision() == execution::verdict::keep;
     if (options_.unstorable == unstorable::release && !kept) return start_abandon();
@@ -217,7 +249,8 @@ exchange::step exchange::start_complete(shared_bytes record) {
 }
 
 complete_request exchange::complete() const {
-    return {claim_.key, claim_.fingerprint, claim_.token, record_, claim_.retention};
+    auto const retention = execution_ ? execution_->retention() : std::nullopt;
+    return {claim_.key, claim_.fingerprint, claim_.token, record_, retention.value_or(claim_.retention)};
 }
 
 exchange::step exchange::completed(error_code error, complete_result result) {
@@ -333,6 +366,21 @@ bool exchange::stores(unsigned status) {
 
 std::optional<shared_bytes> exchange::record_of(http::response<http::string_body> const& response) const {
     return make_record(response, capture_policy{options_.max_response_body, options_.store_set_cookie});
+}
+
+/// Empty where the application cannot say what may be stored: then nothing of the response is.
+std::optional<shared_bytes> exchange::sanitized(shared_bytes record) {
+    try {
+        error_code error;
+        auto const whole = stored_response::decode(std::move(record), error);
+        auto response = make_replay(whole, any_version, any_keep_alive, {}, {});
+        options_.sanitize(response);
+        if (auto stored = record_of(response)) return stored;
+    } catch (...) {
+        tell(event_type::handler_threw, {}, std::current_exception());
+    }
+    tombstone_ = true;
+    return std::nullopt;
 }
 
 milliseconds exchange::next_pause(time_point now, time_point until) {

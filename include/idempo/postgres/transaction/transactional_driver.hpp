@@ -3,6 +3,7 @@
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/middleware_state.hpp>
+#include <idempo/exchange/request_rules.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
 #include <idempo/observer.hpp>
@@ -50,12 +51,14 @@ struct transactional_state {
         : handler(std::move(handler_)),
           pool(std::move(pool_)),
           commit_if(std::move(commit_if_)),
-          options(std::move(options_)) {}
+          options(std::move(options_)),
+          rules(options) {}
 
     Handler handler;
     std::shared_ptr<postgres::transaction_pool> pool;
     std::function<bool(unsigned)> const commit_if;
     idempo::options const options;
+    request_rules const rules;
     std::atomic<std::size_t> in_flight{0};
 };
 
@@ -158,7 +161,7 @@ private:
 
     step identify() {
         try {
-            return detail::identify(exchange_, state_->options, request_);
+            return detail::identify(exchange_, state_->options, state_->rules, request_);
         } catch (...) {
             exception_ = std::current_exception();
             return exchange_.identify_threw(exception_);

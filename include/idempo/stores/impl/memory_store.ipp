@@ -117,7 +117,7 @@ bool add_record(memory_shard& shard, time_point now, Write write) {
 }
 
 claim_result claim_existing(memory_shard& shard, memory_record& record, claim_request const& request, time_point now) {
-    if (record.fingerprint != request.fingerprint) return mismatch{};
+    if (record.fingerprint != request.fingerprint) return mismatch{record.fingerprint};
     if (record.is_completed) return completed{record.bytes};
     if (record.token != request.token) {
         if (now < record.lease_end) return in_flight{remaining(record.lease_end, now)};

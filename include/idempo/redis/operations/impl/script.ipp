@@ -86,7 +86,7 @@ if not value then
 end
 local found = read(value)
 if not found then return {token, 'unreadable'} end
-if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch'} end
+if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch', found.fingerprint} end
 if found.state == 'done' then return {token, 'completed', string.sub(value, 85)} end
 
 -- The life counts down while the lease does, so the time that has passed is what is missing from the life.

@@ -37,10 +37,18 @@ std::optional<unsigned> attempt_at(reply_view answer, std::size_t index) {
     return static_cast<unsigned>(*number);
 }
 
+/// Of the record, where the script says it.
+mismatch read_mismatch(reply_view recorded) {
+    mismatch met;
+    if (!recorded.is_string() || recorded.text().size() != sizeof(fingerprint)) return met;
+    recorded.text().copy(reinterpret_cast<char*>(met.recorded.emplace().bytes.data()), sizeof(fingerprint));
+    return met;
+}
+
 /// The answers that Claim and Complete have in common.
 template <class Result>
 answer_of<Result> read_rival(std::string_view word, reply_view answer) {
-    if (word == "mismatch") return known<Result>(mismatch{});
+    if (word == "mismatch") return known<Result>(read_mismatch(answer[2]));
     if (word == "unreadable") return unreadable<Result>();
     if (word == "completed" && answer[2].is_string()) {
         return known<Result>(completed{shared_bytes(answer[2].text())});
@@ -107,7 +115,7 @@ reservation read_reservation(reply_view answer, claim_request const& request) {
     auto const value = answer.text();
     auto const found = read_header(value, value.size());
     if (!found) return {std::nullopt, true};
-    if (found->fingerprint != request.fingerprint) return {mismatch{}, false};
+    if (found->fingerprint != request.fingerprint) return {mismatch{found->fingerprint}, false};
     if (found->is_completed) return {completed{shared_bytes(completed_bytes(value))}, false};
     return {};
 }
