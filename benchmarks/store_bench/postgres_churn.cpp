@@ -73,9 +73,10 @@ private:
 
 void print_sizes(pqxx::connection& server, std::size_t keys) {
     pqxx::nontransaction ask(server);
-    auto const row = ask.exec("SELECT count(*), count(*) FILTER (WHERE expires_at > clock_timestamp()), "
-                              "pg_table_size('idempo_bench') / 1048576, pg_indexes_size('idempo_bench') / 1048576 "
-                              "FROM idempo_bench")[0];
+    auto const result = ask.exec("SELECT count(*), count(*) FILTER (WHERE expires_at > clock_timestamp()), "
+                                 "pg_table_size('idempo_bench') / 1048576, pg_indexes_size('idempo_bench') / 1048576 "
+                                 "FROM idempo_bench");
+    auto const row = result[0];
     std::printf("%10zu  %10s  %10s  %8s  %8s\n", keys, row[1].c_str(), row[0].c_str(), row[2].c_str(), row[3].c_str());
     std::fflush(stdout);
 }

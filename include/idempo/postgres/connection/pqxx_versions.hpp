@@ -26,6 +26,7 @@ using pqxx_connection = pqxx::connection;
 /// Shared, since that remembers how to close it: the destructor of `pqxx::connection_base` is not virtual.
 [[nodiscard]] std::shared_ptr<pqxx_connection> adopt(libpq_connection made);
 
+/// Keep the result as long as its rows and fields: in libpqxx 8 these only refer to it.
 /// \throws what libpqxx throws
 [[nodiscard]] pqxx::result execute(pqxx::transaction_base& within, std::string const& text,
                                    binary_parameters const& parameters);

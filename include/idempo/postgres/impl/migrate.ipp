@@ -117,9 +117,10 @@ postgres_check check_postgres(postgres_options const& options) {
     table_names const names(options);
     return in_transaction(options, [&](pqxx::work& transaction) {
         postgres_check found;
-        auto const row = transaction.exec("SELECT current_setting('server_version_num'), "
-                                          "current_setting('transaction_read_only') = 'on', "
-                                          "current_setting('fsync') = 'on', current_setting('synchronous_commit')")[0];
+        auto const result = transaction.exec("SELECT current_setting('server_version_num'), "
+                                             "current_setting('transaction_read_only') = 'on', "
+                                             "current_setting('fsync') = 'on', current_setting('synchronous_commit')");
+        auto const row = result[0];
         found.server_version = row[0].as<int>();
         found.is_read_only = row[1].as<bool>();
         found.has_fsync = row[2].as<bool>();

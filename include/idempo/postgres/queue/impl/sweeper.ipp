@@ -43,7 +43,8 @@ sweeper::sweeper(std::string const& table) : text_(sweep_text) {
 sweeper::slice sweeper::sweep(connection& with) {
     binary_parameters from;
     from.add(next_page_);
-    auto const row = with.execute(text_, from)[0];
+    auto const result = with.execute(text_, from);
+    auto const row = result[0];
     slice swept{row[0].as<std::size_t>(), false};
     if (swept.deleted == rows_in_slice) return swept;
     next_page_ += pages_in_slice;

@@ -74,8 +74,9 @@ std::optional<record_row> read(pqxx::transaction_base& within, std::string const
     parameters.add(key.view());
     parameters.add(by.view());
     parameters.add(of.view());
-    auto const row =
-        execute(within, boost::replace_all_copy(std::string(transactional_read_text), "{table}", table), parameters)[0];
+    auto const result =
+        execute(within, boost::replace_all_copy(std::string(transactional_read_text), "{table}", table), parameters);
+    auto const row = result[0];
     if (!row[0].as<bool>()) throw unfit_server("not a read committed transaction that may write");
     if (row[1].is_null()) return std::nullopt;
     record_row found;
