@@ -164,6 +164,8 @@ TEST_CASE("postgres: a deadlock with another session ends, and costs no other cl
 TEST_CASE("postgres: a row that another session has locked fails alone") {
     postgres_server server;
     auto options = local_postgres(server.connection());
+    // The claims are made one after another once the batch has failed, which takes a busy machine more than a second.
+    options.operation_timeout = 5s;
     inspectable_postgres store(options);
     effect_ledger ledger;
     execute(store, numbered_key(0), ledger);
