@@ -58,6 +58,15 @@ TEST_CASE("options: invalid options are refused with a sentence", "[options]") {
         {"options.replayed_header must be a field name", [](auto& changed) { changed.replayed_header = "a\r\nb"; }},
         {"options.original_request_header must be empty or a field name",
          [](auto& changed) { changed.original_request_header = "a b"; }},
+        {"same_request.fields must be field names",
+         [](auto& changed) { changed.same_request.fields.push_back("If Match"); }},
+        {"same_request.fields must be field names",
+         [](auto& changed) {
+             changed.previous_rules.emplace_back();
+             changed.previous_rules.back().fields = {""};
+         }},
+        {"same_request.fields cannot contain options.header",
+         [](auto& changed) { changed.same_request.fields.push_back("idempotency-key"); }},
         {"scope::credential_bound takes field names",
          [](auto& changed) {
              changed.scope = idempo::scope::credential_bound({"Authorization", ""});
