@@ -7,11 +7,12 @@ let isBusy = false;
 
 // ---- requests
 
-async function sign(body) {
+/** What the server checks: the time, a dot, the key as it is sent, a line feed, the body. */
+async function sign(text) {
   const bytes = (text) => new TextEncoder().encode(text);
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", bytes(byId("secret").value), algorithm, false, ["sign"]);
-  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes(body)));
+  const signature = new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes(text)));
   return Array.from(signature, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
@@ -26,10 +27,13 @@ function orderOfForm() {
 
 async function makeRequest(order) {
   const body = JSON.stringify({ user_id: order.user_id, item: order.item, amount: order.amount });
+  const key = `"${order.key}"`;
+  const timestamp = String(Math.floor(Date.now() / 1000));
   const headers = {
     "Content-Type": "application/json",
-    "Idempotency-Key": `"${order.key}"`,
-    "X-Signature": await sign(body),
+    "Idempotency-Key": key,
+    "X-Timestamp": timestamp,
+    "X-Signature": await sign(`${timestamp}.${key}\n${body}`),
   };
   return { body, headers };
 }

@@ -40,6 +40,16 @@ idempo::options idempotency(stack_parts const& parts) {
     return options;
 }
 
+/// The key is signed, or a captured order could be placed again under another one; and the time, or it could be sent
+/// again when the record has expired.
+idempo::hmac_options signatures(stack_parts const& parts) {
+    idempo::hmac_options options;
+    options.secret = parts.secret;
+    options.signed_fields.emplace_back("Idempotency-Key");
+    options.timestamp_header = "X-Timestamp";
+    return options;
+}
+
 template <class Handler>
 order_endpoint as_endpoint(Handler handle) {
     return [handle = std::move(handle)](http_request request, asio::ip::address const& peer) {
@@ -51,7 +61,7 @@ order_endpoint as_endpoint(Handler handle) {
 }  // namespace
 
 order_endpoint make_order_endpoint(stack_parts const& parts) {
-    auto const authentication = idempo::hmac_auth({.secret = parts.secret});
+    auto const authentication = idempo::hmac_auth(signatures(parts));
     idempo::rate const rate{.limit = parts.flags.rate_limit};
     if (parts.flags.transactional) {
         idempo::transactional_options database;

@@ -1,5 +1,6 @@
 #include "support/catch.hpp"
 #include "support/poll_until.hpp"
+#include "support/rate_limit_fields.hpp"
 #include "support/redis_scene.hpp"
 #include "support/redis_server.hpp"
 #include "support/requests.hpp"
@@ -167,12 +168,12 @@ TEST_CASE("redis_rate_limiter: before handlers, in each style of call", "[redis]
     });
     auto const first = rate_limit(limiters.first, by_user);
     auto const second = rate_limit(limiters.second, by_user);
-    CHECK((first | plain)(from_alice())["RateLimit-Remaining"] == "4");
-    CHECK(read((second | plain)(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "3");
-    CHECK(read((first | coroutine)(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "2");
-    CHECK(read((second | with_token)(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "1");
+    CHECK(remaining_in((first | plain)(from_alice())) == "4");
+    CHECK(remaining_in(read((second | plain)(from_alice(), asio::use_future).get())) == "3");
+    CHECK(remaining_in(read((first | coroutine)(from_alice(), asio::use_future).get())) == "2");
+    CHECK(remaining_in(read((second | with_token)(from_alice(), asio::use_future).get())) == "1");
     auto const stack = first | idempotency(memory_store()) | plain;
-    CHECK(read(stack(from_alice(), asio::use_future).get())["RateLimit-Remaining"] == "0");
+    CHECK(remaining_in(read(stack(from_alice(), asio::use_future).get())) == "0");
     auto const refused = read(stack(from_alice(), asio::use_future).get());
     CHECK(refused.result_int() == 429);
     CHECK(refused.count("Retry-After") == 1);

@@ -2,6 +2,7 @@
 #include "support/http_client.hpp"
 #include "support/orders_scene.hpp"
 #include "support/poll_until.hpp"
+#include "support/rate_limit_fields.hpp"
 #include "support/requests.hpp"
 #include "support/server_process.hpp"
 
@@ -108,10 +109,16 @@ TEST_CASE("orders: an unsigned request is 401, and claims nothing") {
     CHECK(missing.result_int() == 401);
     CHECK(missing["Content-Type"] == "application/problem+json");
     CHECK(missing.count("WWW-Authenticate") == 1);
-    auto const wrong = sign(body, "another secret");
-    CHECK(scene.client.post("/orders", "key", body, {{"X-Signature", wrong}}).result_int() == 401);
-    CHECK(scene.client.post("/orders", "key", order_of(3), {{"X-Signature", sign(body)}}).result_int() == 401);
-    CHECK(scene.client.post("/orders", "key", body, {{"X-Signature", "?"}}).result_int() == 401);
+    auto const right = signature_of("key", body);
+    auto const post = [&](std::string const& key, std::string const& order, field_list const& fields) {
+        return scene.client.post("/orders", key, order, fields).result_int();
+    };
+    CHECK(post("key", body, signature_of("key", body, "another secret")) == 401);
+    CHECK(post("key", order_of(3), right) == 401);
+    CHECK(post("another key", body, right) == 401);
+    CHECK(post("key", body, {{"X-Timestamp", "1700000000"}, right[1]}) == 401);
+    CHECK(post("key", body, {right[1]}) == 401);
+    CHECK(post("key", body, {right[0], {"X-Signature", "?"}}) == 401);
     CHECK(stores.redis.ask({"DBSIZE"}) == "0");
     CHECK(stores.database.ask("SELECT count(*) FROM idempo_records") == "0");
     // The key is free for another body, since nobody has used it.
@@ -131,13 +138,13 @@ TEST_CASE("orders: the eleventh request in a minute is 429, and is not remembere
         CAPTURE(number);
         auto const answer = scene.client.exchange(make_order("key-" + std::to_string(number)));
         CHECK(answer.result_int() == 201);
-        CHECK(answer["X-RateLimit-Remaining"] == std::to_string(10 - number));
+        CHECK(remaining_in(answer) == std::to_string(10 - number));
     }
     auto const eleventh = http_client(scene.server.port()).exchange(make_order("key-11"));
     CHECK(eleventh.result_int() == 429);
     CHECK(eleventh["Content-Type"] == "application/problem+json");
     CHECK(eleventh.count("Retry-After") == 1);
-    CHECK(eleventh["X-RateLimit-Remaining"] == "0");
+    CHECK(remaining_in(eleventh) == "0");
     CHECK(stores.orders() == 10);
     CHECK(scene.client.get("/orders").result_int() == 200);
     orders_scene other(stores, with(mode, {"--rate-limit", "10"}));

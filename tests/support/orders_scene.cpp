@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <ctime>
 #include <stdexcept>
 #include <utility>
 
@@ -34,6 +35,8 @@ std::string order_of(int amount, std::string_view user) {
     return R"({"user_id":")" + std::string(user) + R"(","item":"green tea","amount":)" + std::to_string(amount) + "}";
 }
 
+namespace {
+
 std::string sign(std::string_view body, std::string_view secret) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
@@ -42,8 +45,17 @@ std::string sign(std::string_view body, std::string_view secret) {
     return to_hex({reinterpret_cast<char const*>(digest.data()), size});
 }
 
+}  // namespace
+
+field_list signature_of(std::string_view key, std::string_view body, std::string_view secret) {
+    auto const now = std::to_string(std::time(nullptr));
+    auto const sent_key = std::string(make_post("/orders", key, {})["Idempotency-Key"]);
+    auto const text = now + "." + sent_key + "\n" + std::string(body);
+    return {{"X-Timestamp", now}, {"X-Signature", sign(text, secret)}};
+}
+
 text_request make_order(std::string_view key, std::string const& body) {
-    return make_post("/orders", key, body, {{"X-Signature", sign(body)}});
+    return make_post("/orders", key, body, signature_of(key, body));
 }
 
 orders_stores::orders_stores() {

@@ -22,8 +22,9 @@ inline constexpr char const* orders_secret = "the secret of the tests";
 /// The body of an order.
 [[nodiscard]] std::string order_of(int amount, std::string_view user = "ada");
 
-/// Lower-case hexadecimal digits of the HMAC-SHA-256.
-[[nodiscard]] std::string sign(std::string_view body, std::string_view secret = orders_secret);
+/// The fields that sign an order for now: the time, and the HMAC-SHA-256 over it, the key as it is sent, and the body.
+[[nodiscard]] field_list signature_of(std::string_view key, std::string_view body,
+                                      std::string_view secret = orders_secret);
 
 /// A signed `POST /orders`; an empty key: without one.
 [[nodiscard]] text_request make_order(std::string_view key, std::string const& body = order_of(2));

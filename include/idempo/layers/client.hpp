@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/address.hpp>
 #include <boost/beast/http/message.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <functional>
 #include <optional>
@@ -31,14 +32,24 @@ namespace detail {
 
 }  // namespace detail
 
-/// Writes the peer's address (without a port: a client has many) into the request, and replaces what the client sent
-/// under that name. Sessions call it before the handle: `set_peer(request, socket.remote_endpoint().address())`.
+/// Writes the peer's address (no port: a client has many) into the request, in place of whatever the client sent under
+/// that name. Sessions call it before the handle, with what `peer_address` said when the connection began.
 ///
 /// Only the request reaches every layer in every style of call, and it knows nothing about its connection. If no
 /// session calls this, `client::peer` trusts what the client sends: see `docs/layers.md`.
 template <class Body, class Fields>
 void set_peer(boost::beast::http::request<Body, Fields>& request, asio::ip::address const& address) {
     request.set(peer_field, detail::peer_text(address));
+}
+
+/// Who is at the other end of a socket, for `set_peer`; the unspecified address where the client is gone already. Call
+/// it once, when the connection begins. `socket.remote_endpoint()` throws when the client has reset the connection,
+/// which any client can do at any time.
+template <class Socket>
+[[nodiscard]] asio::ip::address peer_address(Socket const& socket) {
+    boost::system::error_code gone;
+    auto const endpoint = socket.remote_endpoint(gone);
+    return gone ? asio::ip::address() : endpoint.address();
 }
 
 /// Ready-made choices of a client.

@@ -20,12 +20,19 @@
 
 namespace idempo {
 
-/// The signed content.
+/// What is signed. A dot follows the timestamp, where there is one, and a line feed each of the other parts before the
+/// body. The timestamp comes first.
 enum class signed_content {
-    /// The body's bytes. A captured request can be sent to another target with the same signature.
+    /// The timestamp, the signed fields, the body. A captured request can be sent to another target with the same
+    /// signature.
     body,
-    /// The method, a line feed, the target (path and query) as sent, a line feed, the body.
+    /// The timestamp, the method, the target (path and query), the signed fields, the body. The target is what the
+    /// layer
+    /// sees: `read_request` brings the absolute-form into the origin-form.
     method_target_and_body,
+    /// The signed fields, the timestamp, the body, with a dot behind each: `msg_id.timestamp.body` of Standard
+    /// Webhooks.
+    fields_timestamp_and_body,
 };
 
 /// Which requests must be signed, and how.
@@ -34,23 +41,28 @@ struct hmac_options {
     std::string secret{};
     /// Also accepted, while clients change from one secret to the other; empty: none.
     std::string previous_secret{};
-    /// Instead of the two: returns the secrets of the client that the request names, for example in a field with a key
-    /// id; none for an unknown client. Called for each request, concurrently. If it throws, the response is the same as
-    /// if the handler had thrown.
+    /// Instead of the two: the secrets of the client that the request names, in a field of a key id say; none for a
+    /// client that is not known. Called for each request, concurrently. If it throws, the response is the same as if
+    /// the handler had thrown.
     std::function<std::vector<std::string>(request_head const&)> find_secrets{};
 
-    /// The field with the signature, its prefix (`sha256=`), and its encoding.
+    /// The field with the signature, what stands before each (`sha256=`), how it is written, and whether there may be
+    /// several, one of which has to match.
     std::string header = "X-Signature";
     std::string prefix{};
     signature_encoding encoding = signature_encoding::hex;
+    signature_list list = signature_list::one;
 
     signed_content content = signed_content::body;
-    /// Instead of `content`: returns what is signed before the body.
+    /// Fields whose values are signed, in this order: the key, so that nobody can send a captured body under another
+    /// one. A field that is missing counts as empty; one in two lines is refused.
+    std::vector<std::string> signed_fields{};
+    /// Instead of `content` and `signed_fields`: what is signed between the timestamp and the body.
     std::function<std::string(request_head const&)> preamble{};
 
-    /// The field with the time of signing, in seconds since 1970; empty: none. The time and a dot are signed before the
-    /// content, except with `preamble`, which must then contain the time. A request is refused if its time is further
-    /// from the clock than `tolerance`, so that a captured request cannot be sent again later.
+    /// The field with the time of signing, in seconds since 1970; empty: none, or it is in the signature's own field
+    /// (`signature_list::stripe`). The time is always part of what is signed. A request is refused if its time is
+    /// further from the clock than `tolerance`, so that what was captured cannot be sent again later.
     std::string timestamp_header{};
     std::chrono::seconds tolerance{300};
     /// Empty: `std::chrono::system_clock::now`. Called concurrently.
@@ -64,6 +76,18 @@ struct hmac_options {
     problem_table problems{};
     problem_writer write_problem = write_problem_json;
     idempo::observer observer{};
+
+    /// \name Ready-made schemes
+    /// @{
+    /// https://www.standardwebhooks.com: `Webhook-Id`, `Webhook-Timestamp`, and `Webhook-Signature: v1,… v1,…`.
+    /// \param secret `whsec_` and base64, as the sender shows it, or base64 alone
+    /// \throws std::invalid_argument for anything else
+    static hmac_options standard_webhooks(std::string_view secret);
+    /// `Stripe-Signature: t=…,v1=…,v1=…`. \param secret as Stripe shows it, `whsec_…`: the text itself is the secret
+    static hmac_options stripe_webhooks(std::string secret);
+    /// `X-Hub-Signature-256: sha256=…`. It has no time: a captured delivery can be sent again, for ever.
+    static hmac_options github_webhooks(std::string secret);
+    /// @}
 };
 
 namespace detail {
@@ -92,7 +116,8 @@ public:
             hmac_sha256 made(key);
             made.update(shown.preamble);
             visit_body(request, [&made](std::string_view piece) { made.update(piece); });
-            matches |= are_equal(made.finish(), shown.signature);
+            auto const expected = made.finish();
+            for (auto const& each : shown.signatures) matches |= are_equal(expected, each);
         };
         if (options_.find_secrets) {
             for (auto const& key : find_keys(head)) compare(key);
@@ -108,12 +133,15 @@ private:
     /// The claims of the request, true or not.
     struct shown_signature {
         std::optional<refusal> refused;
-        detail::signature signature{};
+        std::vector<signature> signatures;
         std::string preamble;
         bool is_expired = false;
     };
 
     [[nodiscard]] shown_signature read(request_head const& head) const;
+    [[nodiscard]] std::optional<refusal> count_lines(request_head const& head) const;
+    [[nodiscard]] std::string signed_before_body(request_head const& head, std::string_view timestamp) const;
+    [[nodiscard]] bool is_dated() const noexcept;
     [[nodiscard]] std::vector<hmac_key> find_keys(request_head const& head) const;
     [[nodiscard]] bool is_expired(std::chrono::seconds signed_at) const;
     [[nodiscard]] verdict refuse(refusal what, answered_request const& request) const;

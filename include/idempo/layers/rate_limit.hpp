@@ -32,12 +32,13 @@ enum class on_limiter_error {
 /// Which fields tell a client its remaining requests. The `RateLimit-*` of an outer layer replace those of an inner
 /// one.
 struct rate_limit_fields {
-    /// `RateLimit-Policy` and `RateLimit`: draft-ietf-httpapi-ratelimit-headers-08 and later.
+    /// `RateLimit-Policy` and `RateLimit`: draft-ietf-httpapi-ratelimit-headers-11, and since 08. The default: clients
+    /// that know no draft obey `Retry-After`.
     bool structured = true;
     /// `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`: the same draft until its version 07.
-    bool separate = true;
+    bool separate = false;
     /// `X-RateLimit-Limit` and `X-RateLimit-Remaining`.
-    bool legacy = true;
+    bool legacy = false;
 };
 
 /// Whose requests are counted, and which fields the responses get.

@@ -47,7 +47,9 @@ struct vault_of_tests {
 };
 
 struct socket_of_tests {
-    tcp::endpoint remote_endpoint() const { return {asio::ip::make_address("192.0.2.1"), 49152}; }
+    tcp::endpoint remote_endpoint(boost::system::error_code&) const {
+        return {asio::ip::make_address("192.0.2.1"), 49152};
+    }
 };
 
 }  // namespace
@@ -64,7 +66,9 @@ TEST_CASE("snippets: the layers in their order", "[snippets]") {
     socket_of_tests socket;
     auto req = signed_order("a");
     //[layers-peer
-    idempo::set_peer(req, socket.remote_endpoint().address());
+    auto const peer = idempo::peer_address(socket);  // once, when the connection begins
+    // for each request:
+    idempo::set_peer(req, peer);
     http::message_generator msg = handle(std::move(req));
     //]
     CHECK(read(std::move(msg)).result_int() == 201);

@@ -55,7 +55,8 @@ TEST_CASE("cors: a preflight of a listed origin is answered without the handler"
     CHECK(response.result_int() == 204);
     CHECK(response["Access-Control-Allow-Origin"] == origin);
     CHECK(response["Access-Control-Allow-Methods"] == "GET, HEAD, POST, PUT, PATCH, DELETE");
-    CHECK(response["Access-Control-Allow-Headers"] == "Content-Type, Idempotency-Key, X-Signature, Authorization");
+    CHECK(response["Access-Control-Allow-Headers"] ==
+          "Content-Type, Idempotency-Key, X-Signature, X-Timestamp, Authorization");
     CHECK(response["Access-Control-Max-Age"] == "600");
     CHECK(response.count("Access-Control-Allow-Credentials") == 0);
     CHECK(response.count("Access-Control-Expose-Headers") == 0);
@@ -127,4 +128,67 @@ TEST_CASE("cors: options that make no sense throw", "[cors]") {
     CHECK_THROWS_AS(idempo::cors({.origins = {"https://shop.example/"}}), std::invalid_argument);
     CHECK_THROWS_AS(idempo::cors({.origins = {"shop.example"}}), std::invalid_argument);
     CHECK_THROWS_AS(idempo::cors({.origins = {origin}, .headers = {"X: Y"}}), std::invalid_argument);
+}
+
+TEST_CASE("cors: origins are brought into the form in which browsers send them", "[cors]") {
+    struct example {
+        std::string written;
+        std::string sent;
+    };
+    for (auto const& [written, sent] :
+         {example{"https://Shop.Example", "https://shop.example"},
+          example{"HTTPS://shop.example", "https://shop.example"},
+          example{"https://shop.example:443", "https://shop.example"}, example{"http://a:80", "http://a"},
+          example{"https://a:80", "https://a:80"}, example{"http://a:08080", "http://a:8080"},
+          example{"http://[::0:1]:3000", "http://[::1]:3000"},
+          example{"http://127.0.0.1:3000", "http://127.0.0.1:3000"},
+          example{"chrome-extension://abcdef", "chrome-extension://abcdef"},
+          example{"http://localhost", "http://localhost"}}) {
+        CAPTURE(written);
+        auto const response = answer({.origins = {written}}, request_of(sent));
+        CHECK(response["Access-Control-Allow-Origin"] == sent);
+    }
+}
+
+TEST_CASE("cors: origins that no browser sends are refused", "[cors]") {
+    for (std::string const written : {"https://user@shop.example",
+                                      "https://user:word@shop.example",
+                                      "https://shop.example?x",
+                                      "https://shop.example#x",
+                                      "https://shop.example/",
+                                      "https://shop.example:",
+                                      "https://shop.example:65536",
+                                      "https://shop.example:x",
+                                      "https://",
+                                      "https://:443",
+                                      "://a",
+                                      "https://127.1",
+                                      "https://1",
+                                      "http://[::1",
+                                      "http://[::1%25lo]",
+                                      "http://[a]",
+                                      "https://caf\xc3\xa9.example",
+                                      "https://a b",
+                                      "null",
+                                      "https://a,b",
+                                      "ht tp://a"}) {
+        CAPTURE(written);
+        CHECK_THROWS_AS(idempo::cors({.origins = {written}}), std::invalid_argument);
+    }
+}
+
+TEST_CASE("cors: the layer gives its fields to an answer that no handler made", "[cors]") {
+    auto const layer = idempo::cors({.origins = {origin}, .credentials = true});
+    auto const allowed = [&layer](std::string_view from) {
+        text_response refused{http::status::payload_too_large, 11};
+        layer.allow(request_of(from), refused);
+        return refused;
+    };
+    auto const response = allowed(origin);
+    CHECK(response["Access-Control-Allow-Origin"] == origin);
+    CHECK(response["Access-Control-Allow-Credentials"] == "true");
+    CHECK(response.count("Access-Control-Expose-Headers") == 1);
+    CHECK(varies_by_origin(response));
+    CHECK(allowed("https://evil.example").count("Access-Control-Allow-Origin") == 0);
+    CHECK(varies_by_origin(allowed("https://evil.example")));
 }

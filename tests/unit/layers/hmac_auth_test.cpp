@@ -222,3 +222,134 @@ TEST_CASE("hmac_auth: options that make no sense throw", "[hmac]") {
     both.find_secrets = [](idempo::request_head const&) { return std::vector<std::string>{secret}; };
     CHECK_THROWS_AS(idempo::hmac_auth(both), std::invalid_argument);
 }
+
+TEST_CASE("hmac_auth: the time is signed whatever else is", "[hmac]") {
+    hmac_options options{.secret = secret, .timestamp_header = "X-Timestamp"};
+    options.clock = [] { return std::chrono::system_clock::time_point(1'700'000'000s); };
+    std::string before_body;
+    bool signs_id = true;
+    SECTION("a preamble") {
+        options.preamble = [](idempo::request_head const& head) { return std::string(head.field("X-Id")) + "|"; };
+        before_body = "7|";
+    }
+    SECTION("method and target") {
+        options.content = idempo::signed_content::method_target_and_body;
+        before_body = "POST\n/orders\n";
+        signs_id = false;
+    }
+    SECTION("fields") {
+        options.signed_fields = {"X-Id", "X-None"};
+        before_body = "7\n\n";
+    }
+    SECTION("fields before it") {
+        options.content = idempo::signed_content::fields_timestamp_and_body;
+        options.signed_fields = {"X-Id"};
+    }
+    bool const fields_first = options.content == idempo::signed_content::fields_timestamp_and_body;
+    auto const content = (fields_first ? "7.1699999990." : "1699999990." + before_body) + R"({"amount":42})";
+    auto request = signed_request(mac(secret, content));
+    request.target("/orders");
+    request.set("X-Id", "7");
+    request.set("X-Timestamp", "1699999990");
+    CHECK(answer(options, request).result_int() == 201);
+
+    auto again = request;  // captured, and given a fresh time
+    again.set("X-Timestamp", "1700000000");
+    check_refused(answer(options, again), "signature-wrong");
+    if (!signs_id) return;
+    auto other = request;
+    other.set("X-Id", "8");
+    check_refused(answer(options, other), "signature-wrong");
+    auto lost = request;
+    lost.erase("X-Id");
+    check_refused(answer(options, lost), "signature-wrong");
+    if (!options.signed_fields.empty()) {
+        request.insert("X-Id", "7");
+        check_refused(answer(options, request), "signature-wrong");
+    }
+}
+
+TEST_CASE("hmac_auth: Standard Webhooks, with one signature or several", "[hmac]") {
+    // https://github.com/standard-webhooks/standard-webhooks, the example of the specification's libraries
+    auto options = hmac_options::standard_webhooks("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    options.clock = [] { return std::chrono::system_clock::time_point(1'614'265'330s); };
+    auto request = unkeyed_request(R"({"test": 2432232314})");
+    request.set("Webhook-Id", "msg_p5jXN8AQM9LWM0D4loKWxJek");
+    request.set("Webhook-Timestamp", "1614265330");
+    std::string const right = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    std::string const wrong = "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for (auto const& value :
+         {right, wrong + " " + right, right + " " + wrong, "v1a,zzz= " + right + " v2,x", "  " + right}) {
+        CAPTURE(value);
+        request.set("Webhook-Signature", value);
+        CHECK(answer(options, request).result_int() == 201);
+    }
+    std::string many = right;
+    for (int number = 0; number < 16; ++number) many += " " + wrong;
+    for (auto const& value : {wrong, std::string("v1a,zzz="), std::string(), right.substr(3), "v1,x " + wrong, many}) {
+        CAPTURE(value);
+        request.set("Webhook-Signature", value);
+        check_refused(answer(options, request), "signature-wrong");
+    }
+    request.set("Webhook-Signature", right);
+    request.set("Webhook-Id", "msg_other");
+    check_refused(answer(options, request), "signature-wrong");
+    for (auto const* bad : {"", "whsec_", "whsec_???", "whsec_abc"}) {
+        CHECK_THROWS_AS(hmac_options::standard_webhooks(bad), std::invalid_argument);
+    }
+}
+
+TEST_CASE("hmac_auth: Stripe's field has the time and several signatures", "[hmac]") {
+    auto options = hmac_options::stripe_webhooks("whsec_test");
+    options.clock = [] { return std::chrono::system_clock::time_point(1'700'000'000s); };
+    auto const right = mac("whsec_test", R"(1699999990.{"amount":42})");
+    auto const wrong = std::string(64, '0');
+    auto const say = [&](std::string const& value) {
+        auto request = unkeyed_request(R"({"amount":42})");
+        request.set("Stripe-Signature", value);
+        return answer(options, request);
+    };
+    CHECK(say("t=1699999990,v1=" + right).result_int() == 201);
+    CHECK(say("t=1699999990,v1=" + wrong + ",v1=" + right + ",v0=" + wrong).result_int() == 201);
+    CHECK(say("v1=" + right + ", t=1699999990").result_int() == 201);
+    check_refused(say("t=1700000000,v1=" + right), "signature-wrong");
+    check_refused(say("t=1699999990,v0=" + right), "signature-wrong");
+    check_refused(say("t=1699999990,t=1699999990,v1=" + right), "signature-wrong");
+    check_refused(say("v1=" + right), "signature-wrong");
+    check_refused(say(""), "signature-wrong");
+    auto const old = mac("whsec_test", R"(1600000000.{"amount":42})");
+    check_refused(say("t=1600000000,v1=" + old), "signature-expired");
+}
+
+TEST_CASE("hmac_auth: GitHub's field", "[hmac]") {
+    // https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries, the values to test with
+    auto request = unkeyed_request("Hello, World!");
+    request.set("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17");
+    CHECK(answer(hmac_options::github_webhooks("It's a Secret to Everybody"), request).result_int() == 201);
+}
+
+TEST_CASE("hmac_auth: options that contradict each other throw", "[hmac]") {
+    auto const make = [](auto change) {
+        hmac_options options{.secret = secret};
+        change(options);
+        return idempo::hmac_auth(std::move(options));
+    };
+    auto const preamble = [](idempo::request_head const&) { return std::string(); };
+    CHECK_NOTHROW(make([&](hmac_options& options) { options.preamble = preamble; }));
+    CHECK_THROWS_AS(make([&](hmac_options& options) {
+                        options.preamble = preamble;
+                        options.signed_fields = {"X-Id"};
+                    }),
+                    std::invalid_argument);
+    CHECK_THROWS_AS(make([&](hmac_options& options) {
+                        options.preamble = preamble;
+                        options.content = idempo::signed_content::method_target_and_body;
+                    }),
+                    std::invalid_argument);
+    CHECK_THROWS_AS(make([](hmac_options& options) { options.signed_fields = {"X Id"}; }), std::invalid_argument);
+    CHECK_THROWS_AS(make([](hmac_options& options) {
+                        options.list = idempo::signature_list::stripe;
+                        options.timestamp_header = "X-Timestamp";
+                    }),
+                    std::invalid_argument);
+}

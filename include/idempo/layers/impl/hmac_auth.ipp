@@ -8,6 +8,9 @@
 
 #include <boost/beast/http/field.hpp>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace idempo::detail {
@@ -20,6 +23,12 @@ hmac_options checked(hmac_options options) {
     require(is_token(options.header), "hmac_options.header must be a field name");
     require(options.timestamp_header.empty() || is_token(options.timestamp_header),
             "hmac_options.timestamp_header must be empty or a field name");
+    require(options.list != signature_list::stripe || options.timestamp_header.empty(),
+            "hmac_options.timestamp_header must be empty where signature_list::stripe has the time");
+    require(std::all_of(options.signed_fields.begin(), options.signed_fields.end(), is_token),
+            "hmac_options.signed_fields must be field names");
+    require(!options.preamble || (options.signed_fields.empty() && options.content == signed_content::body),
+            "hmac_options.preamble is instead of content and signed_fields");
     require(options.tolerance >= std::chrono::seconds::zero(), "hmac_options.tolerance must not be negative");
     require(is_token(options.challenge.substr(0, options.challenge.find(' '))) &&
                 options.challenge.find_first_of("\r\n") == std::string::npos,
@@ -36,6 +45,47 @@ void wipe(std::string& secret) {
 
 }  // namespace
 
+}  // namespace idempo::detail
+
+namespace idempo {
+
+hmac_options hmac_options::standard_webhooks(std::string_view secret) {
+    constexpr std::string_view mark = "whsec_";
+    if (secret.starts_with(mark)) secret.remove_prefix(mark.size());
+    hmac_options options;
+    options.secret = detail::decode_secret(secret);
+    detail::require(!options.secret.empty(), "hmac_options::standard_webhooks takes a secret in base64");
+    options.header = "Webhook-Signature";
+    options.prefix = "v1,";
+    options.encoding = signature_encoding::base64;
+    options.list = signature_list::spaced;
+    options.content = signed_content::fields_timestamp_and_body;
+    options.signed_fields.emplace_back("Webhook-Id");
+    options.timestamp_header = "Webhook-Timestamp";
+    return options;
+}
+
+hmac_options hmac_options::stripe_webhooks(std::string secret) {
+    hmac_options options;
+    options.secret = std::move(secret);
+    options.header = "Stripe-Signature";
+    options.prefix = "v1";
+    options.list = signature_list::stripe;
+    return options;
+}
+
+hmac_options hmac_options::github_webhooks(std::string secret) {
+    hmac_options options;
+    options.secret = std::move(secret);
+    options.header = "X-Hub-Signature-256";
+    options.prefix = "sha256=";
+    return options;
+}
+
+}  // namespace idempo
+
+namespace idempo::detail {
+
 hmac_gate::hmac_gate(hmac_options options)
     : options_(checked(std::move(options))),
       style_{std::move(options_.problems), std::move(options_.write_problem), std::move(options_.observer)} {
@@ -45,31 +95,53 @@ hmac_gate::hmac_gate(hmac_options options)
     }
 }
 
+bool hmac_gate::is_dated() const noexcept {
+    return options_.list == signature_list::stripe || !options_.timestamp_header.empty();
+}
+
+/// What is in two lines may have been checked in one of them and read in the other.
+std::optional<refusal> hmac_gate::count_lines(request_head const& head) const {
+    auto const signatures = head.count(options_.header);
+    auto const timestamps = options_.timestamp_header.empty() ? 1 : head.count(options_.timestamp_header);
+    if (signatures > 1 || timestamps > 1) return refusal::signature_wrong;
+    if (signatures == 0 || timestamps == 0) return refusal::signature_missing;
+    bool const is_repeated = std::any_of(options_.signed_fields.begin(), options_.signed_fields.end(),
+                                         [&head](std::string const& name) { return head.count(name) > 1; });
+    return is_repeated ? std::optional(refusal::signature_wrong) : std::nullopt;
+}
+
 hmac_gate::shown_signature hmac_gate::read(request_head const& head) const {
     shown_signature shown;
-    bool const is_dated = !options_.timestamp_header.empty();
-    auto const signatures = head.count(options_.header);
-    auto const timestamps = is_dated ? head.count(options_.timestamp_header) : 1;
-    if (signatures == 0 || timestamps == 0) shown.refused = refusal::signature_missing;
-    if (signatures > 1 || timestamps > 1) shown.refused = refusal::signature_wrong;
+    shown.refused = count_lines(head);
     if (shown.refused) return shown;
-
-    auto const decoded = decode_signature(head.field(options_.header), options_.prefix, options_.encoding);
-    if (decoded) shown.signature = *decoded;
-    if (is_dated) {
-        auto const written = head.field(options_.timestamp_header);
-        auto const signed_at = parse_timestamp(written);
+    auto found = read_signatures(head.field(options_.header), options_.list, options_.prefix, options_.encoding);
+    auto const timestamp =
+        options_.list == signature_list::stripe ? found.timestamp : head.field(options_.timestamp_header);
+    if (is_dated()) {
+        auto const signed_at = parse_timestamp(timestamp);
         if (!signed_at) shown.refused = refusal::signature_wrong;
         shown.is_expired = signed_at && is_expired(*signed_at);
-        if (!options_.preamble) shown.preamble.append(written).append(".");
     }
-    if (!decoded) shown.refused = refusal::signature_wrong;
-    if (options_.preamble) {
-        shown.preamble = options_.preamble(head);
-    } else if (options_.content == signed_content::method_target_and_body) {
-        shown.preamble.append(head.method_string()).append("\n").append(head.target()).append("\n");
-    }
+    if (found.signatures.empty()) shown.refused = refusal::signature_wrong;
+    shown.signatures = std::move(found.signatures);
+    shown.preamble = signed_before_body(head, timestamp);
     return shown;
+}
+
+std::string hmac_gate::signed_before_body(request_head const& head, std::string_view timestamp) const {
+    std::string text;
+    bool const fields_first = options_.content == signed_content::fields_timestamp_and_body;
+    auto const add_fields = [&](std::string_view end) {
+        for (auto const& name : options_.signed_fields) text.append(head.field(name)).append(end);
+    };
+    if (fields_first) add_fields(".");
+    if (is_dated()) text.append(timestamp).append(".");
+    if (options_.preamble) return text.append(options_.preamble(head));
+    if (options_.content == signed_content::method_target_and_body) {
+        text.append(head.method_string()).append("\n").append(head.target()).append("\n");
+    }
+    if (!fields_first) add_fields("\n");
+    return text;
 }
 
 std::vector<hmac_key> hmac_gate::find_keys(request_head const& head) const {
