@@ -2,6 +2,7 @@
 #include "common/charge_service.hpp"
 #include "common/port.hpp"
 
+#include <idempo/http/answer_and_close.hpp>
 #include <idempo/http/read_request.hpp>
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/memory_store.hpp>
@@ -10,11 +11,13 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
-#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
 #include <chrono>
@@ -34,18 +37,20 @@ template <class Handle>
 asio::awaitable<void> session(tcp::socket socket, Handle handle) {
     beast::tcp_stream stream(std::move(socket));
     beast::flat_buffer buffer(65536);
+    idempo::read_options const reading{.answer_expect = true};
     for (bool keep_alive = true; keep_alive;) {
-        http::request_parser<http::string_body> parser;
+        http::request<http::string_body> request;
         beast::error_code error;
-        stream.expires_after(std::chrono::seconds(60));
-        co_await idempo::async_read_request(stream, buffer, parser, asio::redirect_error(asio::use_awaitable, error));
+        stream.expires_after(std::chrono::seconds(75));
+        co_await idempo::async_read_request(stream, buffer, request, reading,
+                                            asio::redirect_error(asio::use_awaitable, error));
         if (error) {
-            auto const answer = idempo::answer_read_error(error);
-            if (answer) co_await http::async_write(stream, *answer, asio::use_awaitable);
+            auto answer = idempo::answer_read_error(error, request);
+            if (answer) co_await idempo::async_answer_and_close(stream, std::move(*answer), asio::use_awaitable);
             co_return;
         }
-        // was: co_await handle_request(parser.release())
-        http::message_generator message = co_await handle(parser.release(), asio::use_awaitable);
+        // What was: co_await handle_request(std::move(request))
+        http::message_generator message = co_await handle(std::move(request), asio::use_awaitable);
         keep_alive = message.keep_alive();
         co_await beast::async_write(stream, std::move(message), asio::use_awaitable);
     }
@@ -53,8 +58,17 @@ asio::awaitable<void> session(tcp::socket socket, Handle handle) {
 
 template <class Handle>
 asio::awaitable<void> accept(tcp::acceptor* acceptor, Handle handle) {
+    asio::steady_timer pause(acceptor->get_executor());
     while (true) {
-        auto socket = co_await acceptor->async_accept(asio::use_awaitable);
+        beast::error_code error;
+        tcp::socket socket(acceptor->get_executor());
+        co_await acceptor->async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+        if (error) {
+            // Without file descriptors there is no use in trying again at once, and no reason to end.
+            pause.expires_after(std::chrono::milliseconds(50));
+            co_await pause.async_wait(asio::use_awaitable);
+            continue;
+        }
         asio::co_spawn(acceptor->get_executor(), session(std::move(socket), handle), asio::detached);
     }
 }

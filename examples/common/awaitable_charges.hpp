@@ -21,9 +21,11 @@ class awaitable_charges {
 public:
     explicit awaitable_charges(charge_service& service) : service_(&service) {}
 
-    boost::asio::awaitable<http_response> operator()(http_request const& request,
-                                                     idempo::execution const& execution) const {
-        return answer(service_, service_->route(request), execution.attempt());
+    boost::asio::awaitable<http_response> operator()(http_request const& request, idempo::execution& execution) const {
+        auto routed = service_->route(request);
+        auto const* const answered = std::get_if<http_response>(&routed);
+        if (answered && charge_service::is_unrouted(*answered)) execution.release();
+        return answer(service_, std::move(routed), execution.attempt());
     }
 
 private:

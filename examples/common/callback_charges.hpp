@@ -12,6 +12,7 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -22,10 +23,14 @@ public:
     explicit callback_charges(charge_service& service) : service_(&service) {}
 
     template <class Answer>
-    void operator()(http_request const& request, idempo::execution const& execution, Answer answer) const {
+    void operator()(http_request const& request, idempo::execution& execution, Answer answer) const {
         auto routed = service_->route(request);
         auto const* const order = std::get_if<charge_order>(&routed);
-        if (!order) return answer(http::message_generator(std::get<http_response>(std::move(routed))));
+        if (!order) {
+            auto& answered = std::get<http_response>(routed);
+            if (charge_service::is_unrouted(answered)) execution.release();
+            return answer(http::message_generator(std::move(answered)));
+        }
         if (order->delay > std::chrono::milliseconds::zero())
             return charge_later(*order, execution.attempt(), std::move(answer));
         answer(http::message_generator(service_->charge(*order, execution.attempt())));
@@ -40,12 +45,17 @@ private:
         auto charge = [service = service_, order, attempt, timer = std::move(timer),
                        answer = std::move(answer)](auto const&) mutable {
             timer.reset();
+            std::exception_ptr failure;
+            std::optional<http_response> charged;
             try {
-                answer(http::message_generator(service->charge(order, attempt)));
+                charged = service->charge(order, attempt);
             } catch (std::exception const&) {
-                // The caller has returned long ago, so pass the exception on instead of throwing it.
-                answer(std::current_exception());
+                failure = std::current_exception();
             }
+            // Whoever called has returned long ago: there is nobody left to throw to, but to tell. And only once, so
+            // outside of the try.
+            if (failure) return answer(std::move(failure));
+            answer(http::message_generator(std::move(*charged)));
         };
         waiting.async_wait(boost::asio::bind_executor(executor, std::move(charge)));
     }

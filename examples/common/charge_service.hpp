@@ -16,7 +16,13 @@
 /// of it, which differ in how they wait. Thread-safe.
 class charge_service {
 public:
-    /// The response at once, or the charge to make after `charge_order::delay`.
+    /// Whether no route took the request. The handlers free the key then: nothing has happened, and answers to
+    /// wrong addresses must not fill a store that has a limit.
+    [[nodiscard]] static bool is_unrouted(http_response const& answer) noexcept {
+        return answer.result() == http::status::not_found || answer.result() == http::status::method_not_allowed;
+    }
+
+    /// The answer at once, or the charge that is to be made after `charge_order::delay`.
     [[nodiscard]] std::variant<http_response, charge_order> route(http_request const& request);
 
     /// Has the effect, and returns the response. `attempt` comes from `idempo::execution`.

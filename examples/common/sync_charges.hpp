@@ -12,10 +12,14 @@ class sync_charges {
 public:
     explicit sync_charges(charge_service& service) : service_(&service) {}
 
-    http_response operator()(http_request const& request, idempo::execution const& execution) const {
+    http_response operator()(http_request const& request, idempo::execution& execution) const {
         auto routed = service_->route(request);
         auto const* const order = std::get_if<charge_order>(&routed);
-        if (!order) return std::get<http_response>(std::move(routed));
+        if (!order) {
+            auto& answer = std::get<http_response>(routed);
+            if (charge_service::is_unrouted(answer)) execution.release();
+            return std::move(answer);
+        }
         std::this_thread::sleep_for(order->delay);
         return service_->charge(*order, execution.attempt());
     }

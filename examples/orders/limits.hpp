@@ -1,5 +1,7 @@
 #pragma once
 
+#include <idempo/http/answer_and_close.hpp>
+
 #include <chrono>
 #include <cstddef>
 
@@ -16,13 +18,14 @@ inline constexpr std::size_t watchers = 64;
 /// Upper limit of `GET /orders?limit=`.
 inline constexpr int listed_orders = 1000;
 
-/// From the end of one request to the end of the next.
-inline constexpr std::chrono::seconds read_time{60};
+/// From the end of one request to the end of the next: more than the 60 s after which common balancers give an idle
+/// connection up, since theirs must be the side that closes first.
+inline constexpr std::chrono::seconds read_time{75};
 inline constexpr std::chrono::seconds write_time{30};
-/// How long a refused client may go on sending, so that the refusal reaches it and not the reset of a connection that
-/// was closed with bytes unread.
-inline constexpr std::chrono::seconds linger_time{2};
-/// How long requests in progress may take during shutdown.
+/// How long and how much a refused client may go on sending, so that the refusal reaches it and not the reset of a
+/// connection that was closed with bytes unread.
+inline constexpr idempo::linger_limits linger{.time = std::chrono::seconds(2)};
+/// How long what is under way may take when the server is told to stop.
 inline constexpr std::chrono::seconds drain_time{10};
 
 /// Connections to PostgreSQL, each with a thread.

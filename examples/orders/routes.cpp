@@ -46,6 +46,10 @@ http_response refuse_method(http_request const& request, std::string_view allowe
     return answer;
 }
 
+bool is_read(http_request const& request) {
+    return request.method() == http::verb::get || request.method() == http::verb::head;
+}
+
 http_response json(http_request const& request, nlohmann::ordered_json const& body) {
     return json_response(200, body.dump(), request.version(), request.keep_alive());
 }
@@ -137,14 +141,20 @@ std::string_view routes::route_of(std::string_view target) noexcept {
 }
 
 asio::awaitable<http::message_generator> routes::answer(http_request request, asio::ip::address peer) const {
-    bool const is_get = request.method() == http::verb::get;
+    bool const reads = is_read(request);
     auto const route = route_of(request.target());
     bool const is_orders = route == "/orders" || route == "/orders/{id}";
     if (route == "/orders" && request.method() == http::verb::post) {
         co_return co_await place_order_(std::move(request), peer);
     }
-    if (is_orders && is_get) co_return co_await read_orders(&request);
-    co_return answer_at_once(request);
+    http_response answered;
+    if (is_orders && reads) {
+        answered = co_await read_orders(&request);
+    } else {
+        answered = answer_at_once(request);
+    }
+    if (request.method() == http::verb::head) remove_body_for_head(answered);
+    co_return std::move(answered);
 }
 
 asio::awaitable<http_response> routes::read_orders(http_request const* request) const {
@@ -162,8 +172,8 @@ http_response routes::answer_at_once(http_request const& request) const {
     auto const path = path_of(request.target());
     auto const route = route_of(request.target());
     if (route == "other") return problem(request, 404, "Not Found");
-    if (route == "/orders") return refuse_method(request, "GET, POST");
-    if (request.method() != http::verb::get) return refuse_method(request, "GET");
+    if (route == "/orders") return refuse_method(request, "GET, HEAD, POST");
+    if (!is_read(request)) return refuse_method(request, "GET, HEAD");
     if (path == "/healthz") return json(request, {{"status", "ok"}});
     if (path == "/metrics") return text(request, "text/plain; version=0.0.4", measured_.text());
     for (auto const& file : page) {

@@ -4,7 +4,10 @@
 #include "orders/limits.hpp"
 #include "orders/service_log.hpp"
 
+#include <idempo/http/answer_and_close.hpp>
+#include <idempo/http/outgoing.hpp>
 #include <idempo/http/read_request.hpp>
+#include <idempo/layers/client.hpp>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -12,12 +15,10 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/message_generator.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/write.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <exception>
@@ -52,23 +53,11 @@ http_response too_many() {
     return answer;
 }
 
-/// Shuts the sending side down, and lets the client read the response.
-asio::awaitable<void> let_read(beast::tcp_stream* stream) {
-    error_code ended;
-    stream->socket().shutdown(tcp::socket::shutdown_send, ended);
-    stream->expires_after(limits::linger_time);
-    std::array<char, 4096> discarded{};
-    while (!ended) {
-        co_await stream->async_read_some(asio::buffer(discarded), asio::redirect_error(asio::use_awaitable, ended));
-    }
-}
-
 }  // namespace
 
 struct sessions::connection {
     connection(tcp::socket socket, sessions& among) : stream(std::move(socket)), owner(among) {
-        error_code unknown;
-        peer = stream.socket().remote_endpoint(unknown).address();
+        peer = idempo::peer_address(stream.socket());
         owner.open_.insert(this);
     }
     connection(connection const&) = delete;
@@ -113,34 +102,38 @@ void sessions::stop() {
 
 asio::awaitable<void> sessions::serve(std::shared_ptr<connection> client) {
     if (open_.size() > limits::connections) {
-        http::message_generator refusal(too_many());
-        co_await send(client.get(), std::move(refusal));
+        error_code ignored;
+        auto refusal = too_many();
+        co_await idempo::async_answer_and_close(client->stream, std::move(refusal), limits::linger,
+                                                asio::redirect_error(asio::use_awaitable, ignored));
         co_return;
     }
     bool goes_on = true;
     while (goes_on && !is_stopping_) goes_on = co_await serve_request(client.get());
 }
 
+asio::awaitable<void> sessions::refuse(connection* client, error_code error, http_request const* request) {
+    auto refusal = idempo::answer_read_error(error, *request);
+    if (!refusal) co_return;
+    co_await idempo::async_answer_and_close(client->stream, std::move(*refusal), limits::linger,
+                                            asio::redirect_error(asio::use_awaitable, error));
+}
+
 asio::awaitable<bool> sessions::serve_request(connection* client) {
-    http::request_parser<http::string_body> parser;
-    parser.body_limit(limits::body);
+    http_request request;
+    idempo::read_options const reading{.answer_expect = true, .body_limit = limits::body};
     error_code error;
     client->stream.expires_after(limits::read_time);
     client->is_reading = true;
-    co_await idempo::async_read_request(client->stream, client->buffer, parser,
+    co_await idempo::async_read_request(client->stream, client->buffer, request, reading,
                                         asio::redirect_error(asio::use_awaitable, error));
     client->is_reading = false;
     if (error) {
-        auto refusal = idempo::answer_read_error(error);
-        if (!refusal) co_return false;
-        http::message_generator message(std::move(*refusal));
-        co_await send(client, std::move(message));
-        co_await let_read(&client->stream);
+        co_await refuse(client, error, &request);
         co_return false;
     }
 
     auto const began = std::chrono::steady_clock::now();
-    auto request = parser.release();
     auto const route = routes::route_of(request.target());
     std::string const method(request.method_string());
     if (route == "/events" && request.method() == http::verb::get && !feed_.is_full()) {
@@ -157,8 +150,10 @@ asio::awaitable<bool> sessions::serve_request(connection* client) {
 /// Returns whether there may be a next request.
 asio::awaitable<bool> sessions::send(connection* client, http::message_generator answer) {
     error_code error;
-    bool const keep_alive = answer.keep_alive();
+    auto dated = idempo::with_date(std::move(answer));
+    if (is_stopping_) dated = idempo::with_connection_close(std::move(dated));
+    bool const keep_alive = dated.keep_alive();
     client->stream.expires_after(limits::write_time);
-    co_await beast::async_write(client->stream, std::move(answer), asio::redirect_error(asio::use_awaitable, error));
+    co_await beast::async_write(client->stream, std::move(dated), asio::redirect_error(asio::use_awaitable, error));
     co_return keep_alive && !error;
 }

@@ -34,6 +34,8 @@ private:
 
     boost::asio::awaitable<void> serve(std::shared_ptr<connection> client);
     boost::asio::awaitable<bool> serve_request(connection* client);
+    boost::asio::awaitable<void> refuse(connection* client, boost::system::error_code error,
+                                        http_request const* request);
     boost::asio::awaitable<bool> send(connection* client, http::message_generator answer);
 
     routes const& routes_;

@@ -23,8 +23,17 @@ enum class error {
     record_unreadable,
     /// A chunked trailer named a field that decides about identity or about the key.
     trailer_refused,
-    /// `Transfer-Encoding` in an HTTP/1.0 request, or one that does not end with chunked (RFC 9112, sections 6.1, 6.3).
+    /// `Transfer-Encoding` in an HTTP/1.0 request, one that does not end with chunked, or chunked with parameters (RFC
+    /// 9112, sections 6.1, 6.3 and 7.1).
     framing_refused,
+    /// `Host` is missing in HTTP/1.1, repeated or malformed (RFC 9112, section 3.2).
+    host_refused,
+    /// The request target has none of the four forms, or an absolute one names no host or a user (RFC 9112,
+    /// section 3.2;
+    /// RFC 9110, sections 4.2.1 and 4.2.4).
+    target_refused,
+    /// A transfer coding other than chunked (RFC 9112, section 6.1).
+    coding_unsupported,
 };
 
 /// The category of `error`; its name is "idempo".

@@ -7,6 +7,9 @@
 #include <idempo/execution.hpp>
 #include <idempo/fingerprint.hpp>
 #include <idempo/handler.hpp>
+#include <idempo/http/answer_and_close.hpp>
+#include <idempo/http/outgoing.hpp>
+#include <idempo/http/read_error.hpp>
 #include <idempo/http/read_request.hpp>
 #include <idempo/key.hpp>
 #include <idempo/layers/client.hpp>

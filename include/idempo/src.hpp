@@ -11,6 +11,10 @@
 #include <idempo/detail/impl/structured_field.ipp>
 #include <idempo/detail/impl/target.ipp>
 #include <idempo/exchange/impl/exchange.ipp>
+#include <idempo/http/impl/answer_and_close.ipp>
+#include <idempo/http/impl/head_checks.ipp>
+#include <idempo/http/impl/outgoing.ipp>
+#include <idempo/http/impl/read_error.ipp>
 #include <idempo/http/impl/read_request.ipp>
 #include <idempo/impl/error.ipp>
 #include <idempo/impl/execution.ipp>

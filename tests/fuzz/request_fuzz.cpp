@@ -3,6 +3,7 @@
 
 #include "fuzz/replay_properties.hpp"
 
+#include <idempo/http/head_checks.hpp>
 #include <idempo/http/read_request.hpp>
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/memory_store.hpp>
@@ -81,9 +82,11 @@ fuzz::field_list head_fields(std::string_view bytes) {
     http::request_parser<http::empty_body> parser;
     parser.body_limit(boost::none);
     error_code ec;
+    while (bytes.starts_with("\r\n")) bytes.remove_prefix(2);  // empty lines before a request are skipped
     auto unread = asio::buffer(bytes);
     while (!ec && !parser.is_header_done() && unread.size() != 0) unread += parser.put(unread, ec);
     require(parser.is_header_done(), "a request that was read has a head");
+    require(!detail::normalise_target(parser.get().base()), "a request that was read has a valid target");
     return fuzz::fields_of(parser.get());
 }
 

@@ -15,9 +15,10 @@ using namespace idempo::tests;
 
 namespace {
 
-/// The examples are built into one folder.
+/// The examples are built into a folder of their own, beside the tests.
 std::string guard_server() {
-    return std::filesystem::path(IDEMPO_CHARGE_SERVER).replace_filename("guard_server").string();
+    auto const servers = std::filesystem::path(IDEMPO_CHARGE_SERVER).parent_path();
+    return (servers.parent_path().parent_path() / "examples" / "guard_server").string();
 }
 
 text_response pay(http_client& client, std::string_view key, std::string body) {
@@ -75,4 +76,15 @@ TEST_CASE("guard_server: of many at once one is processed") {
     for (auto& thread : threads) thread.join();
     CHECK(created == 10);
     CHECK(refused == 70);
+}
+
+TEST_CASE("guard_server: a HEAD has no body, and other methods are told which there are") {
+    server_process const server({}, guard_server());
+    http_client client(server.port());
+    client.send_raw("HEAD /payments HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(client.receive_head().result_int() == 200);
+    client.send_raw("DELETE /payments HTTP/1.1\r\nHost: a\r\n\r\n");
+    auto const refused = client.receive();
+    CHECK(refused.result_int() == 405);
+    CHECK(refused["Allow"] == "POST, GET, HEAD");
 }

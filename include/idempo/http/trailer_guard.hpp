@@ -2,9 +2,6 @@
 
 #include <idempo/error.hpp>
 
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/field.hpp>
-#include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 
 #include <cstddef>
@@ -19,17 +16,6 @@ namespace http = boost::beast::http;
 
 /// Whether no trailer may name this field: one of `protected_fields`, or of `also_protected`, in any case.
 [[nodiscard]] bool is_protected(std::string_view name, std::span<std::string_view const> also_protected) noexcept;
-
-/// Looks at a head that has just been read (RFC 9112, sections 6.1 and 6.3).
-template <class Body, class Allocator>
-[[nodiscard]] error_code check_framing(http::request_parser<Body, Allocator> const& parser) {
-    auto const& request = parser.get();
-    if (request.count(http::field::transfer_encoding) != 0 && (request.version() < 11 || !parser.chunked()))
-        return error::framing_refused;
-    // Read to the end, trailer and all, before anybody looked: what came in the trailer can no longer be told.
-    if (parser.chunked() && parser.is_done()) return http::error::stale_parser;
-    return {};
-}
 
 /// Remembers the field lines of the head, to find those that a trailer added.
 ///

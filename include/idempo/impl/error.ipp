@@ -19,7 +19,10 @@ public:
         case error::store_timed_out: return "The idempotency store did not answer in time.";
         case error::record_unreadable: return "The stored record is not one that this version can read.";
         case error::trailer_refused: return "A trailer named a field that only the header may hold.";
-        case error::framing_refused: return "An HTTP/1.0 request must not have a Transfer-Encoding.";
+        case error::framing_refused: return "The Transfer-Encoding does not say where the request ends.";
+        case error::host_refused: return "The request needs exactly one valid Host.";
+        case error::target_refused: return "The request target is not valid.";
+        case error::coding_unsupported: return "The request uses a transfer coding other than chunked.";
         }
         return "Unknown idempo error " + std::to_string(value) + ".";
     }

@@ -38,6 +38,9 @@ public:
     /// more than 64 KiB, stays as it is.
     [[nodiscard]] http::message_generator applied_to(http::message_generator response) const;
 
+    /// The same, where the fields decide about the connection. \param keep_alive what `keep_alive()` of the result says
+    [[nodiscard]] http::message_generator applied_to(http::message_generator response, bool keep_alive) const;
+
 private:
     struct line {
         std::string_view name;

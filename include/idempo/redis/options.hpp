@@ -17,6 +17,7 @@ namespace idempo {
 struct redis_endpoint {
     /// A name or an address. A name is resolved anew for each connection, by a thread of the executor's context.
     std::string host = "127.0.0.1";
+    /// 0 in an event about a unix socket, whose path is the host there.
     std::uint16_t port = 6379;
 
     friend bool operator==(redis_endpoint const&, redis_endpoint const&) = default;

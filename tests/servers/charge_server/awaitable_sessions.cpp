@@ -5,6 +5,7 @@
 #include "servers/charge_server/sessions.hpp"
 #include "servers/charge_server/stores.hpp"
 
+#include <idempo/http/answer_and_close.hpp>
 #include <idempo/http/read_request.hpp>
 #include <idempo/layers/idempotency.hpp>
 
@@ -15,7 +16,6 @@
 #include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/write.hpp>
 
-#include <array>
 #include <exception>
 #include <iostream>
 #include <memory>
@@ -44,7 +44,7 @@ private:
     static asio::awaitable<http::message_generator> answer(awaitable_charges charges, idempo::options const* options,
                                                            http_request request) {
         try {
-            idempo::execution const unkeyed;
+            idempo::execution unkeyed;
             co_return http::message_generator(co_await charges(request, unkeyed));
         } catch (std::exception const&) {
             co_return answer_exception(*options, request.version(), request.keep_alive());
@@ -58,15 +58,16 @@ private:
 asio::awaitable<error_code> read(connection* connection, session_setup* setup) {
     error_code error;
     auto& parser = connection->begin_request();
-    co_await idempo::async_read_request(connection->stream, connection->buffer, parser, setup->protected_fields,
+    co_await idempo::async_read_request(connection->stream, connection->buffer, parser, setup->reading(),
                                         asio::redirect_error(asio::use_awaitable, error));
     connection->reading = false;
     co_return error;
 }
 
 /// Returns whether there may be a next request.
-asio::awaitable<bool> send(connection* connection, http::message_generator answer) {
+asio::awaitable<bool> send(connection* connection, session_setup* setup, http::message_generator handled) {
     error_code error;
+    auto answer = setup->last_touch(std::move(handled));
     bool const keep_alive = answer.keep_alive();
     connection->stream.expires_after(limits::write_time);
     co_await beast::async_write(connection->stream, std::move(answer),
@@ -75,19 +76,10 @@ asio::awaitable<bool> send(connection* connection, http::message_generator answe
 }
 
 asio::awaitable<void> refuse(connection* connection, error_code error) {
-    auto answer = idempo::answer_read_error(error);
+    auto answer = idempo::answer_read_error(error, connection->parser->get());
     if (!answer) co_return;
-    http::message_generator message(std::move(*answer));
-    co_await send(connection, std::move(message));
-    error_code ended;
-    connection->stream.socket().shutdown(tcp::socket::shutdown_send, ended);
-    connection->stream.expires_after(limits::linger_time);
-    connection->reading = true;
-    std::array<char, 4096> discarded{};
-    while (!ended) {
-        co_await connection->stream.async_read_some(asio::buffer(discarded),
-                                                    asio::redirect_error(asio::use_awaitable, ended));
-    }
+    co_await idempo::async_answer_and_close(connection->stream, std::move(*answer), limits::linger,
+                                            asio::redirect_error(asio::use_awaitable, error));
 }
 
 template <class Handle>
@@ -101,7 +93,7 @@ asio::awaitable<void> serve(std::shared_ptr<connection> connection, session_setu
         }
         auto request = connection->parser.value().release();
         auto answer = co_await handle(std::move(request), asio::use_awaitable);
-        goes_on = co_await send(connection.get(), std::move(answer));
+        goes_on = co_await send(connection.get(), setup, std::move(answer));
     }
 }
 

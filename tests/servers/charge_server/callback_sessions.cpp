@@ -7,6 +7,7 @@
 
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
+#include <idempo/http/answer_and_close.hpp>
 #include <idempo/http/read_request.hpp>
 #include <idempo/layers/idempotency.hpp>
 
@@ -17,7 +18,6 @@
 #include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/write.hpp>
 
-#include <array>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -85,18 +85,19 @@ private:
     void read() {
         if (setup_.registry.stopping()) return;
         auto& parser = connection_->begin_request();
-        idempo::async_read_request(connection_->stream, connection_->buffer, parser, setup_.protected_fields,
+        idempo::async_read_request(connection_->stream, connection_->buffer, parser, setup_.reading(),
                                    next(&callback_session::handle));
     }
 
-    void handle(error_code error) {
+    void handle(error_code error, std::size_t) {
         connection_->reading = false;
         if (error) return refuse(error);
         handle_(connection_->parser.value().release(),
                 asio::bind_executor(connection_->stream.get_executor(), next(&callback_session::send)));
     }
 
-    void send(http::message_generator answer) {
+    void send(http::message_generator handled) {
+        auto answer = setup_.last_touch(std::move(handled));
         bool const keep_alive = answer.keep_alive();
         connection_->stream.expires_after(limits::write_time);
         beast::async_write(connection_->stream, std::move(answer),
@@ -108,29 +109,15 @@ private:
     }
 
     void refuse(error_code error) {
-        auto answer = idempo::answer_read_error(error);
+        auto answer = idempo::answer_read_error(error, connection_->parser->get());
         if (!answer) return;
-        connection_->stream.expires_after(limits::linger_time);
-        beast::async_write(connection_->stream, http::message_generator(std::move(*answer)),
-                           next(&callback_session::refused));
-    }
-
-    void refused(error_code error, std::size_t) {
-        if (error) return;
-        connection_->stream.socket().shutdown(tcp::socket::shutdown_send, error);
-        connection_->reading = true;
-        discard({}, 0);
-    }
-
-    void discard(error_code error, std::size_t) {
-        if (error) return;
-        connection_->stream.async_read_some(asio::buffer(discarded_), next(&callback_session::discard));
+        idempo::async_answer_and_close(connection_->stream, std::move(*answer), limits::linger,
+                                       [self = this->shared_from_this()](error_code) {});
     }
 
     session_setup& setup_;
     Handle handle_;
     std::shared_ptr<connection> connection_;
-    std::array<char, 4096> discarded_{};
 };
 
 template <class Handle>

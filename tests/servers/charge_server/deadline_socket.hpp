@@ -42,11 +42,8 @@ public:
     }
     /// @}
 
-    /// Says that nothing more will be sent.
-    void end_sending() {
-        error_code ignored;
-        socket_.shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
-    }
+    /// For `idempo::answer_and_close`.
+    [[nodiscard]] boost::asio::ip::tcp::socket& socket() noexcept { return socket_; }
 
     /// Ends a read on another thread, and all later ones. The only member for other threads.
     static void end_reading(boost::asio::ip::tcp::socket::native_handle_type handle) noexcept;

@@ -60,7 +60,7 @@ void add_server_flags(CLI::App& app, written_flags& written) {
         ->capture_default_str();
     app.add_option("--store", written.store,
                    "memory:[?max_records=N&max_bytes=N], redis://…, rediss://…, redis+unix://…, "
-                   "redis+sentinel://… or postgresql://…")
+                   "redis+sentinel://…, rediss+sentinel://…, redis+cluster://…, rediss+cluster://… or postgresql://…")
         ->capture_default_str();
     app.add_flag("--migrate", written.migrate, "Prepare the store, and exit");
     app.add_option("--style", written.style, "sync, callback or awaitable; sync has a thread for each connection")

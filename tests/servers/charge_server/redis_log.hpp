@@ -17,7 +17,7 @@ public:
         if (!is_news(event)) return;
         std::ostringstream line;  // one write, since other threads have something to say, too
         line << "charge_server: " << idempo::to_string(event.problem);
-        if (!event.endpoint.host.empty()) line << " [" << event.endpoint.host << ':' << event.endpoint.port << ']';
+        if (!event.endpoint.host.empty()) line << " [" << name_of(event.endpoint) << ']';
         if (event.error) line << " (" << event.error.message() << ')';
         bool const is_ready = event.problem == idempo::redis_problem::none;
         if (is_ready && !event.server.has_append_only_file) {
@@ -31,6 +31,13 @@ public:
     }
 
 private:
+    /// The path of a unix socket, or host and port, an IPv6 address in brackets.
+    static std::string name_of(idempo::redis_endpoint const& server) {
+        if (server.port == 0) return server.host;
+        bool const is_v6 = server.host.find(':') != std::string::npos;
+        return (is_v6 ? '[' + server.host + ']' : server.host) + ':' + std::to_string(server.port);
+    }
+
     /// Of the servers, by host and port.
     struct problems {
         std::mutex mutex;

@@ -4,11 +4,16 @@
 #include "servers/charge_server/connection_registry.hpp"
 #include "servers/charge_server/flags.hpp"
 
+#include <idempo/http/outgoing.hpp>
+#include <idempo/http/read_request.hpp>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/http/message_generator.hpp>
 
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// What the sessions of every style need. All of it outlives them.
@@ -17,6 +22,16 @@ struct session_setup {
         : flags(written),
           registry(written.max_connections),
           protected_fields(written.protected_fields.begin(), written.protected_fields.end()) {}
+
+    [[nodiscard]] idempo::read_options reading() const noexcept {
+        return {.also_protected = protected_fields, .answer_expect = true};
+    }
+
+    /// The last answer of a connection says so, while the server stops.
+    [[nodiscard]] http::message_generator last_touch(http::message_generator answer) const {
+        if (!registry.stopping()) return answer;
+        return idempo::with_connection_close(std::move(answer));
+    }
 
     server_flags const& flags;
     charge_service service;

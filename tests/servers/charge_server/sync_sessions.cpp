@@ -7,6 +7,7 @@
 #include "servers/charge_server/thread_group.hpp"
 
 #include <idempo/execution.hpp>
+#include <idempo/http/answer_and_close.hpp>
 #include <idempo/http/read_request.hpp>
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/blocking.hpp>
@@ -16,7 +17,6 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/write.hpp>
 
-#include <array>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -35,7 +35,7 @@ struct bare {
     sync_charges charges;
 
     http_response operator()(http_request request) const {
-        idempo::execution const unkeyed;
+        idempo::execution unkeyed;
         return charges(request, unkeyed);
     }
 };
@@ -56,8 +56,8 @@ public:
             parser.body_limit(limits::body);
             error_code error;
             stream_.expires_after(limits::read_time);
-            idempo::read_request(stream_, buffer_, parser, setup_.protected_fields, error);
-            if (error) return refuse(error);
+            idempo::read_request(stream_, buffer_, parser, setup_.reading(), error);
+            if (error) return refuse(error, parser.get());
             goes_on = send(answer(parser.release()));
         }
     }
@@ -75,7 +75,8 @@ private:
     }
 
     /// Returns whether there may be a next request.
-    bool send(http::message_generator answer) {
+    bool send(http::message_generator handled) {
+        auto answer = setup_.last_touch(std::move(handled));
         bool const keep_alive = answer.keep_alive();
         error_code error;
         stream_.expires_after(limits::write_time);
@@ -83,15 +84,11 @@ private:
         return keep_alive && !error;
     }
 
-    void refuse(error_code error) {
-        auto answer = idempo::answer_read_error(error);
+    void refuse(error_code error, http_request const& request) {
+        auto answer = idempo::answer_read_error(error, request);
         if (!answer) return;
-        send(std::move(*answer));
-        stream_.end_sending();
-        stream_.expires_after(limits::linger_time);
-        std::array<char, 4096> discarded;
-        error_code ended;
-        while (!ended) stream_.read_some(boost::asio::buffer(discarded), ended);
+        stream_.expires_after(limits::write_time);
+        idempo::answer_and_close(stream_, std::move(*answer), limits::linger, error);
     }
 
     session_setup& setup_;

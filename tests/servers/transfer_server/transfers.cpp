@@ -20,6 +20,12 @@ http_response problem(http_request const& request, unsigned status, std::string_
     return problem_response(status, title, request.version(), request.keep_alive());
 }
 
+http_response refuse_method(http_request const& request, std::string_view allowed) {
+    auto refused = problem(request, 405, "Method Not Allowed");
+    refused.set(http::field::allow, allowed);
+    return refused;
+}
+
 http_response list_accounts(http_request const& request, pqxx::subtransaction& rows) {
     auto accounts = nlohmann::json::array();
     for (auto const& row : rows.exec("SELECT name, balance FROM accounts ORDER BY name")) {
@@ -47,10 +53,17 @@ std::optional<transfer_order> parse_transfer(std::string_view body) {
 }
 
 http_response transfers::operator()(http_request const& request, pqxx::subtransaction& rows) const {
+    auto answered = route(request, rows);
+    if (request.method() == http::verb::head) remove_body_for_head(answered);
+    return answered;
+}
+
+http_response transfers::route(http_request const& request, pqxx::subtransaction& rows) const {
     auto const path = std::string_view(request.target().data(), request.target().size());
     bool const is_post = request.method() == http::verb::post;
-    if (path == "/transfers") return is_post ? transfer(request, rows) : problem(request, 405, "Use POST");
-    if (path == "/accounts") return is_post ? problem(request, 405, "Use GET") : list_accounts(request, rows);
+    bool const reads = request.method() == http::verb::get || request.method() == http::verb::head;
+    if (path == "/transfers") return is_post ? transfer(request, rows) : refuse_method(request, "POST");
+    if (path == "/accounts") return reads ? list_accounts(request, rows) : refuse_method(request, "GET, HEAD");
     if (path == "/healthz") return answer(request, 200, {{"status", "ok"}});
     return problem(request, 404, "Not Found");
 }

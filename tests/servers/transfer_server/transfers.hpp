@@ -35,6 +35,7 @@ public:
     http_response operator()(http_request const& request, pqxx::subtransaction& rows) const;
 
 private:
+    [[nodiscard]] http_response route(http_request const& request, pqxx::subtransaction& rows) const;
     [[nodiscard]] http_response transfer(http_request const& request, pqxx::subtransaction& rows) const;
 
     failpoint fails_;

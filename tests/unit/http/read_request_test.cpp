@@ -84,7 +84,7 @@ public:
             return result;
         }
         bool completed = false;
-        idempo::async_read_request(stream_, buffer, parser, also_protected, [&](error_code ec) {
+        idempo::async_read_request(stream_, buffer, parser, also_protected, [&](error_code ec, std::size_t) {
             completed = true;
             result = ec;
         });
@@ -92,6 +92,19 @@ public:
         context_.restart();
         context_.run();
         CHECK(completed);
+        return result;
+    }
+
+    error_code read_into(style how, http::request<http::string_body>& request, beast::flat_buffer& buffer,
+                         idempo::read_options const& options) {
+        error_code result;
+        if (how == style::synchronous) {
+            idempo::read_request(stream_, buffer, request, options, result);
+            return result;
+        }
+        idempo::async_read_request(stream_, buffer, request, options, [&](error_code ec, std::size_t) { result = ec; });
+        context_.restart();
+        context_.run();
         return result;
     }
 
@@ -314,7 +327,7 @@ TEST_CASE("read_request: what follows a request stays in the buffer", "[read_req
     FOR_EACH_STYLE();
     CHECK(read(how, sized + "GET / HT").left == "GET / HT");
     CHECK(read(how, chunked("", "X-New: 1\r\n", "X-New") + "GET / HT").left == "GET / HT");
-    CHECK(read(how, "GET / HTTP/1.1\r\n\r\n\r\n").left == "\r\n");
+    CHECK(read(how, "GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n").left == "\r\n");
 }
 
 TEST_CASE("read_request: a request that is in the buffer already is read from it", "[read_request]") {
@@ -346,7 +359,7 @@ TEST_CASE("read_request: a parser whose head has been read is read on", "[read_r
 
 TEST_CASE("read_request: a request without a body whose head has been read is complete", "[read_request]") {
     FOR_EACH_STYLE();
-    connection peer("POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+    connection peer("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     beast::flat_buffer buffer;
     parser_type parser;
     error_code ec;
@@ -387,12 +400,14 @@ TEST_CASE("read_request: Transfer-Encoding that does not frame the body is refus
         head = "POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n";
     }
     SECTION("HTTP/1.0, another coding") { head = "POST / HTTP/1.0\r\nTransfer-Encoding: gzip\r\n"; }
-    SECTION("not chunked") { head = "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n"; }
-    SECTION("not chunked at the end") { head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, gzip\r\n"; }
-    SECTION("chunked twice") { head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n"; }
-    SECTION("not quite chunked") { head = "POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n"; }
-    SECTION("empty") { head = "POST / HTTP/1.1\r\nTransfer-Encoding:\r\n"; }
-    SECTION("with a length") { head = "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n"; }
+    SECTION("not chunked") { head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n"; }
+    SECTION("not chunked at the end") { head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n"; }
+    SECTION("chunked twice") { head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n"; }
+    SECTION("not quite chunked") { head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n"; }
+    SECTION("empty") { head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n"; }
+    SECTION("with a length") {
+        head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n";
+    }
     auto const ec = read(how, head + body).ec;
     auto const answer = idempo::answer_read_error(ec);
     REQUIRE(answer);
@@ -401,14 +416,116 @@ TEST_CASE("read_request: Transfer-Encoding that does not frame the body is refus
     if (!newer_beast) CHECK(ec == idempo::error::framing_refused);
 }
 
-TEST_CASE("read_request: chunked as the last of several codings is accepted", "[read_request]") {
+TEST_CASE("read_request: another coding before the final chunked is answered 501", "[read_request]") {
     FOR_EACH_STYLE();
     auto const encoding =
-        GENERATE(as<std::string>(), "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: CHUNKED\r\n",
+        GENERATE(as<std::string>(), "Transfer-Encoding: gzip, chunked\r\n", "Transfer-Encoding: identity, chunked\r\n",
                  "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n");
-    auto const got = read(how, "POST / HTTP/1.1\r\n" + encoding + "\r\n5\r\nhello\r\n0\r\n\r\n");
-    CHECK_FALSE(got.ec);
-    CHECK(got.request.body() == "hello");
+    auto const ec = read(how, "POST / HTTP/1.1\r\nHost: a\r\n" + encoding + "\r\n5\r\nhello\r\n0\r\n\r\n").ec;
+    CHECK(ec == idempo::error::coding_unsupported);
+    CHECK(idempo::answer_read_error(ec)->result_int() == 501);
+}
+
+TEST_CASE("read_request: chunked is accepted in any case, and not with parameters", "[read_request]") {
+    FOR_EACH_STYLE();
+    std::string const body = "\r\n5\r\nhello\r\n0\r\n\r\n";
+    for (std::string const encoding : {"CHUNKED", " , chunked,, "}) {
+        CAPTURE(encoding);
+        auto const got = read(how, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " + encoding + "\r\n" + body);
+        if (encoding == "CHUNKED") CHECK_FALSE(got.ec);
+        if (!got.ec) CHECK(got.request.body() == "hello");
+    }
+    for (std::string const encoding : {"chunked;q=1", "chunked ; a", "gzip, chunked;q=1"}) {
+        CAPTURE(encoding);
+        auto const ec = read(how, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: " + encoding + "\r\n" + body).ec;
+        CHECK(ec == idempo::error::framing_refused);
+    }
+}
+
+TEST_CASE("read_request: Host is needed once, and valid", "[read_request]") {
+    FOR_EACH_STYLE();
+    auto const read_host = [&](std::string const& version, std::string const& lines) {
+        return read(how, "GET / HTTP/" + version + "\r\n" + lines + "\r\n").ec;
+    };
+    for (std::string const value :
+         {"", "a", "shop.example", "shop.example:8080", "shop.example:", "127.0.0.1:1", "[::1]", "[2001:db8::1]:443",
+          "a_b.example", "caf%C3%A9.example", "xn--caf-dma.example"}) {
+        CAPTURE(value);
+        CHECK_FALSE(read_host("1.1", "Host: " + value + "\r\n"));
+        CHECK_FALSE(read_host("1.0", "Host: " + value + "\r\n"));
+    }
+    for (std::string const value :
+         {"a b/c", "a, b",         "user@a", "a:b", "a:80:80", "a/",   "a?",   "a#",  "[::1",  "::1",
+          "[a]",   "[::1%25eth0]", "[::1]a", "[]",  "a%2",     "a%zz", "a\\b", "<a>", "\"a\"", "caf\xc3\xa9"}) {
+        CAPTURE(value);
+        CHECK(read_host("1.1", "Host: " + value + "\r\n") == idempo::error::host_refused);
+        CHECK(read_host("1.0", "Host: " + value + "\r\n") == idempo::error::host_refused);
+    }
+    CHECK(read_host("1.1", "") == idempo::error::host_refused);
+    CHECK_FALSE(read_host("1.0", ""));
+    for (std::string const version : {"1.0", "1.1"}) {
+        CHECK(read_host(version, "Host: a\r\nHost: a\r\n") == idempo::error::host_refused);
+        CHECK(read_host(version, "Host: a\r\nX: 1\r\nhost: b\r\n") == idempo::error::host_refused);
+    }
+    CHECK(idempo::answer_read_error(idempo::error::host_refused)->result_int() == 400);
+}
+
+TEST_CASE("read_request: an absolute target becomes path and Host", "[read_request]") {
+    FOR_EACH_STYLE();
+    struct example {
+        std::string line;
+        std::string target;
+        std::string host;
+    };
+    for (auto const& [line, target, host] :
+         {example{"POST http://shop.example/charge?a=b", "/charge?a=b", "shop.example"},
+          example{"POST HTTPS://shop.example:8443/charge", "/charge", "shop.example:8443"},
+          example{"POST http://[::1]:80/", "/", "[::1]:80"}, example{"POST http://shop.example", "/", "shop.example"},
+          example{"POST http://shop.example?a=/b", "/?a=/b", "shop.example"},
+          example{"OPTIONS http://shop.example", "*", "shop.example"},
+          example{"POST /charge?to=http://b.example/", "/charge?to=http://b.example/", "a"},
+          example{"OPTIONS *", "*", "a"}, example{"CONNECT b.example:443", "b.example:443", "a"},
+          example{"POST urn:charge:1", "urn:charge:1", "a"}}) {
+        CAPTURE(line);
+        auto const got = read(how, line + " HTTP/1.1\r\nHost: a\r\nX-Tag: 1\r\nContent-Length: 0\r\n\r\n");
+        CHECK_FALSE(got.ec);
+        CHECK(got.request.target() == target);
+        CHECK(got.request["Host"] == host);
+        CHECK(got.request.count("Host") == 1);
+    }
+}
+
+TEST_CASE("read_request: a target in no form, without a host or with a user is refused", "[read_request]") {
+    FOR_EACH_STYLE();
+    auto const line =
+        GENERATE(as<std::string>(), "POST charge", "POST *", "POST http:///charge", "POST http://", "POST http:charge",
+                 "POST http:/charge", "POST http://user@a/charge", "POST http://a:b/charge", "POST http://:80/charge",
+                 "POST https://a,b c/", "POST :80", "POST 1a:b", "CONNECT /x@y:1");
+    CAPTURE(line);
+    auto const ec = read(how, line + " HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").ec;
+    bool const is_valid_path = line.starts_with("CONNECT /");
+    if (is_valid_path) return;
+    REQUIRE(ec);
+    CHECK(idempo::answer_read_error(ec)->result_int() == 400);
+}
+
+TEST_CASE("read_request: a few empty lines before a request are skipped", "[read_request]") {
+    FOR_EACH_STYLE();
+    for (std::size_t const step : {whole, std::size_t{1}, std::size_t{3}}) {
+        for (std::string const lines : {"\r\n", "\r\n\r\n", "\r\n\r\n\r\n\r\n"}) {
+            CAPTURE(step, lines.size());
+            auto const got = read(how, lines + sized, step);
+            CHECK_FALSE(got.ec);
+            CHECK(got.request.body() == "hello");
+        }
+        for (std::string const lines : {"\r\n\r\n\r\n\r\n\r\n", "\n", "\r", " \r\n"}) {
+            CAPTURE(step, lines.size());
+            auto const ec = read(how, lines + sized, step).ec;
+            REQUIRE(idempo::answer_read_error(ec));
+            CHECK(idempo::answer_read_error(ec)->result_int() == 400);
+        }
+        CHECK(read(how, "\r\n", step).ec == http::error::end_of_stream);
+    }
 }
 
 TEST_CASE("read_request: an endless trailer ends at a limit", "[read_request]") {
@@ -484,14 +601,15 @@ struct waiting_peer {
 }  // namespace
 
 TEST_CASE("read_request: a read is cancelled by terminal cancellation", "[read_request]") {
-    auto const* const sent = GENERATE("", "POST / HT", "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel",
-                                      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
+    auto const* const sent = GENERATE("", "POST / HT", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel",
+                                      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel");
     CAPTURE(sent);
     waiting_peer server(sent);
     std::optional<error_code> result;
     asio::cancellation_signal signal;
-    idempo::async_read_request(server.socket, server.buffer, server.parser,
-                               asio::bind_cancellation_slot(signal.slot(), [&](error_code ec) { result = ec; }));
+    idempo::async_read_request(
+        server.socket, server.buffer, server.parser,
+        asio::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::size_t) { result = ec; }));
     server.context.run_for(std::chrono::milliseconds(20));
     REQUIRE_FALSE(result);
     signal.emit(asio::cancellation_type::terminal);
@@ -503,12 +621,13 @@ TEST_CASE("read_request: a read is cancelled by terminal cancellation", "[read_r
 
 TEST_CASE("read_request: a cancellation between head and body is not forgotten", "[read_request]") {
     waiting_peer server("");
-    std::string const head = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n";
+    std::string const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n";
     server.buffer.commit(asio::buffer_copy(server.buffer.prepare(head.size()), asio::buffer(head)));
     std::optional<error_code> result;
     asio::cancellation_signal signal;
-    idempo::async_read_request(server.socket, server.buffer, server.parser,
-                               asio::bind_cancellation_slot(signal.slot(), [&](error_code ec) { result = ec; }));
+    idempo::async_read_request(
+        server.socket, server.buffer, server.parser,
+        asio::bind_cancellation_slot(signal.slot(), [&](error_code ec, std::size_t) { result = ec; }));
     signal.emit(asio::cancellation_type::terminal);
     server.context.run_for(std::chrono::seconds(5));
     REQUIRE(result);
@@ -546,14 +665,15 @@ TEST_CASE("read_request: the overload without names protects the usual fields", 
 
 TEST_CASE("read_request: a malformed request is answered 400", "[read_request]") {
     FOR_EACH_STYLE();
-    auto const sent = GENERATE(as<std::string>(), "\x16\x03\x01 TLS\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n\r\n",
-                               "GET / HTTP/1.1\r\nNo colon\r\n\r\n", "GET / HTTP/1.1\r\nX-Tag: a\x01\r\n\r\n",
-                               "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
-                               "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-                               "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello",
-                               "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-                               "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nNo colon\r\n\r\n",
-                               "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    auto const sent =
+        GENERATE(as<std::string>(), "\x16\x03\x01 TLS\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /\r\n\r\n",
+                 "GET / HTTP/1.1\r\nHost: a\r\nNo colon\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nX-Tag: a\x01\r\n\r\n",
+                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n",
+                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello",
+                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                 "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nNo colon\r\n\r\n",
+                 "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
     CAPTURE(sent);
     auto const ec = read(how, sent).ec;
     REQUIRE(ec);
@@ -593,5 +713,105 @@ TEST_CASE("read_request: nothing is answered where nobody listens or the fault i
     for (auto const& ec : silent) {
         CAPTURE(ec.message());
         CHECK_FALSE(idempo::answer_read_error(ec));
+    }
+}
+
+TEST_CASE("read_request: a request is read without a parser, with the limits of the options", "[read_request]") {
+    FOR_EACH_STYLE();
+    connection peer(sized + sized + sized);
+    beast::flat_buffer buffer;
+    http::request<http::string_body> request;
+    CHECK_FALSE(peer.read_into(how, request, buffer, {}));
+    CHECK(request.body() == "hello");
+    request.set("X-Old", "1");
+    CHECK_FALSE(peer.read_into(how, request, buffer, {}));
+    CHECK(request.body() == "hello");
+    CHECK(request.count("X-Old") == 0);
+    CHECK(peer.read_into(how, request, buffer, {.body_limit = 4}) == http::error::body_limit);
+    CHECK(request["Idempotency-Key"] == "\"k\"");
+}
+
+TEST_CASE("read_request: the size that was parsed is returned", "[read_request]") {
+    connection peer(sized + "GET / HT");
+    beast::flat_buffer buffer;
+    parser_type parser;
+    error_code ec;
+    CHECK(idempo::read_request(peer.stream(), buffer, parser, ec) == sized.size());
+    http::request<http::string_body> request;
+    CHECK_THROWS_AS(idempo::read_request(peer.stream(), buffer, request), boost::system::system_error);
+}
+
+TEST_CASE("read_request: a client that waits is told to go on", "[read_request]") {
+    FOR_EACH_STYLE();
+    struct example {
+        std::string head;
+        bool is_told;
+    };
+    std::string const expect = "Expect: 100-Continue\r\n";
+    auto const [head, is_told] = GENERATE_COPY(
+        values({example{"POST / HTTP/1.1\r\nHost: a\r\n" + expect + "Content-Length: 5\r\n\r\n", true},
+                example{"POST / HTTP/1.1\r\nHost: a\r\nExpect: x, 100-continue\r\nContent-Length: 5\r\n\r\n", true},
+                example{"POST / HTTP/1.0\r\n" + expect + "Content-Length: 5\r\n\r\n", false},
+                example{"POST / HTTP/1.1\r\nHost: a\r\nExpect: 200-ok\r\nContent-Length: 5\r\n\r\n", false}}));
+    CAPTURE(head);
+    asio::io_context context;
+    beast::test::stream stream(context, head);
+    auto client = beast::test::connect(stream);
+    beast::flat_buffer buffer;
+    http::request<http::string_body> request;
+    std::optional<error_code> result;
+    idempo::async_read_request(stream, buffer, request, {.answer_expect = how == style::asynchronous},
+                               [&](error_code ec, std::size_t) { result = ec; });
+    context.poll();
+    CHECK(client.str() == (is_told && how == style::asynchronous ? "HTTP/1.1 100 Continue\r\n\r\n" : ""));
+    client.write_some(asio::buffer("hello", 5));
+    context.restart();
+    context.poll();
+    REQUIRE(result);
+    CHECK_FALSE(*result);
+    CHECK(request.body() == "hello");
+}
+
+TEST_CASE("read_request: nothing interim is sent where no body is awaited", "[read_request]") {
+    auto const sent = GENERATE(as<std::string>(),
+                               "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello",
+                               "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
+                               "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5000000\r\n\r\n",
+                               "POST / HTTP/1.1\r\nHost: a, b\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    asio::io_context context;
+    beast::test::stream stream(context, sent);
+    auto const client = beast::test::connect(stream);
+    beast::flat_buffer buffer;
+    http::request<http::string_body> request;
+    error_code ec;
+    idempo::read_request(stream, buffer, request, {.answer_expect = true}, ec);
+    CHECK(client.str().empty());
+}
+
+TEST_CASE("read_request: after an error the request holds what was read of its head", "[read_request]") {
+    FOR_EACH_STYLE();
+    std::string const head = "HEAD /charge HTTP/1.1\r\nHost: a\r\nOrigin: https://a.example\r\n";
+    std::string sent;
+    SECTION("the body is too large") { sent = head + "Content-Length: 5000000\r\n\r\n"; }
+    SECTION("the fields are too large") { sent = head + "X-Large: " + std::string(10'000, 'x') + "\r\n\r\n"; }
+    SECTION("one of many fields is beyond the limit") {
+        sent = head;
+        for (int line = 0; line < 1000; ++line) sent += "X-Line: 0123456789\r\n";
+    }
+    SECTION("the coding is unknown") { sent = head + "Transfer-Encoding: gzip, chunked\r\n\r\n"; }
+    SECTION("a later field is malformed") { sent = head + "No colon\r\n\r\n"; }
+    for (std::size_t const step : {whole, std::size_t{1000}}) {
+        CAPTURE(step);
+        connection peer(sent, step);
+        beast::flat_buffer buffer(65536);
+        http::request<http::string_body> request;
+        auto const ec = peer.read_into(how, request, buffer, {});
+        REQUIRE(ec);
+        CHECK(request.method() == http::verb::head);
+        CHECK(request["Origin"] == "https://a.example");
+        auto const answer = idempo::answer_read_error(ec, request);
+        REQUIRE(answer);
+        CHECK(answer->body().empty());
+        CHECK((*answer)["Content-Length"] != "0");
     }
 }

@@ -2,15 +2,10 @@
 
 #include <idempo/http/read_request.hpp>
 
-#include <idempo/problem.hpp>
-
 #include <boost/beast/core/string.hpp>
-#include <boost/beast/http/error.hpp>
-#include <boost/beast/http/status.hpp>
 
 #include <algorithm>
 #include <array>
-#include <string>
 
 namespace idempo {
 
@@ -39,61 +34,12 @@ bool has_name(std::span<std::string_view const> names, std::string_view name) no
                        [name](std::string_view listed) { return boost::beast::iequals(listed, name); });
 }
 
-struct answer {
-    unsigned status = 0;
-    std::string_view title;
-};
-
-constexpr answer bad_request{400, "Bad Request"};
-constexpr answer content_too_large{413, "Content Too Large"};
-constexpr answer fields_too_large{431, "Request Header Fields Too Large"};
-
-/// To what the parser reports of a request; nothing to what it reports of the connection or of its caller.
-std::optional<answer> answer_to(http::error reason) noexcept {
-    switch (reason) {
-    case http::error::body_limit: return content_too_large;
-    case http::error::header_limit:
-    case http::error::buffer_overflow: return fields_too_large;
-    case http::error::unexpected_body:
-    case http::error::bad_line_ending:
-    case http::error::bad_method:
-    case http::error::bad_target:
-    case http::error::bad_version:
-    case http::error::bad_field:
-    case http::error::bad_value:
-    case http::error::bad_content_length:
-    case http::error::bad_transfer_encoding:
-    case http::error::bad_chunk:
-    case http::error::bad_chunk_extension:
-    case http::error::bad_obs_fold:
-    case http::error::multiple_content_length: return bad_request;
-    default: return std::nullopt;
-    }
-}
-
-std::optional<answer> answer_to(error_code ec) noexcept {
-    if (ec == error::trailer_refused || ec == error::framing_refused) return bad_request;
-    auto const reason = static_cast<http::error>(ec.value());
-    if (ec != http::make_error_code(reason)) return std::nullopt;
-    return answer_to(reason);
-}
-
 }  // namespace
 
 std::span<std::string_view const> protected_fields() noexcept { return always_protected; }
 
 bool detail::is_protected(std::string_view name, std::span<std::string_view const> also_protected) noexcept {
     return has_name(always_protected, name) || has_name(also_protected, name);
-}
-
-std::optional<http::response<http::string_body>> answer_read_error(error_code ec, unsigned version) {
-    auto const answer = answer_to(ec);
-    if (!answer) return std::nullopt;
-    http::response<http::string_body> response(http::int_to_status(answer->status), version);
-    response.keep_alive(false);
-    write_problem_json(response, {answer->status, std::string(answer->title), "about:blank"}, {});
-    response.prepare_payload();
-    return response;
 }
 
 }  // namespace idempo

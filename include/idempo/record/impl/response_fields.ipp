@@ -69,6 +69,10 @@ void response_fields::rewrite(std::string& head) const {
 http::message_generator response_fields::applied_to(http::message_generator response) const {
     if (empty()) return response;
     bool const keep_alive = response.keep_alive();
+    return applied_to(std::move(response), keep_alive);
+}
+
+http::message_generator response_fields::applied_to(http::message_generator response, bool keep_alive) const {
     raw_body::value_type whole;
     std::string head;
     bool const goes_on = take_head(response, head, whole.failure);

@@ -7,6 +7,7 @@
 #include <idempo/redis/discovery/primary_router.hpp>
 #include <idempo/redis/discovery/sentinel_router.hpp>
 
+#include <cstdint>
 #include <utility>
 
 namespace idempo::redis {
@@ -33,7 +34,8 @@ std::shared_ptr<router> make_router(asio::any_io_executor const& executor,
         return std::make_unique<sentinel_router>(
             executor, setup, std::make_shared<sentinel_group>(*options.sentinels, options.connect_timeout));
     }
-    redis_endpoint const server{options.host, options.port};
+    bool const is_unix = !options.unix_path.empty();
+    redis_endpoint const server{is_unix ? options.unix_path : options.host, is_unix ? std::uint16_t{0} : options.port};
     return std::make_unique<primary_router>(executor, setup, std::make_shared<fixed_locator>(server));
 }
 
