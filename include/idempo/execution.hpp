@@ -72,6 +72,9 @@ public:
     void begin(unsigned attempt) noexcept { attempt_ = attempt; }
     void begin_unprotected() noexcept { keyed_ = false; }
     void watch(std::shared_ptr<std::atomic<bool> const> lost) noexcept { lost_ = std::move(lost); }
+    /// A layer further in has answered with a stored response: its marker is no invention of the handler's.
+    void pass_replay() noexcept { passes_replay_ = true; }
+    [[nodiscard]] bool passes_replay() const noexcept { return passes_replay_; }
     /// @}
 
 private:
@@ -83,6 +86,7 @@ private:
     unsigned attempt_ = 0;
     verdict verdict_ = verdict::by_policy;
     bool keyed_ = false;
+    bool passes_replay_ = false;
 };
 
 }  // namespace idempo

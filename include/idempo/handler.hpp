@@ -25,9 +25,10 @@ inline constexpr bool is_request<http::request<Body, Fields>> = true;
 
 template <class T>
 struct awaited {};
-template <class T>
-struct awaited<asio::awaitable<T>> {
+template <class T, class Executor>
+struct awaited<asio::awaitable<T, Executor>> {
     using type = T;
+    using executor_type = Executor;
 };
 
 template <class Handler, class... Arguments>
@@ -57,7 +58,8 @@ concept reply = std::convertible_to<T, http::message_generator>;
 template <class Handler, class Request>
 concept sync_handler = reply<detail::handler_result_t<Handler, Request>>;
 
-/// Answers from a coroutine: returns `asio::awaitable<reply>`. May take `execution&` as its second parameter.
+/// Answers from a coroutine: returns `asio::awaitable<reply>`, or `asio::awaitable<reply, Executor>` where the token of
+/// the call is bound to an executor of that very type. May take `execution&` as its second parameter.
 template <class Handler, class Request>
 concept awaitable_handler = reply<typename detail::awaited<detail::handler_result_t<Handler, Request>>::type>;
 
@@ -116,8 +118,8 @@ inline constexpr bool runs_at_once = !takes_completion_token<Handler> && !awaita
 /// The handler's own reply type where a replay can be one, else a message_generator. Convertible, not constructible:
 /// the explicit slicing constructor of `response<file_body>` would drop the body.
 template <class Reply>
-using reply_for =
-    std::conditional_t<std::convertible_to<http::response<http::string_body>, Reply>, Reply, http::message_generator>;
+using reply_for = std::conditional_t<std::convertible_to<http::response<http::string_body>, std::remove_cvref_t<Reply>>,
+                                     std::remove_cvref_t<Reply>, http::message_generator>;
 
 }  // namespace detail
 

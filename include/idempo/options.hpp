@@ -127,7 +127,8 @@ struct options {
     std::chrono::milliseconds retention{std::chrono::hours{24}};
     /// How long to wait for the first request, instead of 409 at once.
     std::chrono::milliseconds wait{0};
-    /// The most that `Retry-After` says; never more than the remaining lease.
+    /// The most that `Retry-After` says, at least a second. Where less of the lease remains, that is said, rounded up
+    /// to whole seconds: a client that obeys never comes back before the lease can have ended.
     std::chrono::seconds retry_after{1};
     /// How long Complete is retried after the handler ran. The client waits for it.
     std::chrono::milliseconds persist_timeout{std::chrono::seconds{10}};
@@ -159,6 +160,12 @@ struct options {
     std::string replayed_header = "Idempotency-Replayed";
     /// Added to a replay with the stored value of `Request-Id`, where the handler set one. Empty: not added.
     std::string original_request_header{};
+    /// Sends the client's key back, as it was sent, in each answer to a request with a valid key.
+    bool echo_key = false;
+    /// Sent as `false` with refusals that a retry cannot change (`is_final`), since SDKs retry a 409 otherwise:
+    /// `x-should-retry` is obeyed by those that Stainless generates, `Stripe-Should-Retry` by Stripe's. Empty: not
+    /// sent.
+    std::string should_retry_header = "x-should-retry";
     problem_table problems{};
     problem_writer write_problem = write_problem_json;
     idempo::observer observer{};

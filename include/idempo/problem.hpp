@@ -1,5 +1,8 @@
 #pragma once
 
+#include <idempo/detail/answered_request.hpp>
+#include <idempo/request_head.hpp>
+
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 
@@ -9,6 +12,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace idempo {
 
@@ -35,18 +39,26 @@ enum class refusal {
     limiter_failed,     ///< `rate_limit`: the limiter did not answer
     client_unknown,     ///< `rate_limit`: nobody knows whose request it is
     origin_refused,     ///< `cors`: a preflight from an origin that is not allowed
+    shutting_down,      ///< `begin_drain`: the service takes no new requests with a key
 };
 
-inline constexpr std::size_t refusal_count = 19;
+inline constexpr std::size_t refusal_count = 20;
 
-/// How one refusal looks to the client: the members of an RFC 9457 problem document.
+/// Whether a retry of the same request would be refused again: it never helps to send it once more. In-flight, store
+/// and server errors are not final.
+[[nodiscard]] bool is_final(refusal what) noexcept;
+
+/// How one refusal looks to the client: the members of an RFC 9457 problem document. `{field}` in the title and the
+/// detail stands for the name of the field that has the key.
 struct problem {
     unsigned status = 500;
     std::string title{};
     std::string type{};
+    /// One sentence that tells the client what to do.
+    std::string detail{};
 };
 
-/// The problem of each refusal. By default the statuses, and the titles of the draft (sections 2.1, 2.2 and 2.6).
+/// The problem of each refusal. By default the statuses and titles of the draft (section 2.7).
 class problem_table {
 public:
     problem_table();
@@ -65,9 +77,15 @@ struct refusal_details {
     std::optional<std::chrono::seconds> retry_after{};
     /// Of the response that was not retained.
     std::optional<unsigned> original_status{};
+    /// The name of the field that has the key: `options::header`. A view, valid during the call.
+    std::string_view field = "Idempotency-Key";
+    /// The refused request, for a correlation id say; null where the handler has been given the request. Valid during
+    /// the call.
+    request_head const* request = nullptr;
 };
 
-/// Writes content type and body of a refusal into a response that has its status already.
+/// Writes content type and body of a refusal into a response that has its status already. What it throws is swallowed,
+/// and `write_problem_json` writes instead.
 using problem_writer = std::function<void(http::response<http::string_body>&, problem const&, refusal_details const&)>;
 
 /// `application/problem+json`, `Content-Language: en` (RFC 9457). The default.
@@ -79,7 +97,13 @@ void write_problem_json(http::response<http::string_body>& response, problem con
 void write_stripe_error(http::response<http::string_body>& response, problem const& problem,
                         refusal_details const& details);
 
-/// The whole answer. `version` and `keep_alive` come from the refused request.
+/// The whole answer. Without a body where a HEAD is refused.
+[[nodiscard]] http::response<http::string_body> make_refusal(problem_table const& problems,
+                                                             problem_writer const& write_problem,
+                                                             refusal_details const& details,
+                                                             detail::answered_request const& request);
+
+/// As above, of a request that is not HEAD: `version` and `keep_alive` come from it.
 [[nodiscard]] http::response<http::string_body> make_refusal(problem_table const& problems,
                                                              problem_writer const& write_problem,
                                                              refusal_details const& details, unsigned version,

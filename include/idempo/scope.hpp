@@ -29,7 +29,11 @@ public:
 
     /// The listed fields are part of the fingerprint: another credential with the same key is a mismatch.
     /// Services that use cookies, client certificates or per-request signatures must choose `principal`.
-    static scope credential_bound(std::vector<std::string> fields = {"Authorization", "X-Api-Key"});
+    static scope credential_bound(std::vector<std::string> fields);
+
+    /// With `Authorization` and `X-Api-Key`. No default argument: GCC 12 crashes on a braced one where `options` is
+    /// initialised by braces in a template.
+    static scope credential_bound();
 
     /// The caller's id is part of the store key. The best choice wherever callers are authenticated.
     /// \throws std::invalid_argument for an empty function.

@@ -2,7 +2,10 @@
 
 #include "support/catch.hpp"
 
+#include <chrono>
+#include <cstddef>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,12 +32,12 @@ TEST_CASE("problem: each refusal as the design's table has it", "[problem]") {
         std::string type;
     };
     std::vector<row> const rows{
-        {refusal::key_missing, 400, "Idempotency-Key is missing", draft + "#section-2.1"},
-        {refusal::key_malformed, 400, "Idempotency-Key is malformed", draft + "#section-2.1"},
+        {refusal::key_missing, 400, "Idempotency-Key is missing", draft + "#section-2.7"},
+        {refusal::key_malformed, 400, "Idempotency-Key is malformed", draft + "#section-2.7"},
         {refusal::body_too_large, 413, "Content Too Large", "about:blank"},
-        {refusal::key_reused, 422, "Idempotency-Key is already used", draft + "#section-2.2"},
-        {refusal::in_flight, 409, "A request is outstanding for this Idempotency-Key", draft + "#section-2.6"},
-        {refusal::duplicate, 409, "Idempotency-Key is already used", draft + "#section-2.6"},
+        {refusal::key_reused, 422, "Idempotency-Key is already used", draft + "#section-2.7"},
+        {refusal::in_flight, 409, "A request is outstanding for this Idempotency-Key", draft + "#section-2.7"},
+        {refusal::duplicate, 409, "Idempotency-Key is already used", draft + "#section-2.7"},
         {refusal::not_retained, 409, "The response to this request was not retained",
          "urn:idempo:problem:response-not-retained"},
         {refusal::outcome_unknown, 409, "The outcome of this request is unknown", "urn:idempo:problem:outcome-unknown"},
@@ -50,13 +53,19 @@ TEST_CASE("problem: each refusal as the design's table has it", "[problem]") {
         {refusal::limiter_failed, 503, "Rate limiter is unavailable", "urn:idempo:problem:limiter-unavailable"},
         {refusal::client_unknown, 403, "The client cannot be identified", "urn:idempo:problem:client-unknown"},
         {refusal::origin_refused, 403, "The origin is not allowed", "urn:idempo:problem:origin-refused"},
+        {refusal::shutting_down, 503, "The service is shutting down", "urn:idempo:problem:shutting-down"},
     };
     CHECK(rows.size() == idempo::refusal_count);
     for (auto const& row : rows) {
         auto const response = refuse({row.what, {}, {}});
         CHECK(response.result_int() == row.status);
-        CHECK(response.body() == R"({"type":")" + row.type + R"(","title":")" + row.title + R"(","status":)" +
-                                     std::to_string(row.status) + "}");
+        auto const beginning = R"({"type":")" + row.type + R"(","title":")" + row.title + R"(","status":)" +
+                               std::to_string(row.status) + R"(,"detail":")";
+        CHECK(response.body().starts_with(beginning));
+        // One sentence, which names no placeholder.
+        CHECK(response.body().size() > beginning.size() + 10);
+        CHECK(response.body().ends_with(".\"}"));
+        CHECK(response.body().find('{', 1) == std::string::npos);
         CHECK(response[http::field::content_type] == "application/problem+json");
         CHECK(response[http::field::content_language] == "en");
         CHECK(response[http::field::content_length] == std::to_string(response.body().size()));
@@ -114,6 +123,7 @@ TEST_CASE("problem: Stripe's errors have the type that its SDKs look for", "[pro
         {refusal::limiter_failed, "api_error"},
         {refusal::client_unknown, "invalid_request_error"},
         {refusal::origin_refused, "invalid_request_error"},
+        {refusal::shutting_down, "api_error"},
     };
     CHECK(types.size() == idempo::refusal_count);
     for (auto const& [what, type] : types) {
@@ -132,4 +142,57 @@ TEST_CASE("problem: a writer of one's own has the last word", "[problem]") {
     CHECK(response.result_int() == 409);
     CHECK(response[http::field::content_type] == "text/plain");
     CHECK(response[http::field::content_length] == std::to_string(response.body().size()));
+}
+
+TEST_CASE("problem: the title and the detail name the field in use", "[problem]") {
+    idempo::refusal_details details{refusal::key_missing, {}, {}};
+    details.field = "PayPal-Request-Id";
+    auto const body = refuse(details).body();
+    CHECK(body.find(R"("title":"PayPal-Request-Id is missing")") != std::string::npos);
+    CHECK(body.find("Send the request with a PayPal-Request-Id field") != std::string::npos);
+    CHECK(body.find("Idempotency-Key") == std::string::npos);
+}
+
+TEST_CASE("problem: a writer that throws is replaced by the default one", "[problem]") {
+    auto const writer = [](auto& response, auto const&, auto const&) {
+        response.set("X-Half", "written");
+        response.body() = "half";
+        throw std::runtime_error("no template");
+    };
+    auto const response = refuse({refusal::in_flight, std::chrono::seconds{1}, {}}, writer);
+    auto const expected = refuse({refusal::in_flight, std::chrono::seconds{1}, {}});
+    CHECK(response.body() == expected.body());
+    CHECK(response.count("X-Half") == 0);
+    CHECK(response[http::field::retry_after] == "1");
+}
+
+TEST_CASE("problem: a writer sees the request that is refused", "[problem]") {
+    http::request<http::string_body> request(http::verb::post, "/charge", 11);
+    request.set("X-Request-Id", "r-1");
+    idempo::request_head const head(request);
+    idempo::refusal_details details{refusal::in_flight, {}, {}};
+    details.request = &head;
+    auto const response = refuse(details, [](auto& written, auto const&, idempo::refusal_details const& of) {
+        written.set("X-Request-Id", of.request->field("X-Request-Id"));
+    });
+    CHECK(response["X-Request-Id"] == "r-1");
+}
+
+TEST_CASE("problem: an answer to HEAD has the length of a body, and none", "[problem]") {
+    http::request<http::string_body> const request(http::verb::head, "/charge", 11);
+    auto const response = make_refusal(idempo::problem_table(), idempo::write_problem_json,
+                                       {refusal::store_unavailable, {}, {}}, idempo::detail::answered_request(request));
+    CHECK(response.body().empty());
+    CHECK(response[http::field::content_length] ==
+          std::to_string(refuse({refusal::store_unavailable, {}, {}}).body().size()));
+}
+
+TEST_CASE("problem: what a retry cannot change", "[problem]") {
+    std::set<refusal> const final_ones{refusal::key_missing,     refusal::key_malformed,    refusal::body_too_large,
+                                       refusal::key_reused,      refusal::duplicate,        refusal::not_retained,
+                                       refusal::outcome_unknown, refusal::record_unreadable};
+    for (std::size_t number = 0; number < idempo::refusal_count; ++number) {
+        auto const what = static_cast<refusal>(number);
+        CHECK(idempo::is_final(what) == final_ones.contains(what));
+    }
 }

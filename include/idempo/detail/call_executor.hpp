@@ -1,9 +1,16 @@
 #pragma once
 
+#include <boost/asio/any_completion_executor.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/query.hpp>
 
+#include <concepts>
 #include <type_traits>
+#include <utility>
 
 namespace idempo::detail {
 
@@ -21,5 +28,50 @@ struct without_executor {};
 template <class Completion>
 inline constexpr bool is_unbound = std::is_same_v<boost::asio::associated_executor_t<Completion>,
                                                   boost::asio::associated_executor_t<without_executor>>;
+
+/// The executor of an `any_completion_handler`, which does not say to which context it belongs, as one for timers and
+/// coroutines: with the context of another executor.
+class borrowed_context_executor {
+public:
+    borrowed_context_executor(boost::asio::any_completion_executor target, boost::asio::execution_context& context)
+        : target_(std::move(target)),
+          context_(&context) {}
+
+    [[nodiscard]] boost::asio::execution_context& query(boost::asio::execution::context_t) const noexcept {
+        return *context_;
+    }
+    /// What the target may do with it.
+    template <class Property>
+        requires(boost::asio::can_prefer_v<boost::asio::any_completion_executor, Property>)
+    [[nodiscard]] borrowed_context_executor require(Property property) const {
+        return {boost::asio::prefer(target_, property), *context_};
+    }
+
+    template <class Function>
+    void execute(Function&& function) const {
+        target_.execute(std::forward<Function>(function));
+    }
+
+    friend bool operator==(borrowed_context_executor const& a, borrowed_context_executor const& b) noexcept {
+        return a.target_ == b.target_ && a.context_ == b.context_;
+    }
+    friend bool operator!=(borrowed_context_executor const& a, borrowed_context_executor const& b) noexcept {
+        return !(a == b);
+    }
+
+private:
+    boost::asio::any_completion_executor target_;
+    boost::asio::execution_context* context_;
+};
+
+/// `executor`, with the context of `lender` where it knows of none.
+template <class Executor>
+boost::asio::any_io_executor io_executor(Executor const& executor, boost::asio::any_io_executor const& lender) {
+    if constexpr (std::constructible_from<boost::asio::any_io_executor, Executor const&>) {
+        return executor;
+    } else {
+        return borrowed_context_executor(executor, boost::asio::query(lender, boost::asio::execution::context));
+    }
+}
 
 }  // namespace idempo::detail

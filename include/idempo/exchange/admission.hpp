@@ -1,52 +1,56 @@
 #pragma once
 
+#include <idempo/detail/answered_request.hpp>
 #include <idempo/detail/body_bytes.hpp>
 #include <idempo/detail/field_lines.hpp>
 #include <idempo/detail/sha256.hpp>
 #include <idempo/detail/target.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/request_rules.hpp>
+#include <idempo/execution.hpp>
 #include <idempo/key.hpp>
 #include <idempo/options.hpp>
 #include <idempo/request_head.hpp>
 #include <idempo/scope.hpp>
 
 #include <boost/beast/http/message.hpp>
+#include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/string_body.hpp>
 
 #include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <exception>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace idempo::detail {
 
-/// What an answer takes over from the request that it answers. Read before the request is moved to the handler.
-struct connection_facts {
-    unsigned version = 11;
-    bool keep_alive = true;
-
-    template <class Request>
-    explicit connection_facts(Request const& request) : version(request.version()),
-                                                        keep_alive(request.keep_alive()) {}
-};
-
-/// The facts that the exchange needs, or nullopt if the handler runs as if there were no middleware. Allocates nothing.
-/// Views into the request.
+/// What the exchange needs to know of a request. Views into it.
 template <class Request>
-std::optional<request_facts> look_at(options const& options, Request const& request) {
-    constexpr bool readable = in_memory_body<typename Request::body_type>;
-    static_assert(readable, "idempo: the fingerprint needs the bytes of the request's body in memory: use string_body, "
-                            "vector_body, span_body, basic_dynamic_body or empty_body");
-    if (!options.methods.contains(request.method())) return {};
+request_facts facts_of(options const& options, Request const& request) {
     request_facts facts;
     visit_field_lines(request, options.header, [&facts](std::string_view value) {
         if (facts.key_lines++ == 0) facts.key_field = value;
     });
+    if constexpr (in_memory_body<typename Request::body_type>) facts.body_size = body_size(request);
+    return facts;
+}
+
+/// The facts of a request that is the exchange's business; nothing where the handler runs as if there were no
+/// middleware. Allocates nothing. Views into the request.
+template <class Request>
+std::optional<request_facts> look_at(options const& options, Request const& request) {
+    static_assert(in_memory_body<typename Request::body_type>,
+                  "idempo: the fingerprint needs the bytes of the request's body in memory: use string_body, "
+                  "vector_body, span_body, basic_dynamic_body or empty_body");
+    if (!options.methods.contains(request.method())) return {};
+    auto const facts = facts_of(options, request);
     if (facts.key_lines == 0 && !options.require_key) return {};
     if (options.applies && !options.applies(request_head(request))) return {};
-    if constexpr (readable) facts.body_size = body_size(request);
     return facts;
 }
 
@@ -103,20 +107,79 @@ exchange::step identify(exchange& exchange, options const& options, request_rule
     return exchange.identified(identity);
 }
 
+/// Lets the application find out what became of the earlier attempt.
+inline exchange::step reconcile(exchange& exchange, options const& options) {
+    try {
+        return exchange.reconciled(options.reconcile(exchange.execution()));
+    } catch (...) {
+        return exchange.reconcile_threw(std::current_exception());
+    }
+}
+
+/// Holds the handler's answer in `held`; where that throws, the answer is lost, and `lost` says by what.
+/// \param marker the field that the answer must not have; empty: none
+template <class Captured, class Response>
+exchange::step capture_answer(exchange& exchange, std::optional<Captured>& held, Response&& response,
+                              std::size_t max_body, std::string_view marker, std::exception_ptr& lost) {
+    try {
+        held.emplace(std::move(response), max_body, marker);
+    } catch (...) {  // no longer the handler's throw: its effect has happened
+        lost = std::current_exception();
+        return exchange.ran_unreadably(lost);
+    }
+    auto const status = held->status();
+    return status ? exchange.ran(*status) : exchange.ran_unreadably(nullptr);
+}
+
+/// Makes the record of what `capture_answer` holds.
+template <class Captured>
+exchange::step capture(exchange& exchange, Captured const& held, options const& options) {
+    try {
+        return exchange.captured(held.record({options.max_response_body, options.store_set_cookie}));
+    } catch (...) {
+        return exchange.capture_threw(std::current_exception());
+    }
+}
+
+/// \param head of the request, where the handler has not been given it
 inline http::response<http::string_body> refusal_response(exchange const& exchange, options const& options,
-                                                          connection_facts const& connection) {
-    return make_refusal(options.problems, options.write_problem, exchange.refusal(), connection.version,
-                        connection.keep_alive);
+                                                          answered_request const& request,
+                                                          request_head const* head = nullptr) {
+    auto details = exchange.refusal();
+    details.request = head;
+    auto response = make_refusal(options.problems, options.write_problem, details, request);
+    exchange.answer_fields().apply_to(response);
+    return response;
 }
 
 inline http::response<http::string_body> replay_response(exchange const& exchange, options const& options,
-                                                         connection_facts const& connection) {
+                                                         answered_request const& request) {
     auto const& stored = exchange.stored();
-    auto response = make_replay(stored, connection.version, connection.keep_alive, options.replayed_header, "true");
+    auto response = make_replay(stored, request.version, request.keep_alive, options.replayed_header, "true");
+    exchange.answer_fields().apply_to(response);
     if (options.original_request_header.empty()) return response;
     auto const original = stored.field("Request-Id");
     if (!original.empty()) response.set(options.original_request_header, original);
     return response;
+}
+
+/// The handler's own response, with what every answer has.
+template <class Response>
+Response handler_response(exchange const& exchange, options const& options, Response response, bool closes) {
+    if (!options.echo_key && !closes) return response;
+    auto fields = exchange.answer_fields();
+    if (closes) fields.close();
+    if constexpr (std::same_as<Response, http::message_generator>) {
+        return fields.applied_to(std::move(response));
+    } else {
+        fields.apply_to(response);
+        return response;
+    }
+}
+
+/// The field that says that a response is a replay; empty where the handler may have it: it is a layer that replays.
+inline std::string_view foreign_marker(options const& options, execution const& execution) noexcept {
+    return execution.passes_replay() ? std::string_view() : std::string_view(options.replayed_header);
 }
 
 }  // namespace idempo::detail

@@ -1,33 +1,27 @@
 #pragma once
 
+#include <idempo/detail/answered_request.hpp>
 #include <idempo/detail/call_executor.hpp>
 #include <idempo/exchange/admission.hpp>
+#include <idempo/exchange/completion.hpp>
 #include <idempo/exchange/exchange.hpp>
+#include <idempo/exchange/handler_call.hpp>
 #include <idempo/exchange/middleware_state.hpp>
 #include <idempo/handler.hpp>
 #include <idempo/record/captured_response.hpp>
 #include <idempo/stores/heartbeat.hpp>
 #include <idempo/stores/store_access.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/append.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_type.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 namespace idempo::detail {
@@ -43,76 +37,79 @@ class asynchronous_driver
     using handler_type = typename State::handler_type;
     using store_type = typename State::store_type;
     using step = exchange::step;
-
-    static constexpr bool runs_with_token = takes_completion_token<handler_type>;
-    static constexpr bool runs_at_once = detail::runs_at_once<handler_type, Request>;
-
-    static auto result_tag() {
-        if constexpr (runs_at_once) {
-            return std::type_identity<std::remove_cvref_t<handler_result_t<handler_type, Request>>>{};
-        } else if constexpr (!runs_with_token) {
-            return std::type_identity<typename awaited<handler_result_t<handler_type, Request>>::type>{};
-        } else {
-            return std::type_identity<http::message_generator>{};
-        }
-    }
-    using response_type = typename decltype(result_tag())::type;
+    using call_type = handler_call<asynchronous_driver, handler_type, Request>;
 
 public:
-    asynchronous_driver(std::shared_ptr<State> state, Request&& request, CompletionHandler&& handler,
+    static constexpr bool has_executor = async_store<store_type> || !is_unbound<CompletionHandler>;
+
+    /// \param outer of the layer further out whose handler this is, or null; it outlives the call
+    asynchronous_driver(std::shared_ptr<State> state, Request&& request, execution* outer, CompletionHandler&& handler,
                         call_executor where)
         : state_(std::move(state)),
           request_(std::move(request)),
-          connection_(request_),
-          handler_(std::move(handler)),
-          where_(std::move(where)),
-          work_(asio::make_work_guard(where_.executor)),
-          exchange_(state_->options, runs_at_once && direct_access(state_->store) ? exchange::claim_lifetime::call
-                                                                                  : exchange::claim_lifetime::leased) {}
+          answered_(request_),
+          outer_(outer),
+          completion_(std::move(handler), std::move(where)),
+          exchange_(state_->options, lifetime_of(*state_), &std::chrono::steady_clock::now, renewable(state_->store)),
+          ticket_(state_->in_flight) {}
+
+    asynchronous_driver(asynchronous_driver const&) = delete;
+    asynchronous_driver& operator=(asynchronous_driver const&) = delete;
+
+    /// Also where nobody is left to go on, since the executor has ended: a claim without end must not stay behind.
+    ~asynchronous_driver() {
+        if (exchange_.owes_lease()) renew();
+    }
 
     /// Runs what can be run at once; the rest follows.
     void start() {
         auto const self = this->shared_from_this();
-        drive(admit());
-        initiated_ = true;
+        listen_for_cancellation();
+        drive([this] {
+            auto facts = facts_of(state_->options, request_);
+            facts.draining = state_->draining;
+            return next_step(exchange_.admit(facts));
+        });
+        completion_.initiated();
     }
+
+    /// \name For `handler_call`
+    /// @{
+    [[nodiscard]] call_type& call() noexcept { return call_; }
+    void handled() {
+        drive([this] { return next_step(outcome()); });
+    }
+    /// @}
 
 private:
     /// What a step leads to; nothing where the driver waits for it.
     using next_step = std::optional<step>;
 
-    void drive(next_step next) {
-        try {
-            while (next && *next != step::respond) next = perform(*next);
-        } catch (...) {  // out of memory, or one of the caller's functions: a claim without end must not stay behind
-            if (exchange_.owes_lease()) renew();
-            throw;
-        }
-        if (next) respond();
+    static exchange::claim_lifetime lifetime_of(State& state) {
+        return exchange::lifetime_of(state.options, direct_access(state.store) != nullptr, call_type::runs_at_once);
     }
 
-    next_step admit() {
-        std::optional<request_facts> facts;
+    template <class Begin>
+    void drive(Begin begin) {
+        next_step next;
         try {
-            facts = look_at(state_->options, request_);
-        } catch (...) {  // `options::applies` threw
+            next = begin();
+            while (next && *next != step::respond) next = perform(*next);
+        } catch (...) {  // out of memory, or a store that throws
+            // A claim without end must not stay behind; the client must not wait for ever.
+            if (exchange_.owes_lease()) renew();
             exception_ = std::current_exception();
+            failed_ = true;
+            next = step::respond;
         }
-        if (facts) {
-            ticket_.emplace(state_->in_flight);
-            listen_for_cancellation();
-            return exchange_.admit(*facts);
-        }
-        bypassed_.emplace();
-        return exception_ ? handled() : step::run;
+        if (next) respond();
     }
 
     next_step identify() {
         try {
             return detail::identify(exchange_, state_->options, state_->rules, request_);
         } catch (...) {
-            exception_ = std::current_exception();
-            return exchange_.identify_threw(exception_);
+            return exchange_.identify_threw(std::current_exception());
         }
     }
 
@@ -121,11 +118,12 @@ private:
         case step::identify: return identify();
         case step::claim: return claim();
         case step::pause: return pause();
-        case step::reconcile: return reconcile();
+        case step::reconcile: return detail::reconcile(exchange_, state_->options);
+        case step::heartbeat: return start_heartbeat();
         case step::run: return run();
-        case step::capture: return exchange_.captured(response_->record(policy()));
+        case step::capture: return capture(exchange_, *response_, state_->options);
         case step::complete: return complete();
-        case step::renew: return renew();
+        case step::renew: return exchange_.renewed(renew());
         case step::abandon: return abandon();
         case step::respond: break;
         }
@@ -135,9 +133,10 @@ private:
     /// A callback that goes on with `report(results...)` as the next step, on the driver's executor.
     template <class Report>
     auto then(Report report) {
-        return asio::bind_executor(where_.executor, [self = this->shared_from_this(), report](auto&&... results) {
-            self->drive(report(*self, std::forward<decltype(results)>(results)...));
-        });
+        return asio::bind_executor(
+            completion_.where().executor, [self = this->shared_from_this(), report](auto&&... results) {
+                self->drive([&] { return next_step(report(*self, std::forward<decltype(results)>(results)...)); });
+            });
     }
 
     next_step claim() {
@@ -196,20 +195,19 @@ private:
     }
 
     /// Only a claim of the direct kind has no lease yet.
-    next_step renew() {
+    error_code renew() {
         error_code error;
-        bool held = false;
         if constexpr (may_be_direct<store_type>) {
             auto const& claim = exchange_.claim();
-            auto* store = direct_access(state_->store);
-            held = store->renew(claim.key, claim.token, state_->options.lease, error);
+            auto* const store = direct_access(state_->store);
+            static_cast<void>(store->renew(claim.key, claim.token, state_->options.lease, error));
         }
-        return exchange_.renewed(error, held);
+        return error;
     }
 
     next_step pause() {
         if (gives_up()) return exchange_.pause_cancelled();
-        timer_.emplace(where_.executor, exchange_.pause());
+        timer_.emplace(completion_.where().executor, exchange_.pause());
         timer_->async_wait(then([](auto& self, error_code) {
             return self.gives_up() ? self.exchange_.pause_cancelled() : self.exchange_.paused();
         }));
@@ -220,7 +218,7 @@ private:
 
     /// Cancellation ends the waiting for another request, whether it comes in a pause or between two.
     void listen_for_cancellation() {
-        auto slot = asio::get_associated_cancellation_slot(handler_);
+        auto slot = asio::get_associated_cancellation_slot(completion_.handler());
         if (!slot.is_connected() || state_->options.wait <= std::chrono::milliseconds::zero()) return;
         slot.assign([driver = this->weak_from_this()](asio::cancellation_type) {
             auto const self = driver.lock();
@@ -230,179 +228,79 @@ private:
         });
     }
 
-    void stop_listening() {
-        auto slot = asio::get_associated_cancellation_slot(handler_);
-        if (slot.is_connected()) slot.clear();
-    }
-
-    next_step reconcile() {
-        try {
-            return exchange_.reconciled(state_->options.reconcile(exchange_.execution()));
-        } catch (...) {
-            return exchange_.reconcile_threw(std::current_exception());
+    /// Renewed where the store is, never where the handler runs: a handler may block its thread.
+    next_step start_heartbeat() {
+        if constexpr (async_store<store_type>) {
+            auto renew = [state = state_, claim = exchange_.claim()](auto renewed) {
+                start_renew(state->store, claim, std::move(renewed));
+            };
+            heartbeat_ = heartbeat::start(renewal_executor(state_->store), std::move(renew), exchange_.claim(),
+                                          state_->options.observer);
         }
+        return exchange_.beating(heartbeat_.lost());
     }
-
-    execution& current_execution() noexcept { return bypassed_ ? *bypassed_ : exchange_.execution(); }
 
     next_step run() {
-        start_heartbeat();
-        try {
-            if constexpr (runs_with_token) {
-                run_with_token();
-            } else if constexpr (runs_at_once) {
-                answered(invoke_handler(state_->handler, std::move(request_), current_execution()));
-                return handled();
-            } else {
-                run_coroutine();
-            }
-        } catch (...) {
-            exception_ = std::current_exception();
-            return handled();
-        }
-        return {};
-    }
-
-    /// What a handler with a token completes: with its answer, or with what it would have thrown.
-    struct token_completion {
-        std::shared_ptr<asynchronous_driver> driver;
-
-        void operator()(http::message_generator message) {
-            go_on([message = std::move(message)](auto& self) mutable { self.answered(std::move(message)); });
-        }
-        void operator()(std::exception_ptr exception) {
-            go_on([exception](auto& self) { self.exception_ = exception; });
-        }
-
-        /// Handlers differ in where they complete; the driver goes on in one place.
-        template <class Report>
-        void go_on(Report report) {
-            auto const executor = driver->where_.executor;
-            asio::dispatch(executor, [self = std::move(driver), report = std::move(report)]() mutable {
-                report(*self);
-                self->drive(self->handled());
-            });
-        }
-    };
-
-    void run_with_token() {
-        invoke_async_handler(state_->handler, std::move(request_), current_execution(),
-                             asio::bind_executor(where_.executor, token_completion{this->shared_from_this()}));
-    }
-
-    void run_coroutine() {
-        asio::co_spawn(where_.executor, await_handler(this->shared_from_this()),
-                       then([](auto& self, std::exception_ptr exception) {
-                           self.exception_ = exception;
-                           return self.handled();
-                       }));
-    }
-
-    static asio::awaitable<void> await_handler(std::shared_ptr<asynchronous_driver> self) {
-        self->answered(
-            co_await invoke_handler(self->state_->handler, std::move(self->request_), self->current_execution()));
-    }
-
-    template <class Response>
-    void answered(Response&& response) {
-        if (bypassed_) {
-            message_.emplace(http::message_generator(std::forward<Response>(response)));
-        } else {
-            response_.emplace(std::forward<Response>(response), state_->options.max_response_body);
-        }
+        bool const there = call_.start(this->shared_from_this(), state_->handler, request_, &exchange_.execution(),
+                                       completion_.where());
+        return there ? next_step(outcome()) : next_step();
     }
 
     /// The handler has answered or thrown.
-    step handled() {
+    step outcome() {
         heartbeat_.stop();
-        if (bypassed_) {
-            if (exception_) tell_exception();
-            return step::respond;
-        }
-        return exception_ ? exchange_.threw(exception_) : exchange_.ran(response_->status());
-    }
-
-    void tell_exception() {
-        event event;
-        event.type = event_type::handler_threw;
-        event.step = event_step::handler;
-        event.exception = exception_;
-        notify(state_->options.observer, event);
-    }
-
-    void start_heartbeat() {
-        bool const leased = !bypassed_ && exchange_.execution().keyed() && exchange_.claim().lease != no_lease;
-        if (!leased || !state_->options.heartbeat || !renewable(state_->store)) return;
-        auto renew = [state = state_, claim = exchange_.claim()](auto renewed) {
-            start_renew(state->store, claim, std::move(renewed));
-        };
-        heartbeat_ =
-            heartbeat::start(renewal_executor(), std::move(renew), exchange_.claim(), state_->options.observer);
-        exchange_.execution().watch(heartbeat_.lost());
-    }
-
-    asio::any_io_executor renewal_executor() const {
-        if constexpr (async_store<store_type>) {
-            return state_->store.get_executor();
-        } else {
-            return where_.executor;
-        }
+        if (call_.exception()) return exchange_.threw(call_.exception());
+        auto const& options = state_->options;
+        return capture_answer(exchange_, response_, std::move(call_.response()), options.max_response_body,
+                              foreign_marker(options, exchange_.execution()), exception_);
     }
 
     http::message_generator make_message() {
-        if (bypassed_ && !exception_) return std::move(*message_);
-        if (bypassed_) {
-            refusal_details const details{refusal::handler_threw, {}, {}};
-            auto const& options = state_->options;
-            return make_refusal(options.problems, options.write_problem, details, connection_.version,
-                                connection_.keep_alive);
-        }
+        auto const& options = state_->options;
+        if (failed_) return failure();
         switch (exchange_.answer()) {
-        case exchange::answer_source::handler: return http::message_generator(std::move(*response_).release());
-        case exchange::answer_source::stored: return replay_response(exchange_, state_->options, connection_);
+        case exchange::answer_source::handler:
+            return http::message_generator(
+                handler_response(exchange_, options, std::move(*response_).release(), state_->draining));
+        case exchange::answer_source::stored: return replay_response(exchange_, options, answered_);
         case exchange::answer_source::exception:
         case exchange::answer_source::refusal: break;
         }
-        return refusal_response(exchange_, state_->options, connection_);
+        request_head const head(request_);
+        return refusal_response(exchange_, options, answered_, exchange_.handed_over() ? nullptr : &head);
+    }
+
+    http::message_generator failure() const {
+        return make_refusal(state_->options.problems, state_->options.write_problem, {refusal::handler_threw, {}, {}},
+                            answered_);
     }
 
     void respond() {
-        auto message = make_message();
-        stop_listening();
-        auto handler = std::move(handler_);
-        auto const where = where_;
-        bool const initiated = initiated_;
-        auto const work = std::move(work_);
+        if (outer_ != nullptr && !failed_) exchange_.report_to(*outer_);
+        if (failed_) tell_exception(state_->options.observer, exception_);
+        if (state_->draining) answered_.keep_alive = false;
+        auto message = message_or([this] { return make_message(); }, [this] { return failure(); });
+        auto slot = asio::get_associated_cancellation_slot(completion_.handler());
+        if (slot.is_connected()) slot.clear();
         ticket_.reset();
-        if (where.calling_thread_only) {
-            std::move(handler)(std::move(message));
-        } else if (initiated) {
-            asio::dispatch(where.executor, asio::append(std::move(handler), std::move(message)));
-        } else {
-            asio::post(where.executor, asio::append(std::move(handler), std::move(message)));
-        }
+        completion_.complete(std::move(message));
     }
-
-    capture_policy policy() const { return {state_->options.max_response_body, state_->options.store_set_cookie}; }
 
     std::shared_ptr<State> state_;
     Request request_;
-    connection_facts connection_;
-    CompletionHandler handler_;
-    call_executor where_;
-    asio::executor_work_guard<asio::any_io_executor> work_;
+    answered_request answered_;
+    execution* outer_;
+    call_completion<CompletionHandler> completion_;
     exchange exchange_;
     std::optional<in_flight_ticket> ticket_;
-    /// The execution of a request that is none of the middleware's business.
-    std::optional<execution> bypassed_;
-    std::optional<http::message_generator> message_;
-    std::optional<captured_response<response_type>> response_;
+    call_type call_;
+    std::optional<captured_response<typename call_type::response_type>> response_;
     std::exception_ptr exception_;
+    /// Something threw that is none of the steps.
+    bool failed_ = false;
     std::optional<asio::steady_timer> timer_;
     bool cancelled_ = false;
     heartbeat heartbeat_;
-    /// Set as the call returns, when the operation may have gone on elsewhere.
-    std::atomic<bool> initiated_{false};
 };
 
 }  // namespace idempo::detail

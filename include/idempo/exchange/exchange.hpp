@@ -5,13 +5,16 @@
 #include <idempo/observer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/problem.hpp>
+#include <idempo/record/response_fields.hpp>
 #include <idempo/record/stored_response.hpp>
 #include <idempo/store.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -24,6 +27,8 @@ struct request_facts {
     std::size_t key_lines = 0;
     std::string_view key_field;
     std::size_t body_size = 0;
+    /// The service takes nothing new.
+    bool draining = false;
 };
 
 /// Who asks for what, as a claim needs it.
@@ -42,8 +47,8 @@ struct request_identity {
 /// The life of one keyed request, without I/O: it says what to do next, a driver does it and reports what came of it.
 /// Every decision of the library is taken here, and none in a driver.
 ///
-///     admit → identify → claim ⇄ pause → run → capture → complete ⇄ pause → respond
-///                          ⇅                └→ abandon ─────────────────────↗
+///     admit → identify → claim ⇄ pause → (heartbeat) → run → capture → complete ⇄ pause → respond
+///                          ⇅                              └→ abandon ─────────────────────↗
 ///                       reconcile
 ///
 /// Each member that reports something returns the next step. Not thread-safe; the options must outlive it.
@@ -60,8 +65,9 @@ public:
         claim,      ///< `claim()`; `claimed`
         pause,      ///< `pause()`; `paused`, or `pause_cancelled` where `pause_is_cancellable()`
         reconcile,  ///< call `options::reconcile`; `reconciled` or `reconcile_threw`
-        run,        ///< call the handler; `ran`, `threw` or, in a transaction, `undone`
-        capture,    ///< make the record of its response; `captured`
+        heartbeat,  ///< renew the claim from now until the handler has answered; `beating`
+        run,        ///< call the handler; `ran`, `ran_unreadably`, `threw` or, in a transaction, `undone`
+        capture,    ///< make the record of its response; `captured` or `capture_threw`
         complete,   ///< `complete()`; `completed`
         renew,      ///< give a claim without a lease its lease, `options::lease`; `renewed`
         abandon,    ///< `claim().key` and `.token`; `abandoned`; no need to wait where `abandon_is_best_effort()`
@@ -83,11 +89,21 @@ public:
         transaction,  ///< to the end of a transaction, in which are the effect and the record, too
     };
 
+    /// What a driver can promise of a claim. A store that is called directly is at hand whenever the call ends, however
+    /// it does: no lease and no heartbeat are needed there, which a handler that blocks its thread could stop.
+    [[nodiscard]] static claim_lifetime lifetime_of(options const& options, bool store_is_direct,
+                                                    bool handler_runs_at_once) noexcept {
+        bool const ends_with_call = store_is_direct && (handler_runs_at_once || options.heartbeat);
+        return ends_with_call ? claim_lifetime::call : claim_lifetime::leased;
+    }
+
+    /// \param renewable whether the driver can renew a claim while the handler runs
     explicit exchange(options const& options, claim_lifetime lifetime = claim_lifetime::leased,
-                      clock now = &std::chrono::steady_clock::now)
+                      clock now = &std::chrono::steady_clock::now, bool renewable = false)
         : options_(options),
           lifetime_(lifetime),
-          now_(now) {}
+          now_(now),
+          renewable_(renewable) {}
 
     exchange(exchange const&) = delete;
     exchange& operator=(exchange const&) = delete;
@@ -105,13 +121,18 @@ public:
     step pause_cancelled();
     step reconciled(reconciliation result);
     step reconcile_threw(std::exception_ptr exception);
+    /// \param lost the flag of the heartbeat, for `execution::lost`
+    step beating(std::shared_ptr<std::atomic<bool> const> lost);
     step ran(unsigned status);
+    /// The handler has answered, and nobody can say with what. `lost` where nothing is left of it that could be sent.
+    step ran_unreadably(std::exception_ptr lost);
     step threw(std::exception_ptr exception);
     /// The database has rolled back what the handler did, and the claim with it, for no fault of the handler's.
     step undone(std::exception_ptr exception);
     step captured(std::optional<shared_bytes> record);
+    step capture_threw(std::exception_ptr exception);
     step completed(error_code error, complete_result result);
-    step renewed(error_code error, bool held);
+    step renewed(error_code error);
     step abandoned(error_code error);
     /// @}
 
@@ -135,6 +156,13 @@ public:
     [[nodiscard]] answer_source answer() const noexcept { return answer_; }
     [[nodiscard]] stored_response const& stored() const noexcept { return stored_; }
     [[nodiscard]] refusal_details const& refusal() const noexcept { return refusal_; }
+    /// For the answer, whoever gives it; not for the record.
+    [[nodiscard]] response_fields answer_fields() const;
+    /// Whether the handler has been given the request.
+    [[nodiscard]] bool handed_over() const noexcept { return running_; }
+    /// Tells a layer further out, whose handler this one is, what to make of the answer: a refusal must not be stored
+    /// there, and what the handler said of its effect holds there, too.
+    void report_to(idempo::execution& outer) const noexcept;
     /// @}
 
 private:
@@ -142,6 +170,7 @@ private:
     step refuse_in_flight(std::chrono::milliseconds lease_remaining);
     step start_claim();
     step claim_failed(error_code error);
+    step go_without_claim();
     step met_in_flight(in_flight const& met);
     step met_mismatch(mismatch const& met);
     step met_completed(shared_bytes record);
@@ -149,7 +178,9 @@ private:
     step grant(granted const& grant);
     step start_run();
     void begin_execution();
+    step call_handler();
     step start_complete(shared_bytes record);
+    step start_tombstone();
     step start_abandon();
     step complete_failed(error_code error);
     step fenced_off(complete_result result);
@@ -170,8 +201,11 @@ private:
     options const& options_;
     claim_lifetime lifetime_;
     clock now_;
+    bool renewable_;
 
     std::string key_;
+    /// The field's value as the client sent it, where it is to be echoed.
+    std::string echoed_;
     claim_request claim_;
     idempo::fingerprint asked_;
     std::span<std::uint32_t const> rules_;

@@ -30,6 +30,7 @@ struct middleware_state {
     idempo::options const options;
     request_rules const rules;
     std::atomic<std::size_t> in_flight{0};
+    std::atomic<bool> draining{false};
 };
 
 /// Counts a keyed request for `drain`, however it ends.

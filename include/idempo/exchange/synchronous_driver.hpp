@@ -1,5 +1,6 @@
 #pragma once
 
+#include <idempo/detail/answered_request.hpp>
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/middleware_state.hpp>
@@ -9,10 +10,12 @@
 #include <idempo/stores/heartbeat.hpp>
 #include <idempo/stores/store_access.hpp>
 
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 namespace idempo::detail {
@@ -25,15 +28,22 @@ class synchronous_driver {
     using result_type = handler_result_t<handler_type, Request>;
     using step = exchange::step;
 
+    /// A synchronous store has no thread for renewals; `blocking` has one, and shows it by `keep_alive`.
+    static constexpr bool keeps_alive = requires(store_type& store, claim_request const& claim, observer const& told) {
+        store.keep_alive(claim, told);
+    };
+
 public:
     using reply_type = reply_for<result_type>;
 
-    synchronous_driver(State& state, Request&& request)
+    /// \param outer of the layer further out whose handler this is, or null
+    synchronous_driver(State& state, Request&& request, execution* outer)
         : state_(state),
           request_(std::forward<Request>(request)),
-          connection_(request_),
-          exchange_(state.options,
-                    direct_access(state.store) ? exchange::claim_lifetime::call : exchange::claim_lifetime::leased),
+          answered_(request_),
+          outer_(outer),
+          exchange_(state.options, exchange::lifetime_of(state.options, direct_access(state.store) != nullptr, true),
+                    &std::chrono::steady_clock::now, keeps_alive),
           ticket_(state.in_flight) {}
 
     reply_type run(request_facts const& facts) {
@@ -59,14 +69,15 @@ private:
             return exchange_.claimed(error, std::move(result));
         }
         case step::pause: std::this_thread::sleep_for(exchange_.pause()); return exchange_.paused();
-        case step::reconcile: return reconcile();
+        case step::reconcile: return detail::reconcile(exchange_, state_.options);
+        case step::heartbeat: return start_heartbeat();
         case step::run: return run_handler();
-        case step::capture: return exchange_.captured(captured_->record(policy()));
+        case step::capture: return capture(exchange_, *captured_, state_.options);
         case step::complete: {
             auto result = store.complete(exchange_.complete(), error);
             return exchange_.completed(error, std::move(result));
         }
-        case step::renew: return renew();
+        case step::renew: return exchange_.renewed(renew());
         case step::abandon: store.abandon(claim.key, claim.token, error); return exchange_.abandoned(error);
         case step::respond: break;
         }
@@ -82,65 +93,56 @@ private:
         }
     }
 
+    step start_heartbeat() {
+        if constexpr (keeps_alive) beat_ = state_.store.keep_alive(exchange_.claim(), state_.options.observer);
+        return exchange_.beating(beat_.lost());
+    }
+
     step run_handler() {
-        auto beat = start_heartbeat();
+        std::optional<std::remove_cvref_t<result_type>> answer;
         try {
-            captured_.emplace(invoke_handler(state_.handler, std::forward<Request>(request_), exchange_.execution()),
-                              state_.options.max_response_body);
+            answer.emplace(invoke_handler(state_.handler, std::forward<Request>(request_), exchange_.execution()));
         } catch (...) {
             exception_ = std::current_exception();
         }
-        beat.stop();
-        return exception_ ? exchange_.threw(exception_) : exchange_.ran(captured_->status());
+        beat_.stop();
+        if (exception_) return exchange_.threw(exception_);
+        return capture_answer(exchange_, captured_, std::move(*answer), state_.options.max_response_body,
+                              foreign_marker(state_.options, exchange_.execution()), exception_);
     }
 
-    /// A synchronous store has no thread for renewals; `blocking` has one, and shows it by `keep_alive`.
-    heartbeat start_heartbeat() {
-        if constexpr (requires { state_.store.keep_alive(exchange_.claim(), state_.options.observer); }) {
-            if (state_.options.heartbeat && exchange_.execution().keyed() && exchange_.claim().lease != no_lease) {
-                auto beat = state_.store.keep_alive(exchange_.claim(), state_.options.observer);
-                exchange_.execution().watch(beat.lost());
-                return beat;
-            }
-        }
-        return {};
-    }
-
-    step reconcile() {
-        try {
-            return exchange_.reconciled(state_.options.reconcile(exchange_.execution()));
-        } catch (...) {
-            return exchange_.reconcile_threw(std::current_exception());
-        }
-    }
-
-    step renew() {
+    error_code renew() {
         error_code error;
-        bool held = false;
         if constexpr (renewable_store<store_type>) {
-            held = state_.store.renew(exchange_.claim().key, exchange_.claim().token, state_.options.lease, error);
+            auto const& claim = exchange_.claim();
+            static_cast<void>(state_.store.renew(claim.key, claim.token, state_.options.lease, error));
         }
-        return exchange_.renewed(error, held);
+        return error;
     }
 
     reply_type respond() {
+        auto const& options = state_.options;
+        if (outer_ != nullptr) exchange_.report_to(*outer_);
+        bool const closes = state_.draining;
+        if (closes) answered_.keep_alive = false;
         switch (exchange_.answer()) {
-        case exchange::answer_source::handler: return reply_type(std::move(*captured_).release());
+        case exchange::answer_source::handler:
+            return reply_type(handler_response(exchange_, options, std::move(*captured_).release(), closes));
         case exchange::answer_source::exception: std::rethrow_exception(exception_);
-        case exchange::answer_source::stored:
-            return reply_type(replay_response(exchange_, state_.options, connection_));
+        case exchange::answer_source::stored: return reply_type(replay_response(exchange_, options, answered_));
         case exchange::answer_source::refusal: break;
         }
-        return reply_type(refusal_response(exchange_, state_.options, connection_));
+        request_head const head(request_);
+        return reply_type(refusal_response(exchange_, options, answered_, exchange_.handed_over() ? nullptr : &head));
     }
-
-    capture_policy policy() const { return {state_.options.max_response_body, state_.options.store_set_cookie}; }
 
     State& state_;
     Request&& request_;
-    connection_facts connection_;
+    answered_request answered_;
+    execution* outer_;
     exchange exchange_;
     in_flight_ticket ticket_;
+    heartbeat beat_;
     std::optional<captured_response<std::remove_cvref_t<result_type>>> captured_;
     std::exception_ptr exception_;
 };

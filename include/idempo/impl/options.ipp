@@ -46,10 +46,10 @@ options options::stripe() {
     options.methods = {http::verb::post};
     options.store_if = [](unsigned) { return true; };
     options.problems[refusal::key_reused].status = 400;
-    options.problems[refusal::in_flight].status = 409;
     options.write_problem = write_stripe_error;
     options.replayed_header = "Idempotent-Replayed";
     options.original_request_header = "Original-Request";
+    options.should_retry_header = "Stripe-Should-Retry";
     options.on_throw = on_throw::store_500;
     return options;
 }
@@ -59,6 +59,8 @@ void validate(options const& options) {
     require(is_token(options.replayed_header), "options.replayed_header must be a field name");
     require(options.original_request_header.empty() || is_token(options.original_request_header),
             "options.original_request_header must be empty or a field name");
+    require(options.should_retry_header.empty() || is_token(options.should_retry_header),
+            "options.should_retry_header must be empty or a field name");
     for (auto const& field : options.scope.credential_fields()) {
         require(is_token(field), "scope::credential_bound takes field names");
     }
@@ -75,7 +77,7 @@ void validate(options const& options) {
     require(detail::is_retention(options.retention), "options.retention must be at most ten years");
     require(options.wait >= milliseconds::zero(), "options.wait must not be negative");
     require(options.wait <= a_year, "options.wait must be at most a year");
-    require(options.retry_after >= std::chrono::seconds::zero(), "options.retry_after must not be negative");
+    require(options.retry_after >= std::chrono::seconds{1}, "options.retry_after must be at least a second");
     require(options.persist_timeout >= milliseconds::zero(), "options.persist_timeout must not be negative");
     require(options.persist_timeout <= a_year, "options.persist_timeout must be at most a year");
     require(static_cast<bool>(options.write_problem), "options.write_problem must be a function");

@@ -14,6 +14,8 @@ scope scope::credential_bound(std::vector<std::string> fields) {
     return made;
 }
 
+scope scope::credential_bound() { return credential_bound({"Authorization", "X-Api-Key"}); }
+
 scope scope::principal(principal_function find_principal) {
     detail::require(static_cast<bool>(find_principal), "scope::principal needs a function that finds the caller");
     scope made;

@@ -1,14 +1,13 @@
 #pragma once
 
+#include <idempo/detail/answered_request.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/record/response_fields.hpp>
 
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/verb.hpp>
 
-#include <exception>
 #include <optional>
 #include <utility>
 
@@ -33,19 +32,6 @@ struct verdict {
     response_fields fields;
 };
 
-/// What an answer takes over from the request that it answers.
-struct answered_request {
-    unsigned version;
-    bool keep_alive;
-    bool is_head;
-
-    template <class Request>
-    explicit answered_request(Request const& request)
-        : version(request.version()),
-          keep_alive(request.keep_alive()),
-          is_head(request.method() == http::verb::head) {}
-};
-
 /// What the options of all gates have: how a refusal looks, and who is told.
 struct refusal_style {
     problem_table problems{};
@@ -54,8 +40,7 @@ struct refusal_style {
 
     [[nodiscard]] http::response<http::string_body> refuse(refusal_details const& details,
                                                            answered_request const& request) const {
-        auto response = make_refusal(problems, write_problem, details, request.version, request.keep_alive);
-        if (request.is_head) response.body().clear();  // its length stays: it is that of the answer to a GET
+        auto response = make_refusal(problems, write_problem, details, request);
         event event;
         event.type = event_type::refused;
         event.status = response.result_int();
@@ -63,13 +48,5 @@ struct refusal_style {
         return response;
     }
 };
-
-inline void tell_exception(idempo::observer const& observer, std::exception_ptr exception) {
-    event event;
-    event.type = event_type::handler_threw;
-    event.step = event_step::handler;
-    event.exception = std::move(exception);
-    notify(observer, event);
-}
 
 }  // namespace idempo::detail

@@ -1,13 +1,21 @@
 #pragma once
 
+#include <idempo/detail/answered_request.hpp>
+#include <idempo/detail/call_executor.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
 #include <idempo/layers/gate.hpp>
 #include <idempo/layers/gate_call.hpp>
 #include <idempo/layers/layer.hpp>
+#include <idempo/observer.hpp>
+#include <idempo/problem.hpp>
 
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/system_executor.hpp>
+#include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
+#include <boost/beast/http/string_body.hpp>
 
 #include <concepts>
 #include <memory>
@@ -36,6 +44,22 @@ struct gated_state {
     std::shared_ptr<Gate const> gate;
     /// Handlers may be callable only where they are not const, as those of the middleware.
     mutable Handler handler;
+};
+
+/// For `gate_call`.
+template <class Gate, class Handler>
+struct gated_access {
+    using gate_type = Gate;
+    using handler_type = Handler;
+
+    std::shared_ptr<gated_state<Gate, Handler> const> state;
+
+    [[nodiscard]] Gate const& gate() const noexcept { return *state->gate; }
+    [[nodiscard]] Handler& handler() const noexcept { return state->handler; }
+    [[nodiscard]] idempo::observer const& observer() const noexcept { return state->gate->observer(); }
+    [[nodiscard]] static http::response<http::string_body> failure(answered_request const& request) {
+        return make_refusal(problem_table(), write_problem_json, {refusal::handler_threw, {}, {}}, request);
+    }
 };
 
 /// A handler behind a gate. It is called as a `middleware` is, and may stand wherever a handler may: copies share one
@@ -86,27 +110,53 @@ private:
         using reply_type = typename gated_reply<std::remove_cvref_t<Result>>::type;
         auto said = state_->gate->check(request);
         if (said.answer) {
+            tell_refused(execution);
             said.fields.apply_to(*said.answer);
             return reply_type(std::move(*said.answer));
         }
-        if constexpr (is_response<std::remove_cvref_t<Result>>) {
-            auto response = invoke_inner(state_->handler, std::forward<Request>(request), execution);
-            said.fields.apply_to(response);
-            return reply_type(std::move(response));
-        } else {
-            http::message_generator message(invoke_inner(state_->handler, std::forward<Request>(request), execution));
-            return reply_type(said.fields.applied_to(std::move(message)));
+        std::remove_cvref_t<Result> answer = invoke_inner(state_->handler, std::forward<Request>(request), execution);
+        try {
+            if constexpr (is_response<std::remove_cvref_t<Result>>) {
+                said.fields.apply_to(answer);
+                return reply_type(std::move(answer));
+            } else {
+                return reply_type(said.fields.applied_to(http::message_generator(std::move(answer))));
+            }
+        } catch (...) {
+            tell_answered(execution);
+            throw;
         }
     }
 
     template <class Request, class Execution, class Token>
     auto initiate(Request&& request, Execution execution, Token& token) const {
         return asio::async_initiate<Token, void(http::message_generator)>(
-            [state = state_, execution](auto completion, std::remove_cvref_t<Request> owned) {
-                using call = gate_call<gated::state, decltype(owned), Execution, decltype(completion)>;
-                std::make_shared<call>(state, std::move(owned), execution, std::move(completion))->start();
+            [state = state_, execution](auto completion, std::remove_cvref_t<Request> owned) mutable {
+                using access = gated_access<Gate, Handler>;
+                using completion_type = decltype(completion);
+                constexpr bool has_executor = Gate::is_asynchronous || !is_unbound<completion_type>;
+                using call = gate_call<has_executor, access, decltype(owned), Execution, completion_type>;
+                auto where = executor_of<std::remove_cvref_t<Request>>(*state->gate, completion);
+                std::make_shared<call>(access{std::move(state)}, std::move(owned), std::move(execution),
+                                       std::move(completion), std::move(where))
+                    ->start();
             },
             token, std::forward<Request>(request));
+    }
+
+    template <class Request, class Completion>
+    static call_executor executor_of(Gate const& gate, Completion const& completion) {
+        static_assert(!is_unbound<Completion> || Gate::is_asynchronous || takes_completion_token<Handler> ||
+                          runs_at_once<Handler, Request>,
+                      "idempo: this handler goes on after the call, and the completion token has no executor: use "
+                      "asio::bind_executor(executor, token)");
+        if constexpr (!is_unbound<Completion>) {
+            return {io_executor(asio::get_associated_executor(completion), asio::system_executor()), false};
+        } else if constexpr (Gate::is_asynchronous) {
+            return {gate.get_executor(), false};
+        } else {
+            return {asio::system_executor(), true};
+        }
     }
 
     std::shared_ptr<state const> state_;

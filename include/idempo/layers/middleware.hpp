@@ -5,7 +5,11 @@
 #include <idempo/exchange/asynchronous_driver.hpp>
 #include <idempo/exchange/middleware_state.hpp>
 #include <idempo/exchange/synchronous_driver.hpp>
+#include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
+#include <idempo/layers/gate_call.hpp>
+#include <idempo/layers/misuse.hpp>
+#include <idempo/layers/unkeyed.hpp>
 #include <idempo/options.hpp>
 #include <idempo/store.hpp>
 
@@ -19,7 +23,9 @@
 #include <boost/beast/http/message_generator.hpp>
 
 #include <chrono>
+#include <exception>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -60,41 +66,86 @@ public:
     template <request Request>
         requires sync_handler<Handler, Request> && store<Store>
     detail::reply_for<detail::handler_result_t<Handler, Request>> operator()(Request&& request) const {
-        if (auto const facts = detail::look_at(state_->options, request)) {
-            return detail::synchronous_driver<state, Request>(*state_, std::forward<Request>(request)).run(*facts);
-        }
+        if (auto const facts = detail::look_at(state_->options, request)) return run<Request>(request, *facts, nullptr);
         execution unkeyed;
         return detail::invoke_handler(state_->handler, std::forward<Request>(request), unkeyed);
     }
 
-    /// As the inner handler of a layer that passes its own execution on. This middleware makes one of its own.
+    /// As the inner handler of a layer that passes its own execution on. Under a key this middleware makes one of its
+    /// own for the handler, and tells the outer one what came of it: a refusal is not to be stored there.
     template <request Request>
         requires sync_handler<Handler, Request> && store<Store>
-    detail::reply_for<detail::handler_result_t<Handler, Request>> operator()(Request&& request, execution&) const {
-        return (*this)(std::forward<Request>(request));
+    detail::reply_for<detail::handler_result_t<Handler, Request>> operator()(Request&& request,
+                                                                             execution& outer) const {
+        if (auto const facts = detail::look_at(state_->options, request)) return run<Request>(request, *facts, &outer);
+        return detail::invoke_handler(state_->handler, std::forward<Request>(request), outer);
     }
 
-    /// For callback and coroutine sessions: completes with `void(http::message_generator)`.
+    /// What cannot be called in this way: says why.
+    template <request Request>
+        requires(!sync_handler<Handler, Request> || !store<Store>)
+    detail::misuse operator()(Request&&) const {
+        detail::explain_plain_call<Handler, Store, Request>();
+        return {};
+    }
+
+    /// For callback and coroutine sessions: completes with `void(http::message_generator)`, once, whatever throws. A
+    /// handler that throws answers 500; what the completion throws leaves this call or the executor.
     ///
-    /// Handler, store and completion meet on the token's associated executor, by default the store's. A store without
-    /// an executor (`memory_store`) needs one from the token (`asio::bind_executor`), unless the handler is a plain
-    /// function: then everything happens on the calling thread and the completion is called before this returns.
-    /// Otherwise the completion is never called from within this call. A handler that throws answers 500.
+    /// Handler, store and completion meet on the token's associated executor, by default the store's. With a store that
+    /// never blocks (`memory_store`) the handler starts on the calling thread. Such a store has no executor, and needs
+    /// one from the token (`asio::bind_executor`), unless the handler is a plain function: then everything happens on
+    /// the calling thread and the completion is called before this returns. Otherwise the completion is never called
+    /// from within this call.
     ///
-    /// Cancellation ends the waiting for another request (`options::wait`), with 409. Once the claim is granted nothing
-    /// stops the handler and the storing of its response: the operation owns the request, the handler and the store.
+    /// A handler that blocks its thread loses no lease to itself: claims in a store that never blocks have none while
+    /// the call lasts, and `offload` renews on a thread of its own. A networked store renews on its own executor: give
+    /// the token another one, or that executor a second thread, where handlers may block longer than a third of the
+    /// lease.
+    ///
+    /// Cancellation reaches the handler of a request without a key. Under a key it ends the waiting for another request
+    /// (`options::wait`), with 409; once the claim is granted nothing stops the handler and the storing of its
+    /// response: the operation owns the request, the handler and the store.
     template <request Request, asio::completion_token_for<void(http::message_generator)> Token>
         requires handler<Handler, std::remove_cvref_t<Request>>
     auto operator()(Request&& request, Token&& completion_token) const {
         return asio::async_initiate<Token, void(http::message_generator)>(
             [state = state_](auto completion, std::remove_cvref_t<Request> owned) {
-                initiate(state, std::move(owned), std::move(completion));
+                initiate(state, std::move(owned), detail::unkeyed_execution(), std::move(completion));
             },
             completion_token, std::forward<Request>(request));
     }
 
-    /// Waits until no keyed request is in flight, for shutdown: call it when nothing new is accepted, and not on a
-    /// thread that those requests need. Returns whether that came about within the timeout.
+    /// As the inner handler of a layer that passes its own execution on.
+    template <request Request, asio::completion_token_for<void(http::message_generator)> Token>
+        requires handler<Handler, std::remove_cvref_t<Request>>
+    auto operator()(Request&& request, execution& outer, Token&& completion_token) const {
+        return asio::async_initiate<Token, void(http::message_generator)>(
+            [state = state_, outer = &outer](auto completion, std::remove_cvref_t<Request> owned) {
+                initiate(state, std::move(owned), outer, std::move(completion));
+            },
+            completion_token, std::forward<Request>(request));
+    }
+
+    /// What cannot be called in this way: says why.
+    template <request Request, asio::completion_token_for<void(http::message_generator)> Token>
+        requires(!handler<Handler, std::remove_cvref_t<Request>>)
+    detail::misuse operator()(Request&&, Token&&) const {
+        detail::explain_token_call<Handler, std::remove_cvref_t<Request>>();
+        return {};
+    }
+
+    /// From now on new requests with a key are refused with 503, and each answer to one closes its connection, so that
+    /// clients go elsewhere. For the begin of a shutdown, before `drain`; there is no way back. Requests without a key
+    /// are the session's affair.
+    void begin_drain() const noexcept { state_->draining = true; }
+
+    /// Waits until no keyed request is in flight, for shutdown: call it after `begin_drain`, or when nothing new is
+    /// accepted, and not on a thread that those requests need. Returns whether that came about within the timeout.
+    ///
+    /// True says that every answer has been returned or is about to be given to its completion: the effects are made
+    /// and stored. It does not say that an answer has been written: only the session knows that, so it has to end its
+    /// writes before its executor is stopped.
     bool drain(std::chrono::milliseconds timeout) const { return detail::drain(state_->in_flight, timeout); }
 
     /// As `drain`, without blocking: completes with `void(error_code, bool drained)` on the token's executor, by
@@ -123,8 +174,17 @@ public:
     }
 
 private:
-    template <class Request, class Completion>
-    static void initiate(std::shared_ptr<state> const& state, Request request, Completion completion) {
+    /// \param Request as it was deduced, with its reference
+    template <class Request>
+    auto run(std::remove_reference_t<Request>& request, detail::request_facts facts, execution* outer) const {
+        facts.draining = state_->draining;
+        return detail::synchronous_driver<state, Request>(*state_, std::forward<Request>(request), outer).run(facts);
+    }
+
+    /// \param execution an outer one, or what is to become that of a request without a key
+    template <class Request, class Execution, class Completion>
+    static void initiate(std::shared_ptr<state> const& state, Request request, Execution execution,
+                         Completion completion) {
         static_assert(async_store<Store> || nonblocking_store<Store>,
                       "idempo: this store may block its caller; a call with a completion token needs offload(store)");
         auto where = executor_of(*state, completion);
@@ -133,15 +193,33 @@ private:
                       "idempo: this handler goes on after the call, and neither the completion token nor the store has "
                       "an executor: use asio::bind_executor(executor, token)");
         using driver = detail::asynchronous_driver<middleware::state, Request, Completion>;
-        std::make_shared<driver>(state, std::move(request), std::move(completion), std::move(where))->start();
+        using access = detail::unkeyed_access<middleware::state>;
+        using unkeyed = detail::gate_call<has_executor, access, Request, Execution, Completion>;
+        std::optional<detail::request_facts> facts;
+        std::exception_ptr exception;
+        try {
+            facts = detail::look_at(state->options, request);
+        } catch (...) {  // `options::applies` threw
+            exception = std::current_exception();
+        }
+        if (facts) {
+            auto const call = std::make_shared<driver>(state, std::move(request), detail::outer_of(execution),
+                                                       std::move(completion), std::move(where));
+            return call->start();
+        }
+        auto const call = std::make_shared<unkeyed>(access{state}, std::move(request), std::move(execution),
+                                                    std::move(completion), std::move(where));
+        if (exception) return call->fail(std::move(exception));
+        call->start();
     }
 
     template <class Completion>
     static detail::call_executor executor_of(state const& state, Completion const& completion) {
         if constexpr (async_store<Store>) {
-            return {asio::get_associated_executor(completion, state.store.get_executor()), false};
+            asio::any_io_executor const stores = state.store.get_executor();
+            return {detail::io_executor(asio::get_associated_executor(completion, stores), stores), false};
         } else if constexpr (!detail::is_unbound<Completion>) {
-            return {asio::get_associated_executor(completion), false};
+            return {detail::io_executor(asio::get_associated_executor(completion), asio::system_executor()), false};
         } else {
             if (state.options.wait > std::chrono::milliseconds::zero()) {
                 throw std::logic_error("idempo: options.wait needs an executor: asio::bind_executor(executor, token)");

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,11 +27,13 @@ public:
     /// Room for the head and for the sizes of chunks, which do not count as body.
     static constexpr std::size_t head_allowance = std::size_t{64} << 10;
 
-    /// Drains `source`; reads files, if that is what its body does.
-    explicit captured_generator(http::message_generator source, std::size_t max_body);
+    /// Drains `source`; reads files, if that is what its body does. What it throws is thrown again where the released
+    /// generator comes to that place.
+    /// \param dropped a field that the response loses; empty: none
+    explicit captured_generator(http::message_generator source, std::size_t max_body, std::string_view dropped = {});
 
-    /// 500 when the bytes do not begin with the status line of an HTTP response.
-    [[nodiscard]] unsigned status() const noexcept { return head_.status(); }
+    /// Empty when the bytes do not begin with the status line of an HTTP response.
+    [[nodiscard]] std::optional<unsigned> status() const noexcept { return status_; }
 
     /// Empty when the response is not storable: as `make_record`, also when it is not one whole HTTP response, is too
     /// long to be drained, or its generator failed.
@@ -44,8 +47,9 @@ private:
     class response_reader;
 
     void drain(http::message_generator source, std::size_t limit);
+    bool drain_some(http::message_generator& source, std::size_t limit);
     /// Finds the parts of the response in the drained bytes.
-    void read();
+    void read(std::string_view dropped);
 
     std::vector<char> drained_;
     /// Has a value where draining stopped.
@@ -57,6 +61,9 @@ private:
     // Views into drained_, whose bytes stay where they are when this object is moved.
     record_writer head_{500, {}};
     boost::container::small_vector<std::string_view, 1> body_;
+    std::optional<unsigned> status_;
+    /// A field of the handler's that does not go out.
+    std::optional<std::string> dropped_;
     bool storable_ = false;
 };
 

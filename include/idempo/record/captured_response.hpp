@@ -13,6 +13,7 @@
 #include <concepts>
 #include <cstddef>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 /// \file
@@ -39,9 +40,14 @@ public:
     using response_type = http::response<Body, Fields>;
 
     /// `max_body` matters to responses that have to be drained; the policy's limit decides in `record`.
-    explicit captured_response(response_type response, std::size_t /*max_body*/) : response_(std::move(response)) {}
+    /// \param dropped a field that the response loses; empty: none
+    explicit captured_response(response_type response, std::size_t /*max_body*/, std::string_view dropped = {})
+        : response_(std::move(response)) {
+        if (!dropped.empty()) response_.erase(dropped);
+    }
 
-    [[nodiscard]] unsigned status() const noexcept { return response_.result_int(); }
+    /// Always known here.
+    [[nodiscard]] std::optional<unsigned> status() const noexcept { return response_.result_int(); }
 
     /// As `make_record`.
     [[nodiscard]] std::optional<shared_bytes> record(capture_policy const& policy) const {
@@ -66,8 +72,20 @@ public:
 template <streamed_body Body, class Fields>
 class captured_response<http::response<Body, Fields>> : public captured_response<http::message_generator> {
 public:
-    explicit captured_response(http::response<Body, Fields> response, std::size_t max_body)
-        : captured_response<http::message_generator>(http::message_generator(std::move(response)), max_body) {}
+    explicit captured_response(http::response<Body, Fields> response, std::size_t max_body,
+                               std::string_view dropped = {})
+        : captured_response(response.result_int(), std::move(response), max_body, dropped) {}
+
+    [[nodiscard]] std::optional<unsigned> status() const noexcept { return status_; }
+
+private:
+    captured_response(unsigned status, http::response<Body, Fields>&& response, std::size_t max_body,
+                      std::string_view dropped)
+        : captured_response<http::message_generator>(http::message_generator(std::move(response)), max_body, dropped),
+          status_(status) {}
+
+    /// Known also where the body could not be read.
+    unsigned status_;
 };
 
 }  // namespace idempo::detail

@@ -21,12 +21,23 @@ public:
     /// Beside what the response has under that name: for fields that are lists.
     void add(std::string_view name, std::string value) { lines_.push_back({name, std::move(value), false}); }
 
+    /// The response loses what it has under that name.
+    void drop(std::string_view name) { lines_.push_back({name, {}, true, true}); }
+
+    /// The connection ends with the response (RFC 9112, section 9.6).
+    void close() {
+        set("Connection", "close");
+        closes_ = true;
+    }
+
     [[nodiscard]] bool empty() const noexcept { return lines_.empty(); }
 
     template <class Body, class Fields>
     void apply_to(http::response<Body, Fields>& response) const {
         for (auto const& given : lines_) {
-            if (given.replaces) {
+            if (given.drops) {
+                response.erase(given.name);
+            } else if (given.replaces) {
                 response.set(given.name, given.value);
             } else {
                 response.insert(given.name, given.value);
@@ -46,12 +57,14 @@ private:
         std::string_view name;
         std::string value;
         bool replaces;
+        bool drops = false;
     };
 
     void rewrite(std::string& head) const;
     [[nodiscard]] bool replaces(std::string_view head_line) const;
 
     boost::container::small_vector<line, 8> lines_;
+    bool closes_ = false;
 };
 
 }  // namespace idempo::detail

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <idempo/store.hpp>
+#include <idempo/stores/store_access.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
@@ -42,6 +43,7 @@ public:
     virtual direct_store* direct() noexcept = 0;
     virtual bool renewable() const noexcept = 0;
     virtual asio::any_io_executor get_executor() const = 0;
+    virtual asio::any_io_executor renewal_executor() const = 0;
     virtual void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) = 0;
     virtual void complete(complete_request request,
                           asio::any_completion_handler<void(error_code, complete_result)> done) = 0;
@@ -58,6 +60,7 @@ public:
     direct_store* direct() noexcept override { return nullptr; }
     bool renewable() const noexcept override { return async_renewable_store<Store>; }
     asio::any_io_executor get_executor() const override { return store_.get_executor(); }
+    asio::any_io_executor renewal_executor() const override { return detail::renewal_executor(store_); }
     void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
         store_.async_claim(request, std::move(done));
     }
@@ -87,6 +90,7 @@ public:
     direct_store* direct() noexcept override { return this; }
     bool renewable() const noexcept override { return true; }
     asio::any_io_executor get_executor() const override { return executor_; }
+    asio::any_io_executor renewal_executor() const override { return executor_; }
 
     claim_result claim(claim_request const& request, error_code& error) override {
         return store_.claim(request, error);
@@ -152,7 +156,10 @@ public:
 
     [[nodiscard]] asio::any_io_executor get_executor() const { return erased_->get_executor(); }
 
-    /// Whether the inner store has Renew.
+    /// Where the store inside has its claims renewed.
+    [[nodiscard]] asio::any_io_executor renewal_executor() const { return erased_->renewal_executor(); }
+
+    /// Whether the store inside has Renew.
     [[nodiscard]] bool renewable() const noexcept { return erased_->renewable(); }
 
     /// The inner store if it never blocks, else null. Valid while this handle or a copy of it lives.

@@ -7,6 +7,8 @@
 #include <idempo/stores/store_access.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -16,25 +18,54 @@
 
 namespace idempo {
 
-/// An asynchronous store for synchronous servers: each call blocks its thread until the store has answered, within the
-/// store's own deadlines. Models `store`, and `renewable_store` if the inner one has Renew.
+namespace detail {
+
+/// Whether nothing that was given to an executor will run: its `io_context` has been stopped. False where it cannot be
+/// known.
+inline bool has_stopped(boost::asio::any_io_executor const& executor) {
+    namespace asio = boost::asio;
+    using context_executor = asio::io_context::executor_type;
+    if (auto const* plain = executor.target<context_executor>()) return plain->context().stopped();
+    if (auto const* strand = executor.target<asio::strand<context_executor>>()) {
+        return strand->get_inner_executor().context().stopped();
+    }
+    if (auto const* strand = executor.target<asio::strand<asio::any_io_executor>>()) {
+        return has_stopped(strand->get_inner_executor());
+    }
+    return false;
+}
+
+}  // namespace detail
+
+/// An asynchronous store for synchronous servers: each call blocks its thread until the store has answered, which the
+/// store's own deadlines bound. Models `store`, and `renewable_store` where the inner one has Renew.
 ///
-/// It owns a thread for the heartbeat, which renews while a handler blocks its own thread. Must not be called on a
-/// thread that the inner store needs to make progress. A store that never blocks (in an `any_store`) is called
+/// Where the store's `io_context` has been stopped, its deadlines do not run: the call ends with
+/// `error::store_unavailable` soon after. Where that cannot be seen, it ends after `timeout`, with
+/// `error::store_timed_out`. In both cases the store may still execute the call. For an orderly shutdown, end the
+/// sessions first and the context last.
+///
+/// It owns a thread for the heartbeat, since nobody else is there to renew while a handler runs. Must not be called on
+/// a thread that the inner store needs to make progress. A store that never blocks (in an `any_store`) is called
 /// directly. Calls that the inner store drops, because its executor ended, report `error::store_unavailable`.
 template <async_store Store>
 class blocking_store {
 public:
-    explicit blocking_store(Store store)
+    /// By far more than any store's own deadlines.
+    static constexpr std::chrono::milliseconds default_timeout = std::chrono::minutes{1};
+
+    explicit blocking_store(Store store, std::chrono::milliseconds timeout = default_timeout)
         : thread_(std::make_shared<detail::background_thread>()),
-          store_(std::move(store)) {}
+          store_(std::move(store)),
+          timeout_(timeout) {}
 
     /// Makes the store on its own thread: `make(executor)` returns it.
     template <class Make>
         requires std::same_as<std::invoke_result_t<Make&, boost::asio::any_io_executor>, Store>
-    explicit blocking_store(Make make)
+    explicit blocking_store(Make make, std::chrono::milliseconds timeout = default_timeout)
         : thread_(std::make_shared<detail::background_thread>()),
-          store_(make(thread_->get_executor())) {}
+          store_(make(thread_->get_executor())),
+          timeout_(timeout) {}
 
     claim_result claim(claim_request const& request, error_code& error) {
         if constexpr (detail::may_be_direct<Store>) {
@@ -95,6 +126,17 @@ private:
         initiate([promise = std::move(promise)](error_code code, Result result) mutable {
             promise.set_value({code, std::move(result)});
         });
+        auto const until = std::chrono::steady_clock::now() + timeout_;
+        while (future.wait_for(look_interval) == std::future_status::timeout) {
+            if (detail::has_stopped(store_.get_executor())) {
+                error = error::store_unavailable;
+                return {};
+            }
+            if (std::chrono::steady_clock::now() >= until) {
+                error = error::store_timed_out;
+                return {};
+            }
+        }
         try {
             auto [code, result] = future.get();
             error = code;
@@ -105,15 +147,20 @@ private:
         }
     }
 
+    /// How often a call that waits looks whether anybody is left to answer it.
+    static constexpr std::chrono::milliseconds look_interval{50};
+
     std::shared_ptr<detail::background_thread> thread_;
     Store store_;
+    std::chrono::milliseconds timeout_;
 };
 
 /// `blocking(store)`, or `blocking([](auto executor) { return redis_store(executor, …); })` for a store on the
 /// adapter's own thread.
 template <async_store Store>
-blocking_store<Store> blocking(Store store) {
-    return blocking_store<Store>(std::move(store));
+blocking_store<Store> blocking(Store store,
+                               std::chrono::milliseconds timeout = blocking_store<Store>::default_timeout) {
+    return blocking_store<Store>(std::move(store), timeout);
 }
 
 template <class Make>

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <idempo/detail/background_thread.hpp>
+#include <idempo/detail/call_executor.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/append.hpp>
+#include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
@@ -36,8 +38,10 @@ struct offload_options {
 /// Makes a blocking store asynchronous: its calls run on a pool, those of one store key in the order of submission.
 /// Models `async_store`, and `async_renewable_store` if the inner one has Renew.
 ///
-/// Completions run on the completion token's associated executor, by default on this adapter's own thread. That thread
-/// also keeps the deadlines, which a pool with all threads blocked could not. The pool must outlive all copies.
+/// It has two threads of its own, since a pool whose threads are all blocked could do neither's work. One keeps the
+/// deadlines and renews claims. The other runs completions whose token has no executor, and so also handlers of a
+/// middleware that is called with such a token: one at a time, and what a completion throws there ends the process.
+/// Bind the token to an executor where handlers may take long. The pool must outlive all copies.
 template <store Store>
 class offloaded_store {
 public:
@@ -45,7 +49,10 @@ public:
     offloaded_store(Store store, asio::any_io_executor pool, offload_options options = {})
         : shared_(std::make_shared<shared>(std::move(store), std::move(pool), options)) {}
 
-    [[nodiscard]] asio::any_io_executor get_executor() const { return shared_->thread.get_executor(); }
+    [[nodiscard]] asio::any_io_executor get_executor() const { return shared_->completions.get_executor(); }
+
+    /// Where claims are renewed while a handler may block the executor above.
+    [[nodiscard]] asio::any_io_executor renewal_executor() const { return shared_->deadlines.get_executor(); }
 
     template <asio::completion_token_for<void(error_code, claim_result)> Token>
     auto async_claim(claim_request request, Token&& done) {
@@ -99,24 +106,28 @@ private:
         /// Order matters only within a key; a strand for each of many lanes keeps it, and keeps the pool busy.
         std::vector<asio::strand<asio::any_io_executor>> lanes;
         std::atomic<std::size_t> pending{0};
-        detail::background_thread thread;
+        detail::background_thread deadlines;
+        detail::background_thread completions;
     };
 
     /// An operation that its deadline or the store completes, whichever comes first.
     template <class Handler>
     struct operation {
-        operation(Handler handler_, asio::io_context::executor_type executor_, std::chrono::milliseconds timeout)
+        operation(Handler handler_, shared& owner, std::chrono::milliseconds timeout)
             : handler(std::move(handler_)),
-              executor(executor_),
-              deadline(executor_, timeout) {}
+              executor(owner.completions.get_executor()),
+              deadline(owner.deadlines.get_executor(), timeout) {}
 
+        /// Straight to the handler's own executor: a blocked thread of completions must not hold it up.
         template <class... Results>
         void complete(Results... results) {
             if (answered.exchange(true)) return;
-            asio::post(executor, asio::append(std::move(handler), std::move(results)...));
+            auto const where = detail::io_executor(asio::get_associated_executor(handler, executor), executor);
+            asio::post(where, asio::append(std::move(handler), std::move(results)...));
         }
 
         Handler handler;
+        /// Of a handler that has none.
         asio::io_context::executor_type executor;
         asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                                    asio::io_context::executor_type>
@@ -142,8 +153,7 @@ private:
 
         template <class Handler>
         void operator()(Handler handler) {
-            auto running = std::make_shared<operation<Handler>>(std::move(handler), state->thread.get_executor(),
-                                                                state->options.timeout);
+            auto running = std::make_shared<operation<Handler>>(std::move(handler), *state, state->options.timeout);
             if (state->pending.fetch_add(1) >= state->options.max_pending) {
                 --state->pending;
                 return refuse(*running, error::store_unavailable);

@@ -3,6 +3,7 @@
 #include <idempo/store.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -33,6 +34,16 @@ bool renewable(Store const& store) noexcept {
         return store.renewable();
     } else {
         return async_renewable_store<Store> || renewable_store<Store>;
+    }
+}
+
+/// Where renewals run: on no thread that the store gives to handlers, where it has another.
+template <class Store>
+boost::asio::any_io_executor renewal_executor(Store const& store) {
+    if constexpr (requires { store.renewal_executor(); }) {
+        return store.renewal_executor();
+    } else {
+        return store.get_executor();
     }
 }
 

@@ -4,6 +4,9 @@
 
 #include "support/catch.hpp"
 
+#include <atomic>
+#include <exception>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -22,9 +25,10 @@ exchange::time_point now() { return test_now; }
 /// One exchange under test, with what its observer was told.
 class session {
 public:
-    explicit session(idempo::options options = {}, exchange::claim_lifetime lifetime = exchange::claim_lifetime::leased)
+    explicit session(idempo::options options = {}, exchange::claim_lifetime lifetime = exchange::claim_lifetime::leased,
+                     bool renewable = false)
         : options_(observed(std::move(options))),
-          exchange_(options_, lifetime, &now) {
+          exchange_(options_, lifetime, &now, renewable) {
         test_now = {};
     }
 
@@ -162,13 +166,13 @@ TEST_CASE("exchange: another fingerprint", "[exchange]") {
     CHECK(tested.told(idempo::event_type::mismatch) == 1);
 }
 
-TEST_CASE("exchange: in flight, Retry-After is never more than the remaining lease", "[exchange]") {
+TEST_CASE("exchange: in flight, Retry-After is never 0, and never ends before the lease could", "[exchange]") {
     idempo::options options;
     options.retry_after = 3s;
     session tested(options);
     tested.start();
     auto const [remaining, said] = GENERATE(table<std::chrono::milliseconds, std::chrono::seconds>(
-        {{10s, 3s}, {2999ms, 2s}, {900ms, 0s}, {-5ms, 0s}, {idempo::no_lease, 3s}}));
+        {{10s, 3s}, {2999ms, 3s}, {2s, 2s}, {1001ms, 2s}, {900ms, 1s}, {0ms, 1s}, {-5ms, 1s}, {idempo::no_lease, 3s}}));
     check_refused(tested, tested->claimed({}, idempo::in_flight{remaining}), idempo::refusal::in_flight);
     CHECK(tested->refusal().retry_after == said);
     CHECK(tested.told(idempo::event_type::in_flight) == 1);
@@ -354,7 +358,7 @@ TEST_CASE("exchange: Complete fails and is retried", "[exchange]") {
         session tested(options, exchange::claim_lifetime::call);
         tested.capture();
         CHECK(tested->completed(failure, {}) == step::renew);
-        CHECK(tested->renewed({}, true) == step::respond);
+        CHECK(tested->renewed({}) == step::respond);
         CHECK(tested->answer() == answer::handler);
     }
     SECTION("no room for the response is room for a tombstone") {
@@ -420,7 +424,7 @@ TEST_CASE("exchange: the handler throws", "[exchange]") {
         session tested(options, exchange::claim_lifetime::call);
         tested.run();
         CHECK(tested->threw(thrown) == step::renew);
-        CHECK(tested->renewed({}, true) == step::respond);
+        CHECK(tested->renewed({}) == step::respond);
     }
     SECTION("store_500") {
         options.on_throw = idempo::on_throw::store_500;
@@ -597,4 +601,173 @@ TEST_CASE("exchange: the observer is told the begin and end of each step, with i
     using idempo::event_step;
     CHECK(ended == decltype(ended){{event_step::claim, 2ms}, {event_step::handler, 30ms}, {event_step::complete, 4ms}});
     CHECK(tested.told(idempo::event_type::step_began) == 3);
+}
+
+TEST_CASE("exchange: a claim ends with the call where the store is at hand", "[exchange]") {
+    using lifetime = exchange::claim_lifetime;
+    idempo::options options;
+    CHECK(exchange::lifetime_of(options, true, true) == lifetime::call);
+    CHECK(exchange::lifetime_of(options, true, false) == lifetime::call);
+    CHECK(exchange::lifetime_of(options, false, true) == lifetime::leased);
+    CHECK(exchange::lifetime_of(options, false, false) == lifetime::leased);
+    options.heartbeat = false;
+    CHECK(exchange::lifetime_of(options, true, true) == lifetime::call);
+    CHECK(exchange::lifetime_of(options, true, false) == lifetime::leased);
+}
+
+TEST_CASE("exchange: a leased claim is renewed while the handler runs", "[exchange]") {
+    idempo::options options;
+    SECTION("and the handler learns that it is lost") {
+        session tested(options, exchange::claim_lifetime::leased, true);
+        tested.start();
+        REQUIRE(tested->claimed({}, idempo::granted{}) == step::heartbeat);
+        CHECK_FALSE(tested->handed_over());
+        auto const lost = std::make_shared<std::atomic<bool>>(false);
+        REQUIRE(tested->beating(lost) == step::run);
+        CHECK(tested->handed_over());
+        CHECK_FALSE(tested->execution().lost());
+        *lost = true;
+        CHECK(tested->execution().lost());
+    }
+    SECTION("not where nobody wants it") {
+        options.heartbeat = false;
+        session tested(options, exchange::claim_lifetime::leased, true);
+        tested.run();
+    }
+    SECTION("not where there is no lease") {
+        session tested(options, exchange::claim_lifetime::call, true);
+        tested.run();
+    }
+    SECTION("not where there is no claim") {
+        options.on_store_error = idempo::on_store_error::run_unprotected;
+        session tested(options, exchange::claim_lifetime::leased, true);
+        tested.start();
+        CHECK(tested->claimed(idempo::error::store_full, {}) == step::run);
+    }
+}
+
+TEST_CASE("exchange: what throws after the handler has answered is not the handler's throw", "[exchange]") {
+    idempo::options options;
+    auto const thrown = std::make_exception_ptr(std::runtime_error("no memory"));
+
+    SECTION("a response that cannot be read leaves a tombstone, and is sent") {
+        session tested;
+        tested.run();
+        CHECK(tested->ran_unreadably(nullptr) == step::complete);
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tested.told(idempo::event_type::tombstone) == 1);
+    }
+    SECTION("a response that is lost leaves one, too") {
+        session tested;
+        tested.run();
+        CHECK(tested->ran_unreadably(thrown) == step::complete);
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested->answer() == answer::exception);
+        CHECK(tested->refusal().what == idempo::refusal::handler_threw);
+        CHECK(tested.told(idempo::event_type::handler_threw) == 1);
+    }
+    SECTION("a record that cannot be made leaves one, and the response is sent") {
+        session tested;
+        tested.run();
+        REQUIRE(tested->ran(201) == step::capture);
+        CHECK(tested->capture_threw(thrown) == step::complete);
+        CHECK(tested->completed({}, idempo::done{}) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tested.told(idempo::event_type::tombstone) == 1);
+    }
+    SECTION("unless the handler has said that nothing happened") {
+        session tested;
+        tested.run();
+        tested->execution().release();
+        CHECK(tested->ran_unreadably(nullptr) == step::abandon);
+    }
+}
+
+TEST_CASE("exchange: a layer further out learns what to make of the answer", "[exchange]") {
+    using verdict = idempo::execution::verdict;
+    idempo::execution outer;
+    session tested;
+
+    SECTION("a refusal is not to be stored") {
+        tested.start();
+        tested->claimed({}, idempo::in_flight{30s});
+        tested->report_to(outer);
+        CHECK(outer.decision() == verdict::release);
+    }
+    SECTION("a refusal of the key is not, either") {
+        tested->admit({2, "a", 0});
+        tested->report_to(outer);
+        CHECK(outer.decision() == verdict::release);
+    }
+    SECTION("a stored response is, with its marker") {
+        tested.start();
+        tested->claimed({}, idempo::completed{session::record(201)});
+        tested->report_to(outer);
+        CHECK(outer.decision() == verdict::by_policy);
+        CHECK(outer.passes_replay());
+    }
+    SECTION("the handler's word holds there, too") {
+        bool const keeps = GENERATE(true, false);
+        tested.run();
+        keeps ? tested->execution().keep() : tested->execution().release();
+        tested->ran(201);
+        tested->report_to(outer);
+        CHECK(outer.decision() == (keeps ? verdict::keep : verdict::release));
+    }
+    SECTION("by its policy where the handler said nothing") {
+        tested.capture();
+        tested->completed({}, idempo::done{});
+        tested->report_to(outer);
+        CHECK(outer.decision() == verdict::by_policy);
+        CHECK_FALSE(outer.passes_replay());
+    }
+}
+
+TEST_CASE("exchange: the fields of every answer", "[exchange]") {
+    auto const fields_of = [](session& tested) {
+        idempo::http::response<idempo::http::string_body> response;
+        tested->answer_fields().apply_to(response);
+        return response;
+    };
+    idempo::options options;
+    SECTION("none by default") {
+        session tested(options);
+        tested.start();
+        tested->claimed({}, idempo::in_flight{30s});
+        auto const response = fields_of(tested);
+        CHECK(response.begin() == response.end());
+    }
+    SECTION("a final refusal says so") {
+        session tested(options);
+        tested.start();
+        tested->claimed({}, idempo::mismatch{});
+        CHECK(fields_of(tested)["x-should-retry"] == "false");
+    }
+    SECTION("in the field that the SDK obeys") {
+        session tested(idempo::options::stripe());
+        tested.start();
+        tested->claimed({}, idempo::mismatch{});
+        CHECK(fields_of(tested)["Stripe-Should-Retry"] == "false");
+        CHECK(fields_of(tested).count("x-should-retry") == 0);
+    }
+    SECTION("in none where there is none") {
+        options.should_retry_header = "";
+        session tested(options);
+        tested.start();
+        tested->claimed({}, idempo::mismatch{});
+        CHECK(fields_of(tested).count("x-should-retry") == 0);
+    }
+    SECTION("the key, as it was sent") {
+        options.echo_key = true;
+        session tested(options);
+        REQUIRE(tested->admit({1, R"("a b")", 0}) == step::identify);
+        CHECK(fields_of(tested)["Idempotency-Key"] == R"("a b")");
+    }
+    SECTION("not what is no key") {
+        options.echo_key = true;
+        session tested(options);
+        tested->admit({1, "\"a", 0});
+        CHECK(fields_of(tested).count("Idempotency-Key") == 0);
+    }
 }

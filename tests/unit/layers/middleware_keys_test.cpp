@@ -184,7 +184,7 @@ TEST_CASE("middleware: a missing key is refused where one is required", "[middle
     CHECK(refused[http::field::content_type] == "application/problem+json");
     CHECK(refused[http::field::content_language] == "en");
     CHECK(refused.body().find("Idempotency-Key is missing") != std::string::npos);
-    CHECK(refused.body().find("draft-ietf-httpapi-idempotency-key-header-07#section-2.1") != std::string::npos);
+    CHECK(refused.body().find("draft-ietf-httpapi-idempotency-key-header-07#section-2.7") != std::string::npos);
     CHECK(tested.ledger.size() == 0);
 }
 

@@ -405,8 +405,9 @@ TEST_CASE("middleware: stacked twice on one store, namespaces keep the layers ap
 
     bool const apart = inner.key_namespace != outer.key_namespace;
     CHECK(stacked(keyed_request()).result_int() == (apart ? 200 : 409));
-    CHECK(is_replay(stacked(keyed_request())));
-    CHECK(store.size() == (apart ? 2U : 1U));
+    // The inner layer's 409 is not stored by the outer one.
+    CHECK(is_replay(stacked(keyed_request())) == apart);
+    CHECK(store.size() == (apart ? 2U : 0U));
 }
 
 TEST_CASE("middleware: stacked twice in the call with a token", "[middleware][layer]") {

@@ -531,7 +531,8 @@ TEST_CASE("captured_response: other bytes than one whole response are passed thr
     auto const check = [](auto const& make, unsigned status) {
         check_passes_through(make, max_body);
         captured_generator const captured(make(), max_body);
-        CHECK(captured.status() == status);
+        constexpr unsigned unknown_status = 500;  // of what has no status line
+        CHECK(captured.status().value_or(unknown_status) == status);
         CHECK_FALSE(captured.record({}));
     };
     SECTION("a request") {

@@ -8,13 +8,18 @@
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/memory_store.hpp>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include <chrono>
 #include <future>
 #include <memory>
 #include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -42,6 +47,39 @@ public:
     auto async_renew(idempo::store_key, idempo::token, std::chrono::milliseconds, Token&& token) {
         return asio::async_initiate<Token, void(idempo::error_code, bool)>([](auto&&) {}, token);
     }
+};
+
+/// A store whose server is silent: it keeps what it is to complete.
+class silent_store {
+public:
+    explicit silent_store(asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+    [[nodiscard]] asio::any_io_executor get_executor() const { return executor_; }
+    template <class Token>
+    auto async_claim(idempo::claim_request, Token&& token) {
+        return keep<void(idempo::error_code, idempo::claim_result)>(token);
+    }
+    template <class Token>
+    auto async_complete(idempo::complete_request, Token&& token) {
+        return keep<void(idempo::error_code, idempo::complete_result)>(token);
+    }
+    template <class Token>
+    auto async_abandon(idempo::store_key, idempo::token, Token&& token) {
+        return keep<void(idempo::error_code)>(token);
+    }
+
+private:
+    template <class Signature, class Token>
+    auto keep(Token& token) {
+        return asio::async_initiate<Token, Signature>(
+            [kept = kept_](auto handler) {
+                *kept = std::make_shared<std::decay_t<decltype(handler)>>(std::move(handler));
+            },
+            token);
+    }
+
+    asio::any_io_executor executor_;
+    std::shared_ptr<std::shared_ptr<void>> kept_ = std::make_shared<std::shared_ptr<void>>();
 };
 
 using blocked_memory = idempo::blocking_store<posted_store<idempo::memory_store>>;
@@ -139,4 +177,32 @@ TEST_CASE("blocking: errors come through, and a later success clears them", "[bl
     CHECK(error == idempo::error::store_full);
     store.abandon(claim.key, claim.token, error);
     CHECK_FALSE(error);
+}
+
+TEST_CASE("blocking: a call ends with an error when the store's context is stopped", "[blocking]") {
+    asio::io_context context;
+    auto const work = asio::make_work_guard(context);
+    std::thread thread([&context] { context.run(); });
+    bool const on_strand = GENERATE(false, true);
+    asio::any_io_executor executor = context.get_executor();
+    if (on_strand) executor = asio::make_strand(executor);
+    auto store = idempo::blocking(silent_store(executor));
+    auto calls = std::async(std::launch::async, [store]() mutable {
+        std::vector<idempo::error_code> errors(3);
+        store.claim(claim_of(1), errors[0]);
+        store.complete({}, errors[1]);
+        store.abandon({}, {}, errors[2]);
+        return errors;
+    });
+    context.stop();
+    thread.join();
+    for (auto const& error : calls.get()) CHECK(error == idempo::error::store_unavailable);
+}
+
+TEST_CASE("blocking: a call ends with an error after the timeout", "[blocking]") {
+    asio::thread_pool threads(1);
+    auto store = idempo::blocking(silent_store(threads.get_executor()), 10ms);
+    idempo::error_code error;
+    store.claim(claim_of(1), error);
+    CHECK(error == idempo::error::store_timed_out);
 }

@@ -5,6 +5,7 @@
 #include "support/fault_store.hpp"
 #include "support/patience.hpp"
 #include "support/poll_until.hpp"
+#include "support/posted_store.hpp"
 
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/blocking.hpp>
@@ -116,9 +117,9 @@ TEST_CASE("heartbeat: a slow handler keeps its lease, a rival is told to wait", 
         CHECK(answers.first.body() == "1 held");
         CHECK(answers.second.result_int() == 409);
     };
-    SECTION("over a store that never blocks") {
-        check(
-            send_two(idempo::idempotency(store.direct, with_lease(150ms)) | suspending_handler(enough), context, wait));
+    SECTION("over a store on the same context") {
+        posted_store const posted(store.leased, context.get_executor());
+        check(send_two(idempo::idempotency(posted, with_lease(150ms)) | suspending_handler(enough), context, wait));
     }
     SECTION("over a store with threads of its own") {
         asio::thread_pool threads(2);
@@ -163,7 +164,8 @@ TEST_CASE("heartbeat: an execution learns that it lost its record", "[heartbeat]
         store.records.forget(event.key, error);  // an operator, say
     };
     asio::io_context context;
-    auto const wrapped = idempo::idempotency(store.direct, options) | suspending_handler(is_lost());
+    posted_store const posted(store.leased, context.get_executor());
+    auto const wrapped = idempo::idempotency(posted, options) | suspending_handler(is_lost());
     auto answer = wrapped(keyed_request(), asio::bind_executor(context, asio::use_future));
     context.run();
     CHECK(read(answer.get()).body() == "1 lost");
@@ -178,7 +180,8 @@ TEST_CASE("heartbeat: a store that is silent for a whole lease may have given th
     auto options = with_lease(90ms);
     options.observer = [&](idempo::event const& event) { told.push_back(event.type); };
     asio::io_context context;
-    auto const wrapped = idempo::idempotency(store.direct, options) | suspending_handler(is_lost());
+    posted_store const posted(store.leased, context.get_executor());
+    auto const wrapped = idempo::idempotency(posted, options) | suspending_handler(is_lost());
     auto answer = wrapped(keyed_request(), asio::bind_executor(context, asio::use_future));
     context.run();
     CHECK(read(answer.get()).body() == "1 lost");
@@ -191,7 +194,8 @@ TEST_CASE("heartbeat: a renewal that fails is made good by the next", "[heartbea
     renewed_store store;
     store.plan.use(next(store_call::renew, what));
     asio::io_context context;
-    auto const wrapped = idempo::idempotency(store.direct, with_lease(600ms)) | suspending_handler(store.renewals(2));
+    posted_store const posted(store.leased, context.get_executor());
+    auto const wrapped = idempo::idempotency(posted, with_lease(600ms)) | suspending_handler(store.renewals(2));
     auto answer = wrapped(keyed_request(), asio::bind_executor(context, asio::use_future));
     context.run();
     CHECK(read(answer.get()).body() == "1 held");
@@ -212,6 +216,19 @@ TEST_CASE("heartbeat: nothing is renewed or waited for after the handler", "[hea
         context.run();
         CHECK(read(answer.get()).body() == "0 held");
     }
+    CHECK(store.plan.calls(store_call::renew) == 0);
+}
+
+TEST_CASE("heartbeat: none is needed over a store that never blocks", "[heartbeat]") {
+    renewed_store store;
+    asio::io_context context;
+    auto const past_the_lease = [until = std::chrono::steady_clock::now() + 60ms](idempo::execution const&) {
+        return std::chrono::steady_clock::now() > until;
+    };
+    auto const wrapped = idempo::idempotency(store.direct, with_lease(30ms)) | suspending_handler(past_the_lease);
+    auto const answers = send_two(wrapped, context, [] {});
+    CHECK(answers.first.body() == "1 held");
+    CHECK((answers.second.result_int() == 409 || is_replay(answers.second)));
     CHECK(store.plan.calls(store_call::renew) == 0);
 }
 

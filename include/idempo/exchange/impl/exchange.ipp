@@ -16,6 +16,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds first_pause{5};
 constexpr milliseconds longest_pause{500};
+constexpr std::chrono::seconds shortest_retry_after{1};
 
 // A refusal that is stored for a later request cannot know that request's connection; a replay sets both anew.
 constexpr unsigned any_version = 11;
@@ -29,7 +30,12 @@ exchange::step exchange::admit(request_facts const& facts) {
     auto key = parse_key(facts.key_field, options_.syntax);
     if (!key) return refuse(refusal::key_malformed);
     if (facts.body_size > options_.max_request_body) return refuse(refusal::body_too_large);
+    if (facts.draining) {
+        refusal_.retry_after = options_.retry_after;
+        return refuse(refusal::shutting_down);
+    }
     key_ = std::move(*key);
+    if (options_.echo_key) echoed_ = facts.key_field;
     return step::identify;
 }
 
@@ -94,11 +100,17 @@ exchange::step exchange::met_mismatch(mismatch const& met) {
 
 exchange::step exchange::claim_failed(error_code error) {
     // A full store says that it wrote nothing; after any other error the claim may have been, or yet be, executed.
-    if (error == idempo::error::store_full) return abandoned({});
+    if (error == idempo::error::store_full) return go_without_claim();
     // If it was a takeover, then to give it up would erase that there was an earlier attempt, and a retry would run
     // without asking. The lease ends it, and then the application is asked again.
-    if (options_.on_takeover == on_takeover::reconcile && claim_.take_over) return abandoned({});
+    if (options_.on_takeover == on_takeover::reconcile && claim_.take_over) return go_without_claim();
     return start_abandon();
+}
+
+exchange::step exchange::go_without_claim() {
+    if (options_.on_store_error != on_store_error::run_unprotected) return refuse_unavailable();
+    unprotected_ = true;
+    return start_run();
 }
 
 exchange::step exchange::met_in_flight(in_flight const& met) {
@@ -164,6 +176,16 @@ exchange::step exchange::start_run() {
     if (unprotected_) attempt_ = 0;
     begin_execution();
     if (unprotected_) execution_->begin_unprotected();
+    bool const beats = renewable_ && options_.heartbeat && !unprotected_ && lifetime_ == claim_lifetime::leased;
+    return beats ? step::heartbeat : call_handler();
+}
+
+exchange::step exchange::beating(std::shared_ptr<std::atomic<bool> const> lost) {
+    execution_->watch(std::move(lost));
+    return call_handler();
+}
+
+exchange::step exchange::call_handler() {
     running_ = true;
     begin(event_step::handler);
     return step::run;
@@ -197,9 +219,23 @@ exchange::step exchange::ran(unsigned status) {
         return respond(answer_source::handler);
     }
     if (!stores(status)) return start_abandon();
-    if (!guards()) return step::capture;
-    tombstone_ = true;
-    return start_complete(make_tombstone(status));
+    return guards() ? start_tombstone() : step::capture;
+}
+
+exchange::step exchange::ran_unreadably(std::exception_ptr lost) {
+    end(event_step::handler);
+    status_ = options_.problems[refusal::handler_threw].status;
+    pending_ = lost ? answer_source::exception : answer_source::handler;
+    if (lost) {
+        refusal_.what = refusal::handler_threw;
+        tell(event_type::handler_threw, {}, std::move(lost));
+    }
+    if (unprotected_) {
+        tell(event_type::unprotected);
+        return respond(pending_);
+    }
+    // The effect may have happened, whatever the status would have been.
+    return execution_->decision() == execution::verdict::release ? start_abandon() : start_tombstone();
 }
 
 exchange::step exchange::captured(std::optional<shared_bytes> record) {
@@ -210,6 +246,15 @@ exchange::step exchange::captured(std::optional<shared_bytes> record) {
     if (record) return start_complete(std::move(*record));
     auto const kept = execution_->decision() == execution::verdict::keep;
     if (options_.unstorable == unstorable::release && !kept) return start_abandon();
+    return start_tombstone();
+}
+
+exchange::step exchange::capture_threw(std::exception_ptr exception) {
+    tell(event_type::handler_threw, {}, std::move(exception));
+    return start_tombstone();
+}
+
+exchange::step exchange::start_tombstone() {
     tombstone_ = true;
     return start_complete(make_tombstone(status_));
 }
@@ -268,10 +313,7 @@ exchange::step exchange::complete_failed(error_code error) {
     // There is no effect either, unless the store cannot tell: the response would promise too much.
     if (lifetime_ == claim_lifetime::transaction) return refuse_unavailable();
     // No room for the response is room for a tombstone: Claim has reserved it.
-    if (error == idempo::error::store_full && !tombstone_) {
-        tombstone_ = true;
-        return start_complete(make_tombstone(status_));
-    }
+    if (error == idempo::error::store_full && !tombstone_) return start_tombstone();
     auto const now = now_();
     if (!persisting_) {
         persisting_ = true;
@@ -303,7 +345,7 @@ exchange::step exchange::leave_to_lease() {
     return step::renew;
 }
 
-exchange::step exchange::renewed(error_code error, bool) {
+exchange::step exchange::renewed(error_code error) {
     end(event_step::renew, error);
     return settle();
 }
@@ -314,17 +356,10 @@ exchange::step exchange::start_abandon() {
 }
 
 exchange::step exchange::abandoned(error_code error) {
-    if (running_) {
-        end(event_step::abandon, error);
-        tell(error ? event_type::held : event_type::released, error);
-        return error ? leave_to_lease() : settle();
-    }
-    if (current_ == event_step::abandon) end(event_step::abandon, error);
-    if (options_.on_store_error == on_store_error::run_unprotected) {
-        unprotected_ = true;
-        return start_run();
-    }
-    return refuse_unavailable();
+    end(event_step::abandon, error);
+    if (!running_) return go_without_claim();
+    tell(error ? event_type::held : event_type::released, error);
+    return error ? leave_to_lease() : settle();
 }
 
 exchange::step exchange::refuse_unavailable() {
@@ -334,14 +369,16 @@ exchange::step exchange::refuse_unavailable() {
 
 exchange::step exchange::refuse(idempo::refusal what, event_type outcome) {
     refusal_.what = what;
+    refusal_.field = options_.header;
     status_ = options_.problems[what].status;
     tell(outcome);
     return respond(answer_source::refusal);
 }
 
 exchange::step exchange::refuse_in_flight(milliseconds lease_remaining) {
-    auto const remaining = std::max(lease_remaining, milliseconds::zero());
-    refusal_.retry_after = std::min(options_.retry_after, std::chrono::floor<std::chrono::seconds>(remaining));
+    // Rounded up: who comes back when the lease has not ended yet, comes in vain.
+    auto const remaining = std::max(std::chrono::ceil<std::chrono::seconds>(lease_remaining), shortest_retry_after);
+    refusal_.retry_after = std::min(options_.retry_after, remaining);
     return refuse(refusal::in_flight, event_type::in_flight);
 }
 
@@ -349,6 +386,22 @@ exchange::step exchange::respond(answer_source answer) noexcept {
     answer_ = answer;
     settled_ = true;
     return step::respond;
+}
+
+response_fields exchange::answer_fields() const {
+    response_fields fields;
+    if (!echoed_.empty()) fields.set(options_.header, echoed_);
+    bool const is_final_refusal = answer_ == answer_source::refusal && is_final(refusal_.what);
+    if (is_final_refusal && !options_.should_retry_header.empty()) fields.set(options_.should_retry_header, "false");
+    return fields;
+}
+
+void exchange::report_to(idempo::execution& outer) const noexcept {
+    if (answer_ == answer_source::refusal) return outer.release();
+    if (answer_ == answer_source::stored) return outer.pass_replay();
+    if (!execution_) return;
+    if (execution_->decision() == execution::verdict::keep) outer.keep();
+    if (execution_->decision() == execution::verdict::release) outer.release();
 }
 
 bool exchange::stores(unsigned status) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <idempo/detail/answered_request.hpp>
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/middleware_state.hpp>
@@ -70,6 +71,9 @@ class transactional_driver {
     using clock = std::chrono::steady_clock;
     using result_type = std::remove_cvref_t<transactional_result_t<Handler, Request>>;
 
+    /// Of an answer whose generator failed before its first line.
+    static constexpr unsigned unknown_status = 500;
+
 public:
     using state = transactional_state<Handler>;
 
@@ -79,7 +83,7 @@ public:
     transactional_driver(std::shared_ptr<state> shared, Request request)
         : state_(std::move(shared)),
           request_(std::move(request)),
-          connection_(request_),
+          answered_(request_),
           exchange_(state_->options, exchange::claim_lifetime::transaction),
           ticket_(state_->in_flight),
           reservation_(state_->pool),
@@ -173,7 +177,8 @@ private:
         case step::run:
             run_handler(exchange_.execution());
             if (is_undone_) return undo();
-            return exception_ ? exchange_.threw(exception_) : exchange_.ran(captured_->status());
+            return exception_ ? exchange_.threw(exception_)
+                              : exchange_.ran(captured_->status().value_or(unknown_status));
         case step::capture:
             return exchange_.captured(
                 captured_->record({state_->options.max_response_body, state_->options.store_set_cookie}));
@@ -217,7 +222,7 @@ private:
     void run_handler(execution& execution) {
         try {
             captured_.emplace(invoke(execution), state_->options.max_response_body);
-            keeps_rows_ = commits(captured_->status());
+            keeps_rows_ = commits(captured_->status().value_or(unknown_status));
         } catch (pqxx::transaction_rollback const&) {  // a deadlock, or a serialization failure
             exception_ = std::current_exception();
             is_undone_ = true;
@@ -263,19 +268,18 @@ private:
         auto const& options = state_->options;
         if (!unkeyed_) {
             if (exchange_.answer() == exchange::answer_source::stored) {
-                return replay_response(exchange_, options, connection_);
+                return replay_response(exchange_, options, answered_);
             }
-            return refusal_response(exchange_, options, connection_);
+            return refusal_response(exchange_, options, answered_);
         }
         refusal_details details{is_unavailable_ ? refusal::store_unavailable : refusal::handler_threw, {}, {}};
         if (is_unavailable_) details.retry_after = options.retry_after;
-        return make_refusal(options.problems, options.write_problem, details, connection_.version,
-                            connection_.keep_alive);
+        return make_refusal(options.problems, options.write_problem, details, answered_);
     }
 
     std::shared_ptr<state> state_;
     Request request_;
-    connection_facts connection_;
+    answered_request answered_;
     exchange exchange_;
     in_flight_ticket ticket_;
     postgres::reservation reservation_;

@@ -4,9 +4,11 @@
 #include <idempo/record/stored_response.hpp>
 
 #include <idempo/record/raw_response.hpp>
+#include <idempo/record/response_fields.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/buffer_traits.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/core/string_type.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/field.hpp>
@@ -28,7 +30,7 @@ namespace beast = boost::beast;
 /// Notes where in the drained bytes the parts of the response are, without copying any.
 class captured_generator::response_reader final : public http::basic_parser<false> {
 public:
-    explicit response_reader(captured_generator& target) : target_(target) {
+    response_reader(captured_generator& target, std::string_view dropped) : target_(target), dropped_(dropped) {
         eager(true);
         body_limit(boost::none);
         header_limit(std::numeric_limits<std::uint32_t>::max());
@@ -43,11 +45,16 @@ private:
     void on_request_impl(http::verb, text, text, int, error_code&) override {}
 
     void on_response_impl(int status, text reason, int, error_code&) override {
-        target_.head_ = record_writer(static_cast<unsigned>(status), reason);
+        target_.status_ = static_cast<unsigned>(status);
+        target_.head_ = record_writer(*target_.status_, reason);
     }
 
     void on_field_impl(http::field id, text name, text value, error_code&) override {
         if (head_is_read_) return;  // a trailer
+        if (!dropped_.empty() && beast::iequals(name, dropped_)) {
+            target_.dropped_.emplace(dropped_);
+            return;
+        }
         // The parser joins the lines of such a value in a buffer of its own, which does not last.
         if (is_drained(value))
             target_.head_.add(id, name, value);
@@ -83,41 +90,56 @@ private:
     }
 
     captured_generator& target_;
+    std::string_view dropped_;
     bool head_is_read_ = false;
     bool has_folded_field_ = false;
 };
 
-captured_generator::captured_generator(http::message_generator source, std::size_t max_body)
+captured_generator::captured_generator(http::message_generator source, std::size_t max_body, std::string_view dropped)
     : keep_alive_(source.keep_alive()) {
     drain(std::move(source), max_body + std::min(head_allowance, std::numeric_limits<std::size_t>::max() - max_body));
-    read();
-}
-
-void captured_generator::drain(http::message_generator source, std::size_t limit) {
-    while (!source.is_done()) {
-        if (drained_.size() == limit) {
-            rest_ = std::move(source);
-            return;
-        }
-        auto const pieces = source.prepare(failure_);
-        // A body that ends only now is done without new buffers; those before are still there.
-        if (failure_ || source.is_done()) return;
-
-        std::size_t taken = 0;
-        std::size_t const wanted = std::min(beast::buffer_bytes(pieces), limit - drained_.size());
-        if (drained_.empty()) drained_.reserve(wanted);
-        for (auto it = pieces.begin(); taken < wanted; ++it) {
-            auto const* const bytes = static_cast<char const*>(it->data());
-            auto const size = std::min(it->size(), wanted - taken);
-            drained_.insert(drained_.end(), bytes, bytes + size);
-            taken += size;
-        }
-        source.consume(taken);
+    try {
+        read(dropped);
+    } catch (...) {  // out of memory: the client still gets the bytes
+        storable_ = false;
     }
 }
 
-void captured_generator::read() {
-    response_reader reader(*this);
+void captured_generator::drain(http::message_generator source, std::size_t limit) {
+    try {
+        while (drain_some(source, limit)) {
+        }
+        if (failure_ || source.is_done()) return;
+    } catch (...) {  // the handler has answered: what its generator throws is the sender's affair, where it comes to it
+    }
+    rest_ = std::move(source);
+}
+
+/// False where nothing more is to be drained.
+bool captured_generator::drain_some(http::message_generator& source, std::size_t limit) {
+    if (source.is_done() || drained_.size() == limit) return false;
+    auto const pieces = source.prepare(failure_);
+    // A body that ends only now is done without new buffers; those before are still there.
+    if (failure_ || source.is_done()) return false;
+
+    auto const before = drained_.size();
+    std::size_t const wanted = std::min(beast::buffer_bytes(pieces), limit - before);
+    if (drained_.empty()) drained_.reserve(wanted);
+    try {
+        for (auto it = pieces.begin(); drained_.size() < before + wanted; ++it) {
+            auto const* const bytes = static_cast<char const*>(it->data());
+            drained_.insert(drained_.end(), bytes, bytes + std::min(it->size(), before + wanted - drained_.size()));
+        }
+    } catch (...) {  // what is not consumed stays in the generator
+        drained_.resize(before);
+        throw;
+    }
+    source.consume(wanted);
+    return true;
+}
+
+void captured_generator::read(std::string_view dropped) {
+    response_reader reader(*this, dropped);
     error_code ec;
     auto unread = asio::buffer(std::as_const(drained_));
     while (!ec && !reader.is_done() && unread.size() != 0) unread += reader.put(unread, ec);
@@ -140,7 +162,11 @@ std::optional<shared_bytes> captured_generator::record(capture_policy const& pol
 }
 
 http::message_generator captured_generator::release() && {
-    return make_raw_response({std::move(drained_), std::move(rest_), failure_}, keep_alive_);
+    auto whole = make_raw_response({std::move(drained_), std::move(rest_), failure_}, keep_alive_);
+    if (!dropped_) return whole;
+    response_fields fields;
+    fields.drop(*dropped_);
+    return fields.applied_to(std::move(whole));
 }
 
 }  // namespace idempo::detail

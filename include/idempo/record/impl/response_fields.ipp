@@ -61,14 +61,16 @@ void response_fields::rewrite(std::string& head) const {
         is_status_line = false;
         rest.remove_prefix(text.size());
     }
-    for (auto const& given : lines_) written.append(given.name).append(": ").append(given.value).append(line_end);
+    for (auto const& given : lines_) {
+        if (!given.drops) written.append(given.name).append(": ").append(given.value).append(line_end);
+    }
     written.append(line_end);
     head = std::move(written);
 }
 
 http::message_generator response_fields::applied_to(http::message_generator response) const {
     if (empty()) return response;
-    bool const keep_alive = response.keep_alive();
+    bool const keep_alive = !closes_ && response.keep_alive();
     return applied_to(std::move(response), keep_alive);
 }
 
