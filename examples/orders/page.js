@@ -60,7 +60,7 @@ async function send(order) {
 
 function outcomeOf(response, text) {
   if (response.status === 201) return response.headers.has("Idempotency-Replayed") ? "replayed" : "ran";
-  if (text.includes("#section-2.2")) return "mismatch"; // by its type, since its status can be chosen
+  if (text.includes("is already used")) return "mismatch"; // by its title, since its status can be chosen
   return response.status === 409 ? "conflict" : "refused";
 }
 
