@@ -158,6 +158,13 @@ TEST_CASE("acp profile: 6.4 a request in flight is 409 with Retry-After", "[prof
     CHECK(std::stoi(std::string(refused[http::field::retry_after])) >= 0);
 }
 
+TEST_CASE("acp profile: 3.1 the key is echoed in answers, replays and refusals", "[profiles]") {
+    profiled tested(acp());
+    CHECK(tested.send(acp_request())["Idempotency-Key"] == "k-1");
+    CHECK(tested.send(acp_request())["Idempotency-Key"] == "k-1");
+    CHECK(tested.send(acp_request("k-1", "[]"))["Idempotency-Key"] == "k-1");
+}
+
 TEST_CASE("acp profile: 6.5 a 5xx is not kept, and the retry runs afresh", "[profiles]") {
     profiled tested(acp());
     auto const status = GENERATE(500U, 502U, 503U, 599U);

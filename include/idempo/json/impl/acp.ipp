@@ -70,6 +70,7 @@ options options::acp(scope::principal_function authenticated) {
     options.same_request.body = canonical_json();
     options.store_if = [](unsigned status) { return status < 500; };
     options.replayed_header = "Idempotent-Replayed";
+    options.echo_key = true;  // section 3.1: on all POST responses
     options.write_problem = write_acp_error;
     options.problems[refusal::key_missing].title = "Idempotency-Key header is required on all POST requests";
     options.problems[refusal::key_reused].title = "Idempotency-Key has already been used with a different request body";
