@@ -134,6 +134,36 @@ TEST_CASE("redis_rate_limiter: a value that is none of ours is left alone, and n
     CHECK(error);
 }
 
+TEST_CASE("redis_rate_limiter: a value that is no count is left alone, and costs no connection",
+          "[redis][rate_limit]") {
+    redis_server const server;
+    two_limiters limiters(server);
+    take(limiters.first, make_store_key("rate_limit", "default", "bob"));
+    auto const connections = info_field(server.ask({"INFO", "stats"}), "total_connections_received");
+    for (auto const* value : {"-5", "inf", "nan", "1e3", "2.5", "", "99999999999999999999"}) {
+        CAPTURE(value);
+        server.ask({"SET", window_of(alice), value, "PX", "60000"});
+        error_code error;
+        CHECK_FALSE(limiters.first.take(alice, error).allowed);
+        CHECK(error == error::record_unreadable);
+        CHECK(server.ask({"GET", window_of(alice)}) == value);
+    }
+    auto const asked = std::stoul(connections) + 2 * 7 + 1;  // by this test
+    CHECK(info_field(server.ask({"INFO", "stats"}), "total_connections_received") == std::to_string(asked));
+}
+
+TEST_CASE("redis_rate_limiter: a full server goes on counting in the windows that it has", "[redis][rate_limit]") {
+    redis_server const server;
+    two_limiters limiters(server);
+    CHECK(take(limiters.first).remaining == 4);
+    server.ask({"CONFIG", "SET", "maxmemory", "1"});
+    for (unsigned left = 4; left-- > 0;) CHECK(take(limiters.second).remaining == left);
+    CHECK_FALSE(take(limiters.first).allowed);
+    error_code error;
+    CHECK_FALSE(limiters.first.take(make_store_key("rate_limit", "default", "bob"), error).allowed);
+    CHECK(error == error::store_full);
+}
+
 TEST_CASE("redis_rate_limiter: many threads of two processes take exactly what there is", "[redis][rate_limit]") {
     redis_server const server;
     two_limiters limiters(server, {.limit = 100, .window = std::chrono::hours(1)});

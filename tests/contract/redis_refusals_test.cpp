@@ -315,6 +315,50 @@ TEST_CASE("redis: a value of another type under our key is an error, and is left
     CHECK(works(store));
 }
 
+TEST_CASE("redis: a repeated Complete gives a record that somebody made to last its end again") {
+    redis_server server;
+    inspectable_redis store(local_redis(server.port()));
+    auto const claim = claim_of(numbered_key(1));
+    error_code error;
+    store.claim(claim, error);
+    CHECK(std::holds_alternative<done>(store.complete(complete_of(claim, "stored"), error)));
+    server.ask({"PERSIST", key_name(claim.key)});
+    CHECK(std::holds_alternative<done>(store.complete(complete_of(claim, "stored"), error)));
+    CHECK(std::stoll(server.ask({"PTTL", key_name(claim.key)})) > 0);
+    CHECK(std::holds_alternative<completed>(store.claim(claim_of(claim.key), error)));
+}
+
+TEST_CASE("redis: after Abandon of a takeover the next attempt is numbered on") {
+    redis_server server;
+    bool const is_full = GENERATE(false, true);
+    inspectable_redis store(local_redis(server.port()));
+    error_code error;
+    auto const first = claim_of(numbered_key(1), 1ms);
+    store.claim(first, error);
+    auto const second = claim_of(first.key);
+    poll_until([&] { return std::holds_alternative<granted>(store.claim(second, error)); });
+    if (is_full) server.ask({"CONFIG", "SET", "maxmemory", "1"});
+    store.abandon(second.key, second.token, error);
+    CHECK_FALSE(error);
+    server.ask({"CONFIG", "SET", "maxmemory", "0"});
+
+    auto const found = store.peek(first.key, error);
+    REQUIRE(found);
+    CHECK(found->attempt == 1);
+    CHECK(found->lease_remaining <= 0ms);
+    CHECK(found->expires_in > 59min);
+    auto stranger = claim_of(first.key);
+    stranger.fingerprint.bytes[0] ^= 1;
+    CHECK(std::holds_alternative<mismatch>(store.claim(stranger, error)));
+    auto reconciling = claim_of(first.key);
+    reconciling.take_over = false;
+    CHECK(std::holds_alternative<expired>(store.claim(reconciling, error)));
+    CHECK_FALSE(store.renew(second.key, second.token, 1s, error));
+    auto const third = store.claim(claim_of(first.key), error);
+    REQUIRE(std::holds_alternative<granted>(third));
+    CHECK(std::get<granted>(third).attempt == 2);
+}
+
 TEST_CASE("redis: a record that somebody made to last is unreadable, once it matters") {
     redis_server server;
     inspectable_redis store(local_redis(server.port()));

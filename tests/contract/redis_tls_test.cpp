@@ -25,8 +25,13 @@ redis_options over_tls(redis_server const& server, std::string const& trusted) {
     return options;
 }
 
-/// Nothing is executed, the reason is reported, and the server has heard no command.
+/// Nothing is executed, the reason is reported, and the server has heard no command, nor the password.
 void check_refused(redis_options options, redis_server const& server) {
+    options.password = "secret";
+    auto const heard = [&] {
+        return std::stoul(info_field(server.ask({"INFO", "stats"}), "total_commands_processed"));
+    };
+    auto const before = heard();
     std::atomic<int> reports{0};
     options.observer = [&](redis_event const& event) {
         reports += event.problem == redis_problem::untrusted_certificate && event.error;
@@ -36,6 +41,7 @@ void check_refused(redis_options options, redis_server const& server) {
     CHECK(execute(store, numbered_key(1), ledger).first);
     poll_until([&] { return reports > 0; });
     CHECK(ledger.size() == 0);
+    CHECK(heard() == before + 1);  // the question before
     CHECK(info_field(server.ask({"INFO", "commandstats"}), "cmdstat_auth").empty());
 }
 
@@ -53,6 +59,17 @@ TEST_CASE("redis: a certificate for another host is refused") {
     test_certificate const certificate("redis.example");
     redis_server const server(certificate.redis_flags());
     check_refused(over_tls(server, certificate.path()), server);
+}
+
+TEST_CASE("redis: a server that is trusted hears the password") {
+    test_certificate const certificate("localhost");
+    redis_server const server(certificate.redis_flags());
+    auto options = over_tls(server, certificate.path());
+    options.user = "default";
+    options.password = "secret";  // any will do for a user that needs none
+    inspectable_redis store(options);
+    CHECK(works(store));
+    CHECK_FALSE(info_field(server.ask({"INFO", "commandstats"}), "cmdstat_auth").empty());
 }
 
 TEST_CASE("redis: without verification any certificate will do") {

@@ -137,7 +137,7 @@ public:
     scene(unsigned replicas, server_abilities abilities, std::string_view received)
         : abilities_(abilities),
           received_(received),
-          line_(1s, places_, {replicas, 100ms}) {
+          line_(1s, load_, {replicas, 100ms}) {
         claim('a');
         add<complete_operation>(told_with<idempo::complete_result>(ours),
                                 idempo::complete_request{key_of('b'), fingerprint, ours, record, 60s});
@@ -145,7 +145,7 @@ public:
         add<abandon_operation>(told_with<void>(ours), key_of('d'), ours);
         add<peek_operation>(told_with<std::optional<idempo::record_info>>(key_of('e')), key_of('e'));
         add<forget_operation>([this](idempo::error_code, bool) { ++told_; }, key_of('f'));
-        claim('a');  // held back by the first
+        claim('a');  // finds the key busy
         add<take_operation>(
             [this](idempo::error_code ec, idempo::rate_decision) {
                 ++told_;
@@ -162,18 +162,18 @@ public:
         for (auto rest = received_; !rest.empty(); rest.remove_prefix(std::min(piece, rest.size()))) {
             reader.feed(rest.substr(0, piece));
             while (auto const found = reader.next())
-                if (!line_.receive(reply_view(found.get()))) return;
+                if (!line_.receive(reply_view(found.get()), {})) return;
             if (reader.is_broken()) return;
             line_.send(sent, abilities_, {});
         }
     }
 
     void end() {
-        for (auto const& each : line_.take_misdirected()) each.misdirected->fail(idempo::error::store_unavailable);
+        for (auto const& each : line_.take_redirected()) each.redirected->fail(idempo::error::store_unavailable);
         line_.fail_all(make_error_code(idempo::error::store_unavailable));
         context_.poll();
         require(told_ == submitted_, "each caller is told once");
-        require(places_ == 0, "each place is given back");
+        require(load_.operations == 0 && load_.bytes == 0, "each place is given back");
     }
 
 private:
@@ -195,7 +195,8 @@ private:
     }
 
     void submit(std::unique_ptr<operation> submitted) {
-        ++places_;
+        ++load_.operations;
+        load_.bytes += submitted->weight();
         ++submitted_;
         line_.submit(std::move(submitted), {});
     }
@@ -203,7 +204,7 @@ private:
     server_abilities abilities_;
     std::string_view received_;
     boost::asio::io_context context_;
-    std::atomic<std::size_t> places_{0};
+    pending_load load_;
     pipeline line_;
     unsigned submitted_ = 0;
     unsigned told_ = 0;

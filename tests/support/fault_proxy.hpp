@@ -2,6 +2,7 @@
 
 #include <idempo/detail/background_thread.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,11 +11,14 @@
 
 namespace idempo::tests {
 
-/// A TCP proxy on a free port of this machine that does to replies, on request, what networks and servers do to them.
-/// Its orders apply to present and future connections, until they are changed. Any thread may give them.
+/// The network between a client and a server, as a TCP proxy on this machine: it can delay, throttle, lose and cut what
+/// it carries, and do to replies what servers do to them. Its orders hold for the connections there are and for those
+/// to come, until they are changed. Any thread may give them.
 class fault_proxy {
 public:
-    explicit fault_proxy(std::uint16_t server_port);
+    /// \param address where it listens, such as 127.0.0.2: several proxies on one port are the addresses of one name
+    /// \param port a free one where it is 0
+    explicit fault_proxy(std::uint16_t server_port, std::string const& address = "127.0.0.1", std::uint16_t port = 0);
     fault_proxy(fault_proxy const&) = delete;
     fault_proxy& operator=(fault_proxy const&) = delete;
     ~fault_proxy();
@@ -23,6 +27,19 @@ public:
 
     /// Connections that clients have made so far.
     [[nodiscard]] std::size_t connections() const;
+
+    /// Distance: each byte takes half of `round_trip` in each direction, and up to half of `jitter` more, at random.
+    /// Bytes do not overtake each other.
+    void delay(std::chrono::microseconds round_trip, std::chrono::microseconds jitter = {});
+
+    /// Bandwidth of each direction of each connection. What is read from one side waits here, up to a few hundred kB.
+    void throttle(std::size_t bytes_per_second);
+
+    /// Closes all connections; the next ones are served.
+    void cut();
+
+    /// Bytes of replies carried so far.
+    [[nodiscard]] std::size_t reply_bytes() const;
 
     /// Lets so many more bytes of replies through, then closes the connection of the last.
     void cut_after(std::size_t bytes);

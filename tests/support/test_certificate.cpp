@@ -67,9 +67,9 @@ test_certificate::~test_certificate() {
     std::filesystem::remove_all(directory_, ignored);
 }
 
-std::vector<std::string> test_certificate::redis_flags() const {
+std::vector<std::string> test_certificate::redis_flags(std::string const& auth_clients) const {
     return {"--tls-cert-file",    path(), "--tls-key-file",     directory_ + "/key.pem",
-            "--tls-ca-cert-file", path(), "--tls-auth-clients", "no"};
+            "--tls-ca-cert-file", path(), "--tls-auth-clients", auth_clients};
 }
 
 }  // namespace idempo::tests

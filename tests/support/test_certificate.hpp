@@ -17,8 +17,11 @@ public:
     /// The file for clients that trust it.
     [[nodiscard]] std::string path() const { return directory_ + "/certificate.pem"; }
 
+    [[nodiscard]] std::string key_path() const { return directory_ + "/key.pem"; }
+
     /// The flags with which a redis_server speaks only TLS on its port.
-    [[nodiscard]] std::vector<std::string> redis_flags() const;
+    /// \param auth_clients whether it asks clients for a certificate, `yes` or `no`
+    [[nodiscard]] std::vector<std::string> redis_flags(std::string const& auth_clients = "no") const;
 
 private:
     std::string directory_;

@@ -15,7 +15,9 @@ namespace idempo {
 
 /// Where a server is.
 struct redis_endpoint {
-    /// A name or an address. A name is resolved anew for each connection, by a thread of the executor's context.
+    /// A name or an address. A name is resolved anew for each connection, on a thread of the store's own; while that
+    /// takes too long, its last known addresses are used. Each address has its share of `connect_timeout`, those that
+    /// worked last come first.
     std::string host = "127.0.0.1";
     /// 0 in an event about a unix socket, whose path is the host there.
     std::uint16_t port = 6379;
@@ -44,11 +46,11 @@ enum class redis_problem {
     unreachable,
     /// The certificate is not to be trusted, or is for another host.
     untrusted_certificate,
-    /// AUTH or SELECT was refused, or INFO is needed and not permitted.
+    /// AUTH or SELECT was refused, or INFO is needed and not permitted; or the credentials could not be read.
     not_permitted,
     /// Not an answer of Redis.
     wrong_protocol,
-    /// Older than 6.2.
+    /// Older than 6.2, or than 7.2 where `redis_replica_wait::on_disk` is set.
     too_old,
     /// A replica, or a server that still loads its data.
     not_ready,
@@ -78,14 +80,30 @@ struct redis_event {
     /// Which one it is: with Sentinel or a cluster, one that was found. The host is empty where none was found, and for
     /// a unix socket.
     redis_endpoint endpoint;
+    /// The server's own words where it refused something, without any secret; at most 200 bytes. Else empty.
+    std::string words{};
 };
 
-/// How the server's certificate is checked.
+/// How the server's certificate is checked, and what this client shows for itself. The files are read when the store is
+/// made.
 struct redis_tls {
     /// PEM file with the certificates to trust; empty: those of the system.
     std::string ca_file;
     /// False trusts anybody. For tests only.
     bool verify = true;
+    /// PEM file with this client's certificate chain, for a server with `tls-auth-clients yes`, which is its default.
+    /// Empty: none.
+    std::string certificate_file{};
+    /// PEM file with the private key of that certificate.
+    std::string key_file{};
+};
+
+/// For AUTH.
+struct redis_credentials {
+    /// Empty: the default user.
+    std::string user;
+    /// Empty: no AUTH.
+    std::string password;
 };
 
 /// How many replicas must have a claim or a completed record before it counts, by `WAIT`: one for each write, after all
@@ -98,6 +116,11 @@ struct redis_replica_wait {
     unsigned count = 0;
     /// While it lasts, nothing else is answered on that connection. Less than half of `operation_timeout`.
     std::chrono::milliseconds timeout{100};
+    /// `WAITAOF` instead: the append-only file of the server, and of so many replicas, must have been flushed to disk.
+    /// A `count` of 0 waits for the server alone. Needs Redis 7.2 and `appendonly yes`. It closes the second that
+    /// `appendfsync everysec` can lose, for a wait of up to a second: set `timeout` and `operation_timeout`
+    /// accordingly. https://redis.io/docs/latest/commands/waitaof/
+    bool on_disk = false;
 };
 
 /// A primary that Sentinel watches, and replaces when it fails.
@@ -129,7 +152,16 @@ struct redis_options {
     /// Sent with AUTH where the password is not empty; a user needs Redis 6.
     std::string user{};
     std::string password{};
+    /// Where not empty: a file whose first line is the password, read at each connection, so that a rotation needs no
+    /// restart. Excludes `password`.
+    std::string password_file{};
+    /// Where set: called for each connection, on the executor, and must not block; what it throws makes the attempt
+    /// fail. For tokens that expire. Excludes `user`, `password` and `password_file`.
+    std::function<redis_credentials()> credentials{};
     unsigned database = 0;
+    /// What `CLIENT LIST` shows for the connections; a server that refuses `CLIENT SETNAME` is used all the same. No
+    /// spaces. Empty: none.
+    std::string client_name = "idempo";
 
     /// Each store key always uses the same one of them. One is enough for hundreds of thousands of claims a second. A
     /// cluster has one for each primary.
@@ -139,8 +171,12 @@ struct redis_options {
     /// Of an operation, from the call to its answer. Less than half of the shortest lease, or its answer may be too
     /// late to be of use. A connection without an answer for twice as long is given up.
     std::chrono::milliseconds operation_timeout{1000};
-    /// Operations that one connection may have; one more is refused with `error::store_unavailable`.
+    /// Operations that one connection may have; one more is refused with `error::store_unavailable`. As much again is
+    /// reserved for Renew, Complete and Abandon: claims never crowd them out.
     std::size_t max_pending = 10'000;
+    /// What the operations of one connection may keep in memory, mostly records on their way to Redis. More is refused
+    /// as above, except Renew, Abandon, and a record that is alone.
+    std::size_t max_pending_bytes = std::size_t{64} * 1024 * 1024;
     redis_replica_wait wait_replicas{};
     /// How often to re-check a healthy server's role and eviction policy, which can change while it runs. Also serves
     /// as a keep-alive on idle connections.
@@ -152,7 +188,7 @@ struct redis_options {
     /// Claim by the script alone, as on servers older than 7.0: for one that says it is newer and has no `SET … NX
     /// GET`.
     bool claim_by_script = false;
-    /// Called on the executor, for one connection at a time; what it throws is swallowed.
+    /// Called on the executor, concurrently for different connections; what it throws is swallowed.
     std::function<void(redis_event const&)> observer{};
 };
 

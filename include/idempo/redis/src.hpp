@@ -5,16 +5,19 @@
 /// link hiredis, libssl and libcrypto.
 
 #include <idempo/redis/connection/impl/connection.ipp>
+#include <idempo/redis/connection/impl/credentials.ipp>
 #include <idempo/redis/connection/impl/handshake.ipp>
+#include <idempo/redis/connection/impl/name_resolver.ipp>
+#include <idempo/redis/connection/impl/own_command.ipp>
 #include <idempo/redis/connection/impl/pipeline.ipp>
 #include <idempo/redis/connection/impl/transport.ipp>
 #include <idempo/redis/discovery/impl/client.ipp>
 #include <idempo/redis/discovery/impl/cluster_router.ipp>
 #include <idempo/redis/discovery/impl/cluster_watch.ipp>
-#include <idempo/redis/discovery/impl/inquiry.ipp>
 #include <idempo/redis/discovery/impl/primary_router.ipp>
-#include <idempo/redis/discovery/impl/sentinel_locator.ipp>
+#include <idempo/redis/discovery/impl/probe.ipp>
 #include <idempo/redis/discovery/impl/sentinel_protocol.ipp>
+#include <idempo/redis/discovery/impl/sentinel_resolver.ipp>
 #include <idempo/redis/discovery/impl/sentinel_router.ipp>
 #include <idempo/redis/discovery/impl/sentinel_watch.ipp>
 #include <idempo/redis/impl/options.ipp>

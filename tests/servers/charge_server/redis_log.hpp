@@ -18,6 +18,7 @@ public:
         std::ostringstream line;  // one write, since other threads have something to say, too
         line << "charge_server: " << idempo::to_string(event.problem);
         if (!event.endpoint.host.empty()) line << " [" << name_of(event.endpoint) << ']';
+        if (!event.words.empty()) line << " (" << event.words << ')';
         if (event.error) line << " (" << event.error.message() << ')';
         bool const is_ready = event.problem == idempo::redis_problem::none;
         if (is_ready && !event.server.has_append_only_file) {

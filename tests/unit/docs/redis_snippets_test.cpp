@@ -13,6 +13,7 @@
 #include <boost/beast/http.hpp>
 
 #include <iostream>
+#include <memory>
 #include <string>
 
 namespace {
@@ -50,7 +51,7 @@ TEST_CASE("snippets: the observer hears of problems with Redis", "[snippets]") {
     idempo::redis_options options;
     //[redis-observer
     options.observer = [](idempo::redis_event const& event) {
-        std::cerr << idempo::to_string(event.problem) << ' ' << event.error.message() << '\n';
+        std::cerr << idempo::to_string(event.problem) << ' ' << event.words << ' ' << event.error.message() << '\n';
         if (event.problem == idempo::redis_problem::none && !event.server.has_append_only_file) {
             std::cerr << "a restart of Redis forgets claims\n";
         }
@@ -58,6 +59,18 @@ TEST_CASE("snippets: the observer hears of problems with Redis", "[snippets]") {
     //]
     idempo::redis_store const store(context.get_executor(), options);
     CHECK(options.observer);
+}
+
+TEST_CASE("snippets: tokens that expire", "[snippets]") {
+    struct token_source {
+        [[nodiscard]] std::string current() const { return "token"; }
+    };
+    auto const tokens = std::make_shared<token_source const>();
+    idempo::redis_options options;
+    //[redis-credentials
+    options.credentials = [tokens] { return idempo::redis_credentials{"app", tokens->current()}; };
+    //]
+    CHECK_NOTHROW(idempo::validate(options));
 }
 
 TEST_CASE("snippets: a primary that Sentinel watches", "[snippets]") {

@@ -2,8 +2,8 @@
 
 #include <idempo/detail/backoff.hpp>
 #include <idempo/redis/connection/handshake.hpp>
-#include <idempo/redis/connection/locator.hpp>
 #include <idempo/redis/connection/pipeline.hpp>
+#include <idempo/redis/connection/server_resolver.hpp>
 #include <idempo/redis/connection/transport.hpp>
 #include <idempo/redis/protocol/operation.hpp>
 #include <idempo/redis/protocol/resp_codec.hpp>
@@ -13,7 +13,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,19 +29,21 @@ struct connection_setup {
     redis_options options;
     /// Null where the options want no TLS.
     std::shared_ptr<tls_setup> tls;
+    /// Not null.
+    std::shared_ptr<name_resolver> names;
 
     /// To the observer, where there is one.
     void report(redis_event const& event) const noexcept;
 };
 
-/// A way to the server that is made again whenever it is lost, and the operations that go over it.
+/// A connection to the server that is made again whenever it is lost, and the operations that go over it.
 ///
-/// Everything happens on a strand, but `start`, `submit`, `follow` and `end`, which any thread may call. An
+/// Everything happens on a strand, but `start`, `submit`, `move_to` and `end`, which any thread may call. An
 /// operation waits for the end of one attempt to connect at most: if that fails, so does the operation.
 class connection : public std::enable_shared_from_this<connection> {
 public:
     connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup,
-               std::shared_ptr<locator> finds);
+               std::shared_ptr<server_resolver> finds);
 
     /// Begins to connect, as if by post.
     void start();
@@ -52,16 +53,18 @@ public:
 
     /// The server is there now: where the connection leads elsewhere, what was sent fails, and another attempt follows
     /// after a pause, since others are told at the same time; a short one, also where a longer one was under way.
-    void follow(redis_endpoint const& server);
+    void move_to(redis_endpoint const& server);
 
     /// As `end`, but what has not been sent yet is given to `elsewhere`, on the strand: the server has no keys any
     /// more.
-    void leave(std::function<void(std::unique_ptr<operation>)> elsewhere);
+    void hand_over(std::function<void(std::unique_ptr<operation>)> elsewhere);
 
     /// Nothing is submitted from now on: what is pending is still answered, and then the connection is closed.
     void end();
 
 private:
+    [[nodiscard]] bool admits(operation const& submitted);
+
     using link = std::shared_ptr<transport>;
     /// `ready`: the server has introduced itself, and operations are sent.
     enum class state { pausing, connecting, ready, ended };
@@ -76,15 +79,15 @@ private:
 
     void take_submitted();
     void flush();
-    void write_rest();
+    [[nodiscard]] bool write_rest();
 
-    void redirect_misdirected();
+    void hand_on_redirected();
 
     void drop_link();
     void lose(redis_problem problem, error_code error);
     void pause();
     void end_if_idle();
-    void report(redis_problem problem, error_code error, redis_server_info const& server) const;
+    void report(redis_problem problem, error_code error, redis_server_info const& server, std::string words = {}) const;
 
     void watch_health();
 
@@ -95,12 +98,12 @@ private:
     void set_attempt_timer(std::chrono::milliseconds span, Then then);
 
     std::shared_ptr<connection_setup const> setup_;
-    std::shared_ptr<locator> locator_;  // null when it has ended
+    std::shared_ptr<server_resolver> resolver_;  // null when it has ended
     strand strand_;
 
     std::mutex mutex_;
     std::vector<std::unique_ptr<operation>> submitted_;  // guarded by mutex_
-    std::atomic<std::size_t> pending_{0};                // places in the pipeline, and operations on their way there
+    pending_load load_;                                  // in the pipeline, and on its way there
 
     // The rest is for the strand.
     state state_ = state::pausing;

@@ -5,8 +5,10 @@
 
 #include <idempo/redis/options.hpp>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace idempo::redis {
 
@@ -14,18 +16,20 @@ namespace idempo::redis {
 [[nodiscard]] redis_server_info read_info(std::string_view info);
 
 /// Whether a store may use such a server.
-[[nodiscard]] redis_problem judge(redis_server_info const& server, redis_options const& options);
+[[nodiscard]] redis_problem check_server(redis_server_info const& server, redis_options const& options);
 
 [[nodiscard]] server_abilities abilities_of(redis_server_info const& server);
 
 /// AUTH, where there is a password.
 void append_authentication(std::string& to, std::string_view user, std::string_view password);
 
-/// The first questions on a connection, all asked at once: AUTH and SELECT where they are needed, and INFO.
-/// There is no HELLO: without it every Redis speaks RESP2.
+/// The first questions on a connection, all asked at once: AUTH, SELECT and CLIENT SETNAME where they are needed, and
+/// INFO. There is no HELLO: without it every Redis speaks RESP2.
 class handshake {
 public:
-    explicit handshake(redis_options const& options) : options_(options) {}
+    /// \param options must outlive it
+    explicit handshake(redis_options const& options) : handshake(options, {options.user, options.password}) {}
+    handshake(redis_options const& options, redis_credentials login);
 
     [[nodiscard]] std::string questions() const;
 
@@ -36,13 +40,19 @@ public:
     /// \pre is_over()
     [[nodiscard]] redis_problem problem() const noexcept { return problem_; }
     [[nodiscard]] redis_server_info const& server() const noexcept { return server_; }
+    /// The words with which the server has refused, for a log; else empty.
+    [[nodiscard]] std::string const& words() const noexcept { return words_; }
 
 private:
-    [[nodiscard]] unsigned acknowledgements() const noexcept;
+    enum class question { auth, select, name, info };
+
     void end(redis_problem problem);
 
     redis_options const& options_;
-    unsigned received_ = 0;
+    redis_credentials login_;
+    std::vector<question> asked_;
+    std::size_t received_ = 0;
+    std::string words_;
     bool is_over_ = false;
     redis_problem problem_ = redis_problem::none;
     redis_server_info server_;

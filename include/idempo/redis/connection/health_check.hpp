@@ -18,7 +18,7 @@ public:
     using on_problem = std::function<void(redis_problem, redis_server_info const&)>;
 
     health_check(redis_options const& options, on_problem tell)
-        : operation({}),
+        : operation({}, {}, operation_kind::unordered),
           options_(options),
           tell_(std::move(tell)) {}
 
@@ -27,7 +27,7 @@ public:
     [[nodiscard]] reading read(reply_view answer) override {
         if (!answer.is_string()) return reading::wrong_connection;
         auto const server = read_info(answer.text());
-        auto const problem = judge(server, options_);
+        auto const problem = check_server(server, options_);
         if (problem == redis_problem::none) return reading::answered;
         tell_(problem, server);
         return reading::wrong_connection;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <idempo/redis/connection/name_resolver.hpp>
+
 #include <idempo/redis/options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -7,6 +9,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/strand.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -40,6 +43,8 @@ public:
     [[nodiscard]] virtual std::size_t write_some_now(std::string_view bytes) = 0;
     /// What is pending completes with an error. Never waits.
     virtual void close() = 0;
+    /// What was connected to did not work: of several addresses of the name, another one comes first next time.
+    virtual void report_failure() {}
 };
 
 /// What connections over TLS have in common.
@@ -48,12 +53,20 @@ struct tls_setup {
     bool verify;
 };
 
-/// \throws std::invalid_argument where the certificates cannot be read
+/// How a server is reached.
+struct dialing {
+    /// Not null.
+    std::shared_ptr<name_resolver> names;
+    /// Null where there is to be no TLS.
+    std::shared_ptr<tls_setup> tls;
+    /// For finding the addresses and connecting; the addresses of a name share it.
+    std::chrono::milliseconds timeout{};
+};
+
+/// \throws std::invalid_argument where the certificates or the key cannot be read
 [[nodiscard]] std::shared_ptr<tls_setup> make_tls_setup(redis_tls const& options);
 
-/// \param tls null where there is to be none
-[[nodiscard]] std::unique_ptr<transport> make_transport(strand executor, redis_endpoint endpoint,
-                                                        std::shared_ptr<tls_setup> tls);
+[[nodiscard]] std::unique_ptr<transport> make_transport(strand executor, redis_endpoint endpoint, dialing how);
 
 [[nodiscard]] std::unique_ptr<transport> make_unix_transport(strand executor, std::string path);
 

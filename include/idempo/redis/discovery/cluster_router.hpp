@@ -34,35 +34,35 @@ public:
     void submit(std::unique_ptr<operation> submitted) override;
 
     /// For the connections, on any thread.
-    void redirect(std::unique_ptr<operation> misdirected, redirection const& where);
+    void redirect(std::unique_ptr<operation> redirected, redirection const& where);
     [[nodiscard]] cluster_watch& watch() const noexcept { return *watch_; }
 
 private:
-    using way = std::shared_ptr<connection>;
+    using connection_ptr = std::shared_ptr<connection>;
     /// The router holds connections weakly: operations own the router, so a strong reference would be a cycle and leak
     /// when the io_context is destroyed.
-    using way_if_any = std::weak_ptr<connection>;
+    using weak_connection = std::weak_ptr<connection>;
     struct node {
         redis_endpoint endpoint;
-        way_if_any there;
+        weak_connection target;
     };
 
     void use(slot_map const& map);
-    [[nodiscard]] way way_for(operation const& submitted);
-    [[nodiscard]] way way_to(redis_endpoint const& endpoint);
-    [[nodiscard]] way way_to_primary(std::size_t number);
-    [[nodiscard]] way make_way(redis_endpoint const& endpoint);
+    [[nodiscard]] connection_ptr connection_for(operation const& submitted);
+    [[nodiscard]] connection_ptr connection_to(redis_endpoint const& endpoint);
+    [[nodiscard]] connection_ptr connection_to_primary(std::size_t number);
+    [[nodiscard]] connection_ptr make_connection(redis_endpoint const& endpoint);
 
     asio::any_io_executor executor_;
     std::shared_ptr<connection_setup const> setup_;
     std::shared_ptr<cluster_watch> watch_;
 
     std::mutex mutex_;  // guards the rest
-    /// Until there is a map: operations wait there.
-    way_if_any first_way_;
+    /// Until a map is known; operations wait in it.
+    weak_connection seed_connection_;
     std::optional<slot_map> map_;
     /// To the primaries of the map, in its order; none until used.
-    std::vector<way_if_any> ways_;
+    std::vector<weak_connection> connections_;
     /// Nodes that operations were sent on to, and that are not in the map.
     std::vector<node> others_;
 };

@@ -2,8 +2,8 @@
 
 #include <idempo/detail/backoff.hpp>
 #include <idempo/redis/connection/connection.hpp>
-#include <idempo/redis/connection/locator.hpp>
-#include <idempo/redis/discovery/inquiry.hpp>
+#include <idempo/redis/connection/server_resolver.hpp>
+#include <idempo/redis/discovery/probe.hpp>
 #include <idempo/redis/protocol/slot_map.hpp>
 
 #include <idempo/redis/options.hpp>
@@ -35,16 +35,16 @@ public:
     void end();
 
     /// A node may be gone or cut off.
-    void doubt(redis_endpoint const& node);
+    void report_failure(redis_endpoint const& node);
 
     /// The map is wrong about slots that this node has.
-    void move(redis_endpoint const& node);
+    void report_moved(redis_endpoint const& node);
 
     /// Slots are missing in the map.
-    void miss();
+    void report_gap();
 
-    /// As `locator::locate`: some primary, as soon as one is known.
-    void locate(strand const& executor, locator::on_located done);
+    /// As `server_resolver::resolve`: some primary, as soon as one is known.
+    void resolve(strand const& executor, server_resolver::on_resolved done);
 
 private:
     struct silent_node {
@@ -53,7 +53,7 @@ private:
     };
     struct waiting_connection {
         strand executor;
-        locator::on_located done;
+        server_resolver::on_resolved done;
     };
 
     /// Runs it on the strand, unless this has ended by then.
@@ -64,7 +64,7 @@ private:
     void ask();
     [[nodiscard]] std::vector<redis_endpoint> whom_to_ask();
     void on_answer(std::vector<redis_endpoint> const& asked, std::optional<redis_endpoint> const& answered_by);
-    void extend_doubt();
+    void extend_search();
     void remember_silence(redis_endpoint const& node);
     [[nodiscard]] bool is_silent(redis_endpoint const& node) const;
     void tell_waiting();
@@ -76,8 +76,8 @@ private:
     // The rest is for the strand.
     bool has_ended_ = false;
     std::optional<slot_map> known_;
-    std::optional<slot_map> best_;  // of the answers to the inquiry that goes on
-    std::shared_ptr<inquiry> inquiry_;
+    std::optional<slot_map> best_;  // of the answers to the probe that goes on
+    std::shared_ptr<probe> probe_;
     std::optional<redis_endpoint> first_;  // to be asked next time
     std::size_t turn_ = 0;
     std::vector<silent_node> silent_;
@@ -86,7 +86,7 @@ private:
     bool is_pausing_ = false;
     detail::backoff backoff_;
     time_point not_before_{};
-    time_point doubt_ends_{};
+    time_point search_ends_{};
     asio::steady_timer timer_;
 };
 

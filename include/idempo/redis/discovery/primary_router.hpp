@@ -1,7 +1,7 @@
 #pragma once
 
 #include <idempo/redis/connection/connection.hpp>
-#include <idempo/redis/connection/locator.hpp>
+#include <idempo/redis/connection/server_resolver.hpp>
 #include <idempo/redis/discovery/router.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,7 +15,7 @@ namespace idempo::redis {
 class primary_router final : public router {
 public:
     primary_router(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> const& setup,
-                   std::shared_ptr<locator> const& finds);
+                   std::shared_ptr<server_resolver> const& finds);
     ~primary_router() override;
 
     void submit(std::unique_ptr<operation> submitted) override;

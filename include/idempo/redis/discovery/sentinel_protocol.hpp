@@ -1,7 +1,7 @@
 #pragma once
 
 #include <idempo/redis/connection/transport.hpp>
-#include <idempo/redis/discovery/inquiry.hpp>
+#include <idempo/redis/discovery/probe.hpp>
 #include <idempo/redis/protocol/resp_codec.hpp>
 
 #include <idempo/redis/options.hpp>
@@ -22,10 +22,12 @@ namespace idempo::redis {
 /// The sentinels of one primary, and how to reach them. Read only.
 struct sentinel_group {
     /// \throws std::invalid_argument where their certificates cannot be read
-    sentinel_group(redis_sentinels of, std::chrono::milliseconds connect_timeout);
+    sentinel_group(redis_sentinels of, std::chrono::milliseconds connect_timeout,
+                   std::shared_ptr<name_resolver> names = std::make_shared<name_resolver>());
 
     redis_sentinels options;
     std::shared_ptr<tls_setup> tls;  // null where there is none
+    std::shared_ptr<name_resolver> names;
     /// For each of them, from connecting to its answer: all of them, and the primary, within `connect_timeout`.
     std::chrono::milliseconds share;
     /// A sentinel from which nothing is heard for twice as long is given up.
@@ -56,9 +58,9 @@ struct sentinel_news {
         /// An answer to AUTH or PING, or news of another primary.
         nothing,
         /// The subscription cannot be trusted any more.
-        nonsense,
+        malformed,
     };
-    kind what = kind::nonsense;
+    kind what = kind::malformed;
     redis_endpoint primary{};
 };
 

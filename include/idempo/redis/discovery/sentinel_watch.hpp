@@ -2,7 +2,7 @@
 
 #include <idempo/detail/backoff.hpp>
 #include <idempo/redis/connection/transport.hpp>
-#include <idempo/redis/discovery/inquiry.hpp>
+#include <idempo/redis/discovery/probe.hpp>
 #include <idempo/redis/discovery/sentinel_protocol.hpp>
 #include <idempo/redis/protocol/resp_codec.hpp>
 
@@ -29,10 +29,10 @@ public:
     /// Where the primary is, as often as it is said. On the watch's own strand, as the next.
     using on_primary = std::function<void(redis_endpoint const&)>;
     /// Called once when no sentinel can be reached; again only after one has been.
-    using on_deaf = std::function<void()>;
+    using on_silence = std::function<void()>;
 
     sentinel_watch(asio::any_io_executor const& executor, std::shared_ptr<sentinel_group const> group, on_primary tell,
-                   on_deaf complain);
+                   on_silence report_silence);
 
     /// \name Called on any thread, and carried out as if by post
     /// @{
@@ -57,7 +57,7 @@ private:
 
     std::shared_ptr<sentinel_group const> group_;
     on_primary tell_;
-    on_deaf complain_;
+    on_silence on_silence_;
     strand strand_;
 
     bool has_ended_ = false;
@@ -65,7 +65,7 @@ private:
     std::size_t failures_ = 0;  // since one would do
     std::shared_ptr<transport> transport_;
     std::unique_ptr<reply_reader> reader_;
-    std::shared_ptr<inquiry> comparison_;
+    std::shared_ptr<probe> comparison_;
     std::array<char, 4096> incoming_{};
     bool is_writing_ = false;
     bool is_heard_ = false;  // since the last look

@@ -4,6 +4,7 @@
 
 #include <idempo/redis/invalid_option.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <string>
@@ -17,8 +18,8 @@ void validate_login(std::string const& user, std::string const& password) {
 }
 
 void validate_endpoints(std::vector<redis_endpoint> const& endpoints) {
-    constexpr std::size_t most_endpoints = 100;
-    if (endpoints.empty() || endpoints.size() > most_endpoints)
+    constexpr std::size_t max_endpoints = 100;
+    if (endpoints.empty() || endpoints.size() > max_endpoints)
         redis::refuse_option("1 to 100 sentinels or nodes can be named");
     for (auto const& each : endpoints) {
         if (each.host.empty()) redis::refuse_option("each sentinel or node needs a host");
@@ -41,6 +42,11 @@ void validate_cluster(redis_options const& options) {
         redis::refuse_option("with a '{' in its prefix a cluster may use one node only");
 }
 
+void validate_tls(redis_tls const& tls) {
+    if (tls.certificate_file.empty() != tls.key_file.empty())
+        redis::refuse_option("a client's certificate_file needs its key_file, and the other way round");
+}
+
 void validate_servers(redis_options const& options) {
     constexpr std::size_t longest_unix_path = 107;  // sockaddr_un::sun_path without its zero
     bool const is_unix = !options.unix_path.empty();
@@ -48,7 +54,11 @@ void validate_servers(redis_options const& options) {
     if (int{is_unix} + int{is_cluster} + int{options.sentinels.has_value()} > 1) {
         redis::refuse_option("unix_path, sentinels and cluster_nodes exclude each other");
     }
-    validate_login(options.user, options.password);
+    if (options.password_file.empty()) validate_login(options.user, options.password);
+    if (!options.password_file.empty() && !options.password.empty())
+        redis::refuse_option("password and password_file exclude each other");
+    if (options.credentials && !(options.user.empty() && options.password.empty() && options.password_file.empty()))
+        redis::refuse_option("credentials excludes user, password and password_file");
     if (is_unix) {
         if (options.unix_path.size() > longest_unix_path) redis::refuse_option("the unix_path is too long");
         if (options.tls) redis::refuse_option("a unix_path excludes tls");
@@ -71,7 +81,7 @@ std::string_view to_string(redis_problem problem) noexcept {
     case redis_problem::untrusted_certificate: return "The certificate of Redis is not trusted.";
     case redis_problem::not_permitted: return "Redis refuses AUTH, SELECT or INFO.";
     case redis_problem::wrong_protocol: return "What answers is not Redis.";
-    case redis_problem::too_old: return "Redis is older than 6.2.";
+    case redis_problem::too_old: return "Redis is too old: 6.2 is needed, and 7.2 for WAITAOF.";
     case redis_problem::not_ready: return "Redis is a replica, or still loads its data.";
     case redis_problem::no_sentinel: return "No sentinel answers as it should.";
     case redis_problem::unknown_primary: return "The sentinels know no primary of that name.";
@@ -84,10 +94,11 @@ std::string_view to_string(redis_problem problem) noexcept {
 
 void validate(redis_options const& options) {
     validate_servers(options);
-    constexpr std::size_t most_connections = 64;
-    if (options.connections == 0 || options.connections > most_connections)
+    constexpr std::size_t max_connections = 64;
+    if (options.connections == 0 || options.connections > max_connections)
         redis::refuse_option("connections must be 1 to 64");
-    if (options.max_pending == 0) redis::refuse_option("max_pending must be positive");
+    if (options.max_pending == 0 || options.max_pending_bytes == 0)
+        redis::refuse_option("max_pending and max_pending_bytes must be positive");
     using std::chrono::milliseconds;
     for (auto const span : {options.connect_timeout, options.operation_timeout, options.health_interval}) {
         if (span <= milliseconds::zero() || span > std::chrono::hours{1}) {
@@ -95,10 +106,15 @@ void validate(redis_options const& options) {
                 "connect_timeout, operation_timeout and health_interval must be positive, and an hour at most");
         }
     }
+    if (options.tls) validate_tls(*options.tls);
+    if (options.sentinels && options.sentinels->tls) validate_tls(*options.sentinels->tls);
+    auto const& name = options.client_name;
+    if (std::any_of(name.begin(), name.end(), [](char each) { return each <= ' ' || each > '~'; }))
+        redis::refuse_option("the client_name must consist of visible ASCII characters");
     auto const& replicas = options.wait_replicas;
-    if (replicas.count == 0) return;
-    constexpr unsigned most_replicas = 100;
-    if (replicas.count > most_replicas) redis::refuse_option("wait_replicas must be 100 at most");
+    if (replicas.count == 0 && !replicas.on_disk) return;
+    constexpr unsigned max_replicas = 100;
+    if (replicas.count > max_replicas) redis::refuse_option("wait_replicas must be 100 at most");
     if (replicas.timeout <= milliseconds::zero() || 2 * replicas.timeout >= options.operation_timeout) {
         redis::refuse_option("the timeout of wait_replicas must be positive, and less than half of operation_timeout");
     }

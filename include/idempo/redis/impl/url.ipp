@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
+#include <cstdint>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -139,30 +141,96 @@ bool read_sentinel_parameter(std::string_view name, std::string_view text, redis
     return true;
 }
 
-void read_parameter(std::string_view text, redis_options& options) {
-    auto const name = take_before(text, '=');
+/// `500ms`, `2s`, or a number of milliseconds.
+std::chrono::milliseconds parse_span(std::string_view what, std::string_view text) {
+    unsigned factor = 1;
+    if (text.ends_with("ms")) {
+        text.remove_suffix(2);
+    } else if (text.ends_with('s')) {
+        text.remove_suffix(1);
+        factor = 1000;
+    }
+    return std::chrono::milliseconds(std::uint64_t{factor} * parse_number<std::uint32_t>(what, text));
+}
+
+/// False: the parameter is none of these.
+bool read_tls_parameter(std::string_view name, std::string_view text, redis_tls& tls) {
+    if (name == "ca_file") {
+        tls.ca_file = decode(text);
+    } else if (name == "certificate_file") {
+        tls.certificate_file = decode(text);
+    } else if (name == "key_file") {
+        tls.key_file = decode(text);
+    } else if (name == "verify" && text == "none") {
+        tls.verify = false;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool read_login_parameter(std::string_view name, std::string_view text, redis_options& options) {
+    if (name == "user") {
+        options.user = decode(text);
+    } else if (name == "password_file") {
+        options.password_file = decode(text);
+    } else if (name == "client_name") {
+        options.client_name = decode(text);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool read_time_parameter(std::string_view name, std::string_view text, redis_options& options) {
+    if (name == "connect_timeout") {
+        options.connect_timeout = parse_span(name, text);
+    } else if (name == "operation_timeout") {
+        options.operation_timeout = parse_span(name, text);
+    } else if (name == "wait_timeout") {
+        options.wait_replicas.timeout = parse_span(name, text);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool read_use_parameter(std::string_view name, std::string_view text, redis_options& options) {
+    bool const is_flag = text == "true" || text == "false";
     if (name == "database") {
-        options.database = parse_number<unsigned>("database", text);
+        options.database = parse_number<unsigned>(name, text);
     } else if (name == "connections") {
         options.connections = parse_number<std::size_t>("number of connections", text);
     } else if (name == "wait_replicas") {
         options.wait_replicas.count = parse_number<unsigned>("number of replicas", text);
+    } else if (name == "wait_on_disk" && is_flag) {
+        options.wait_replicas.on_disk = text == "true";
     } else if (name == "prefix") {
         options.prefix = decode(text);
-    } else if (name == "ca_file" && options.tls) {
-        options.tls->ca_file = decode(text);
-        if (options.sentinels && options.sentinels->tls) options.sentinels->tls->ca_file = options.tls->ca_file;
-    } else if (name == "verify" && text == "none" && options.tls) {
-        options.tls->verify = false;
-        if (options.sentinels && options.sentinels->tls) options.sentinels->tls->verify = false;
-    } else if (name == "allow_eviction" && (text == "true" || text == "false")) {
+    } else if (name == "allow_eviction" && is_flag) {
         options.allow_eviction = text == "true";
-    } else if (!name || !options.sentinels || !read_sentinel_parameter(*name, text, *options.sentinels)) {
-        redis::refuse_option(
-            "the URL has a parameter that is not database, connections, prefix, wait_replicas, allow_eviction or, "
-            "for rediss:, ca_file or verify=none, or, for Sentinel, sentinel_user, sentinel_password or "
-            "sentinel_tls=none");
+    } else {
+        return false;
     }
+    return true;
+}
+
+void read_parameter(std::string_view text, redis_options& options) {
+    auto const name = take_before(text, '=');
+    if (name && options.tls && read_tls_parameter(*name, text, *options.tls)) {
+        if (options.sentinels && options.sentinels->tls) read_tls_parameter(*name, text, *options.sentinels->tls);
+        return;
+    }
+    bool const is_known =
+        name && (read_use_parameter(*name, text, options) || read_login_parameter(*name, text, options) ||
+                 read_time_parameter(*name, text, options) ||
+                 (options.sentinels && read_sentinel_parameter(*name, text, *options.sentinels)));
+    if (is_known) return;
+    redis::refuse_option(
+        "the URL has a parameter that is not database, connections, prefix, wait_replicas, wait_on_disk, "
+        "wait_timeout, connect_timeout, operation_timeout, allow_eviction, user, password_file, client_name or, for "
+        "rediss:, ca_file, certificate_file, key_file or verify=none, or, for Sentinel, sentinel_user, "
+        "sentinel_password or sentinel_tls=none");
 }
 
 void read_parameters(std::string_view text, redis_options& options) {

@@ -48,8 +48,9 @@ class called_operation : public operation {
 public:
     using handler = boost::asio::any_completion_handler<typename signature_of<Result>::type>;
 
-    called_operation(store_key const& of, std::string server_key, boost::asio::any_io_executor executor, handler done)
-        : operation(of, std::move(server_key)),
+    called_operation(store_key const& of, std::string server_key, boost::asio::any_io_executor executor, handler done,
+                     operation_kind kind = operation_kind::ordered)
+        : operation(of, std::move(server_key), kind),
           executor_(std::move(executor)),
           done_(std::move(done)) {}
 

@@ -6,6 +6,7 @@
 #include <idempo/store.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,14 +20,17 @@ namespace idempo::redis {
 /// The key in Redis: the prefix, and the store key in hexadecimal, by which an operator finds it.
 [[nodiscard]] std::string redis_key(std::string_view prefix, store_key const& key);
 
-/// On Redis 7 `SET … NX GET` first, which decides most claims; the script decides what depends on the lease, and all
-/// claims elsewhere. The script alone also reads what a full server has: it writes last.
+/// On Redis 7 `SET … NX GET` first, which decides most claims; the script decides what depends on the lease, claims of
+/// a busy key, and all claims elsewhere. Only the script reads what a full server has: it writes last.
 class claim_operation final : public called_operation<claim_result> {
 public:
     claim_operation(claim_request const& request, std::string_view prefix, boost::asio::any_io_executor executor,
                     handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
+    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+    [[nodiscard]] bool is_in_first_step() const noexcept override { return !sent_script_; }
+    void skip_to_second_step() override { needs_script_ = true; }
 
 private:
     [[nodiscard]] reading read_first_step(reply_view answer);
@@ -43,6 +47,8 @@ public:
                        handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
+    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+    [[nodiscard]] std::size_t weight() const noexcept override { return operation::weight() + request_.record.size(); }
 
 private:
     complete_request request_;
@@ -55,6 +61,7 @@ public:
                     boost::asio::any_io_executor executor, handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
+    [[nodiscard]] token const* owner() const noexcept override { return &by_; }
 
 private:
     token by_;
@@ -68,6 +75,7 @@ public:
                       boost::asio::any_io_executor executor, handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
+    [[nodiscard]] token const* owner() const noexcept override { return &by_; }
 
 private:
     token by_;

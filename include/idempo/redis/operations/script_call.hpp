@@ -23,13 +23,14 @@ public:
         append_command(to, {name, sends_source_ ? script_.source : script_.sha1, "1", key, arguments...});
     }
 
-    /// What an error reply means; `ask_again` the first time that the script is unknown, else `error` is set.
+    /// What an error reply means; `script_unknown` the first time that the server does not know it, else `error` is
+    /// set.
     [[nodiscard]] reading read_error(reply_view answer, error_code& error) {
         auto const meaning = meaning_of(answer.text());
         if (meaning == error_meaning::wrong_server) return reading::wrong_connection;
         if (meaning == error_meaning::script_unknown && !sends_source_) {
             sends_source_ = true;
-            return reading::ask_again;
+            return reading::script_unknown;
         }
         error = code_of(meaning);
         return reading::answered;

@@ -9,6 +9,7 @@
 #include <boost/intrusive/list_hook.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -27,15 +28,26 @@ struct server_abilities {
 enum class reading {
     /// The operation has its result.
     answered,
-    /// It has its result, a record that was written: it counts when enough replicas have it.
+    /// The result is a record that was written: it counts when enough replicas have it.
     written,
-    /// Enough replicas have all that was written before this command, or have it not.
-    replicated,
-    not_replicated,
-    /// It has something else to ask before it has one: `append_command` again.
+    /// The operation needs its second step: `append_command` again.
     ask_again,
-    /// The reply is not one to this command, or this server can answer none: the connection must not be used again.
+    /// The server does not know the script, and has done nothing: `append_command` again, which sends the source.
+    script_unknown,
+    /// The reply does not belong to this command, or this server cannot answer any: stop using the connection.
     wrong_connection,
+};
+
+/// How an operation may be queued.
+enum class operation_kind {
+    /// Claim, peek and forget: in the order in which the operations of its key were submitted. Not sent when no time is
+    /// left for the answer.
+    ordered,
+    /// Renew, Complete and Abandon: as `ordered`, but ahead of other clients' claims when the connection is congested.
+    /// Room is reserved for them, and they have their effect also where nobody waits for the answer.
+    holder,
+    /// In any order: a rate limiter's take, a health check.
+    unordered,
 };
 
 /// One call of the store, from its submission to its answer. It knows its commands and what the replies mean; the
@@ -43,15 +55,31 @@ enum class reading {
 class operation : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
     /// \param server_key what the commands name; empty where they name none
-    explicit operation(store_key const& of, std::string server_key = {})
+    explicit operation(store_key const& of, std::string server_key = {}, operation_kind kind = operation_kind::ordered)
         : key_(of),
-          server_key_(std::move(server_key)) {}
+          server_key_(std::move(server_key)),
+          kind_(kind) {}
     operation(operation const&) = delete;
     operation& operator=(operation const&) = delete;
     virtual ~operation() = default;
 
     [[nodiscard]] store_key const& key() const noexcept { return key_; }
     [[nodiscard]] std::string const& server_key() const noexcept { return server_key_; }
+
+    [[nodiscard]] operation_kind kind() const noexcept { return kind_; }
+
+    /// The token of the caller that holds or wants the record; null where the operation has none.
+    [[nodiscard]] virtual token const* owner() const noexcept { return nullptr; }
+
+    /// What it keeps in memory until it is dropped, in bytes, roughly. Constant.
+    [[nodiscard]] virtual std::size_t weight() const noexcept { return base_weight + server_key_.size(); }
+
+    /// Whether the command appended last may need a second one.
+    [[nodiscard]] virtual bool is_in_first_step() const noexcept { return false; }
+
+    /// Makes the next `append_command` append the second step, whatever the first is answered. That reply is dropped.
+    /// \pre is_in_first_step()
+    virtual void skip_to_second_step() {}
 
     /// Appends what it asks next.
     virtual void append_command(std::string& to, server_abilities abilities) = 0;
@@ -76,10 +104,16 @@ public:
     bool asks = false;
     /// Where it may be sent on: who does that lives as long.
     std::shared_ptr<void const> kept_alive;
+    /// How far it has come; the pipeline keeps this.
+    enum class progress { unsent, first_step, sent };
+    progress stage = progress::unsent;
 
 private:
+    static constexpr std::size_t base_weight = 256;
+
     store_key key_;
     std::string server_key_;
+    operation_kind kind_;
 };
 
 }  // namespace idempo::redis

@@ -48,7 +48,7 @@ TEST_CASE("redis handshake: INFO is understood") {
 
 TEST_CASE("redis handshake: servers that a store must not use") {
     idempo::redis_options options;
-    auto const judged = [&](std::string const& info) { return judge(read_info(info), options); };
+    auto const judged = [&](std::string const& info) { return check_server(read_info(info), options); };
     CHECK(judged(good_info) == redis_problem::none);
     CHECK(judged(replaced(good_info, "7.0.15", "6.2.0")) == redis_problem::none);
     CHECK(judged(replaced(good_info, "7.0.15", "6.0.16")) == redis_problem::too_old);
@@ -70,15 +70,16 @@ TEST_CASE("redis handshake: only Redis 7 has SET with NX and GET") {
 TEST_CASE("redis handshake: what is asked, and what it makes of the replies") {
     idempo::redis_options options;
     handshake plain(options);
-    CHECK(plain.questions() == "*1\r\n$4\r\nINFO\r\n");
+    CHECK(plain.questions() == "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n$6\r\nidempo\r\n*1\r\n$4\r\nINFO\r\n");
+    receive(plain, "-NOPERM this user has no permissions to run the 'client|setname' command\r\n");
+    CHECK_FALSE(plain.is_over());
     receive(plain, bulk(good_info));
     CHECK(plain.is_over());
     CHECK(plain.problem() == redis_problem::none);
 
-    options.user = "u";
-    options.password = "p";
     options.database = 3;
-    handshake full(options);
+    options.client_name.clear();
+    handshake full(options, {"u", "p"});
     CHECK(full.questions() == "*3\r\n$4\r\nAUTH\r\n$1\r\nu\r\n$1\r\np\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n3\r\n"
                               "*1\r\n$4\r\nINFO\r\n");
     receive(full, "+OK\r\n");
@@ -102,6 +103,30 @@ TEST_CASE("redis handshake: refusals") {
     CHECK(problem_after("-LOADING Redis is loading\r\n") == redis_problem::not_ready);
     CHECK(problem_after("+PONG\r\n") == redis_problem::wrong_protocol);
     CHECK(problem_after(":1\r\n") == redis_problem::wrong_protocol);
+}
+
+TEST_CASE("redis handshake: what a refusal says is kept, but not what it repeats of a secret") {
+    idempo::redis_options options;
+    options.password = "hunter2";
+    auto const words_after = [&](std::string const& bytes) {
+        handshake shaking(options);
+        receive(shaking, bytes);
+        return shaking.words();
+    };
+    CHECK(words_after("-ERR max number of clients reached\r\n") == "ERR max number of clients reached");
+    CHECK(words_after("-WRONGPASS invalid username-password pair\r\n") == "WRONGPASS invalid username-password pair");
+    CHECK(words_after("-ERR unknown command `AUTH`, with args beginning with: `hunter2`\r\n") ==
+          "ERR unknown command `AUTH`");
+    CHECK(words_after("-ERR hunter2 is no password\r\n").find("hunter2") == std::string::npos);
+    CHECK(words_after("-ERR \x1b[31m" + std::string(1000, 'x') + "\r\n").size() == 200);
+    CHECK(words_after("-ERR \x1b[31m\r\n") == "ERR ?[31m");
+}
+
+TEST_CASE("redis handshake: WAITAOF needs Redis 7.2") {
+    idempo::redis_options options;
+    options.wait_replicas.on_disk = true;
+    CHECK(check_server(read_info(good_info), options) == redis_problem::too_old);
+    CHECK(check_server(read_info(replaced(good_info, "7.0.15", "7.2.0")), options) == redis_problem::none);
 }
 
 TEST_CASE("redis errors: what they mean") {

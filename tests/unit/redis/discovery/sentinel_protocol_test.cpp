@@ -62,9 +62,9 @@ TEST_CASE("redis sentinel: the answer is a host and a port") {
     auto const primary_in = [](std::string const& bytes) { return reading_of(bytes, read_primary); };
     CHECK(primary_in(array({"10.0.0.1", "6379"})) == redis_endpoint{"10.0.0.1", 6379});
     CHECK(primary_in(array({"redis.internal", "1"})) == redis_endpoint{"redis.internal", 1});
-    for (auto const* nonsense : {"*-1\r\n", "*0\r\n", "+OK\r\n", ":1\r\n", "-ERR x y\r\n"}) {
-        CAPTURE(nonsense);
-        CHECK_FALSE(primary_in(nonsense));
+    for (auto const* malformed : {"*-1\r\n", "*0\r\n", "+OK\r\n", ":1\r\n", "-ERR x y\r\n"}) {
+        CAPTURE(malformed);
+        CHECK_FALSE(primary_in(malformed));
     }
     CHECK_FALSE(primary_in(array({"", "6379"})));
     CHECK_FALSE(primary_in(array({"host", "0"})));
@@ -108,8 +108,8 @@ TEST_CASE("redis sentinel: news of our primary is told, that of others is not") 
     };
     CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379 @ charges 10.0.0.1 6379") == kind::promoted);
     CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379 @ orders 10.0.0.1 6379") == kind::nothing);
-    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379") == kind::nonsense);
-    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379 @") == kind::nonsense);
+    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379") == kind::malformed);
+    CHECK(promotion("slave 10.0.0.2:6379 10.0.0.2 6379 @") == kind::malformed);
     CHECK(told("orders 10.0.0.1 6379 10.0.0.2 6379").what == kind::nothing);
 }
 
@@ -117,12 +117,12 @@ TEST_CASE("redis sentinel: a malformed message ends the subscription") {
     for (auto const* payload : {"charges 10.0.0.1 6379 10.0.0.2", "charges 10.0.0.1 6379 10.0.0.2 0", "charges",
                                 "charges 10.0.0.1 6379 10.0.0.2 6379 more", "charges 10.0.0.1 6379  6379"}) {
         CAPTURE(payload);
-        CHECK(told(payload).what == kind::nonsense);
+        CHECK(told(payload).what == kind::malformed);
     }
     for (auto const* bytes : {"-NOPERM no\r\n", ":1\r\n", "*-1\r\n", "*0\r\n", "$5\r\nhello\r\n"}) {
         CAPTURE(bytes);
-        CHECK(news(bytes).what == kind::nonsense);
+        CHECK(news(bytes).what == kind::malformed);
     }
-    CHECK(news(array({"message", "+sdown", "charges"})).what == kind::nonsense);
-    CHECK(news(array({"unsubscribe", "+switch-master", "0"})).what == kind::nonsense);
+    CHECK(news(array({"message", "+sdown", "charges"})).what == kind::malformed);
+    CHECK(news(array({"unsubscribe", "+switch-master", "0"})).what == kind::malformed);
 }

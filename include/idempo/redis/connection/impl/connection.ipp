@@ -2,6 +2,7 @@
 
 #include <idempo/redis/connection/connection.hpp>
 
+#include <idempo/redis/connection/credentials.hpp>
 #include <idempo/redis/connection/health_check.hpp>
 
 #include <boost/asio/bind_executor.hpp>
@@ -10,6 +11,7 @@
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <random>
 #include <utility>
 
@@ -20,6 +22,20 @@ namespace {
 /// Written at once when so many commands wait, so that the server works while this side makes more of them; what is
 /// left is written at the end of the loop's turn. Measured: 1.2 to 1.6 times as many claims as one write a turn.
 std::size_t worth_a_write(std::size_t pending) { return std::clamp<std::size_t>(pending / 4, 4, 64); }
+
+/// One write has so many bytes and one command more: what comes next is chosen when it has left.
+constexpr std::size_t write_bytes = std::size_t{256} * 1024;
+
+/// A buffer that is empty and larger than this is given back.
+constexpr std::size_t max_idle_bytes = 2 * write_bytes;
+
+/// As large as an operation of a holder without a record, which is admitted however many bytes are pending.
+constexpr std::size_t small_bytes = 1024;
+
+void give_back(std::string& buffer) {
+    buffer.clear();
+    if (buffer.capacity() > max_idle_bytes) buffer = std::string();
+}
 
 }  // namespace
 
@@ -33,11 +49,11 @@ void connection_setup::report(redis_event const& event) const noexcept {
 }
 
 connection::connection(asio::any_io_executor const& executor, std::shared_ptr<connection_setup const> setup,
-                       std::shared_ptr<locator> finds)
+                       std::shared_ptr<server_resolver> finds)
     : setup_(std::move(setup)),
-      locator_(std::move(finds)),
+      resolver_(std::move(finds)),
       strand_(asio::make_strand(executor)),
-      pipeline_(setup_->options.operation_timeout, pending_, setup_->options.wait_replicas),
+      pipeline_(setup_->options.operation_timeout, load_, setup_->options.wait_replicas),
       backoff_(std::random_device{}()),
       deadline_timer_(strand_),
       attempt_timer_(strand_),
@@ -50,11 +66,8 @@ void connection::start() {
 }
 
 void connection::submit(std::unique_ptr<operation> submitted) {
-    auto const pending = pending_.fetch_add(1) + 1;
-    if (pending > setup_->options.max_pending) {
-        --pending_;
-        return submitted->fail(error::store_unavailable);
-    }
+    if (!admits(*submitted)) return submitted->fail(error::store_unavailable);
+    std::size_t const pending = load_.operations;
     std::size_t waiting = 0;
     {
         std::lock_guard const lock(mutex_);
@@ -67,7 +80,22 @@ void connection::submit(std::unique_ptr<operation> submitted) {
     if (waiting == worth_a_write(pending)) asio::dispatch(strand_, take);
 }
 
-void connection::leave(std::function<void(std::unique_ptr<operation>)> elsewhere) {
+bool connection::admits(operation const& submitted) {
+    auto const& options = setup_->options;
+    auto const weight = submitted.weight();
+    bool const is_holders = submitted.kind() == operation_kind::holder;
+    auto const operations = load_.operations.fetch_add(1) + 1;
+    auto const bytes = load_.bytes.fetch_add(weight) + weight;
+    bool const has_place = operations <= options.max_pending * (is_holders ? 2 : 1);
+    bool const has_room =
+        bytes <= options.max_pending_bytes || bytes == weight || (is_holders && weight <= small_bytes);
+    if (has_place && has_room) return true;
+    --load_.operations;
+    load_.bytes -= weight;
+    return false;
+}
+
+void connection::hand_over(std::function<void(std::unique_ptr<operation>)> elsewhere) {
     asio::post(strand_, [self = shared_from_this(), elsewhere = std::move(elsewhere)] {
         self->is_ending_ = true;
         self->take_submitted();
@@ -84,18 +112,18 @@ void connection::end() {
     });
 }
 
-void connection::follow(redis_endpoint const& server) {
+void connection::move_to(redis_endpoint const& server) {
     asio::post(strand_, [self = shared_from_this(), server] {
         bool const is_asking = self->state_ == state::connecting && !self->transport_;
         bool const is_pausing = self->state_ == state::pausing;
         if (self->state_ == state::ended || is_asking || (self->server_ == server && !is_pausing)) return;
-        bool const was_ready = self->state_ == state::ready;
+        // Before anybody is told: an observer may submit operations.
+        bool const was_ready = std::exchange(self->state_, state::pausing) == state::ready;
         self->drop_link();
         if (was_ready) {
             self->pipeline_.disconnect();
             self->report(redis_problem::lost, {}, {});
         }
-        self->state_ = state::pausing;
         self->backoff_.reset();
         self->pause();
         self->end_if_idle();
@@ -108,19 +136,21 @@ void connection::connect() {
     server_ = {.host = {}, .port = 0};
     set_attempt_timer(setup_->options.connect_timeout,
                       [this] { lose(redis_problem::unreachable, asio::error::timed_out); });
-    locator_->locate(strand_,
-                     [self = shared_from_this(), attempt](redis_problem problem, redis_endpoint const& server) {
-                         if (self->attempt_ != attempt || self->state_ != state::connecting) return;
-                         if (problem != redis_problem::none) return self->lose(problem, {});
-                         self->dial(server);
-                     });
+    resolver_->resolve(strand_,
+                       [self = shared_from_this(), attempt](redis_problem problem, redis_endpoint const& server) {
+                           if (self->attempt_ != attempt || self->state_ != state::connecting) return;
+                           if (problem != redis_problem::none) return self->lose(problem, {});
+                           self->dial(server);
+                       });
 }
 
 void connection::dial(redis_endpoint const& server) {
     server_ = server;
     reader_ = std::make_unique<reply_reader>();
     auto const& path = setup_->options.unix_path;
-    transport_ = path.empty() ? make_transport(strand_, server_, setup_->tls) : make_unix_transport(strand_, path);
+    transport_ = path.empty()
+                     ? make_transport(strand_, server_, {setup_->names, setup_->tls, setup_->options.connect_timeout})
+                     : make_unix_transport(strand_, path);
     transport_->connect([self = shared_from_this(), used = transport_](error_code error) {
         if (used != self->transport_) return;
         if (!error) return self->greet();
@@ -130,9 +160,14 @@ void connection::dial(redis_endpoint const& server) {
 }
 
 void connection::greet() {
-    handshake_.emplace(setup_->options);
+    try {
+        handshake_.emplace(setup_->options, read_credentials(setup_->options));
+    } catch (std::exception const& failure) {
+        report(redis_problem::not_permitted, {}, {}, loggable(failure.what(), setup_->options.password));
+        return lose(redis_problem::none, {});
+    }
     outgoing_ = handshake_->questions();
-    write_rest();
+    static_cast<void>(write_rest());
     read_more();
 }
 
@@ -150,8 +185,8 @@ void connection::on_bytes(std::string_view bytes) {
     reader_->feed(bytes);
     if (state_ != state::ready && !read_greeting()) return;
     bool const goes_on = state_ != state::ready || read_answers();
-    redirect_misdirected();
-    if (pipeline_.take_cluster_down()) locator_->doubt(server_);
+    hand_on_redirected();
+    if (pipeline_.take_cluster_down()) resolver_->report_failure(server_);
     if (!goes_on) return lose(redis_problem::lost, {});
     if (reader_->is_broken()) return lose(redis_problem::wrong_protocol, {});
     flush();
@@ -167,7 +202,7 @@ bool connection::read_greeting() {
     }
     auto const over = std::exchange(handshake_, std::nullopt);
     if (over->problem() != redis_problem::none) {
-        report(over->problem(), {}, over->server());
+        report(over->problem(), {}, over->server(), over->words());
         lose(redis_problem::none, {});
         return false;
     }
@@ -183,16 +218,16 @@ bool connection::read_greeting() {
 
 bool connection::read_answers() {
     while (auto const answer = reader_->next()) {
-        bool const goes_on = pipeline_.receive(reply_view(answer.get()));
+        bool const goes_on = pipeline_.receive(reply_view(answer.get()), std::chrono::steady_clock::now());
         if (!goes_on) return false;
     }
     return true;
 }
 
-void connection::redirect_misdirected() {
-    for (auto& [misdirected, where] : pipeline_.take_misdirected()) {
+void connection::hand_on_redirected() {
+    for (auto& [redirected, where] : pipeline_.take_redirected()) {
         if (where.to.host.empty()) where.to.host = server_.host;
-        locator_->redirect(std::move(misdirected), where);
+        resolver_->redirect(std::move(redirected), where);
     }
 }
 
@@ -214,33 +249,41 @@ void connection::take_submitted() {
 
 void connection::flush() {
     if (state_ != state::ready || is_writing_) return;
-    pipeline_.send(outgoing_, abilities_, std::chrono::steady_clock::now());
-    write_rest();
+    do {
+        pipeline_.send(outgoing_, abilities_, std::chrono::steady_clock::now(), write_bytes);
+    } while (!outgoing_.empty() && write_rest() && pipeline_.has_sendable());
 }
 
-void connection::write_rest() {
-    if (outgoing_.empty() || is_writing_) return;
+// Whether more can be written at once.
+bool connection::write_rest() {
     auto const written = transport_->write_some_now(outgoing_);
-    if (written == outgoing_.size()) return outgoing_.clear();
+    if (written == outgoing_.size()) {
+        give_back(outgoing_);
+        return true;
+    }
     is_writing_ = true;
-    in_write_.assign(outgoing_, written);
-    outgoing_.clear();
+    outgoing_.erase(0, written);
+    std::swap(in_write_, outgoing_);
+    give_back(outgoing_);
     transport_->write(in_write_, [self = shared_from_this(), used = transport_](error_code error, std::size_t) {
         if (used != self->transport_) return;
         self->is_writing_ = false;
+        give_back(self->in_write_);
         if (!error) self->flush();  // otherwise the reader says so, too
     });
+    return false;
 }
 
 void connection::drop_link() {
     if (transport_) transport_->close();
     transport_.reset();
     handshake_.reset();
-    outgoing_.clear();
+    give_back(outgoing_);
     is_writing_ = false;
 }
 
 void connection::lose(redis_problem problem, error_code error) {
+    if (transport_) transport_->report_failure();
     drop_link();
     bool const was_ready = state_ == state::ready;
     // Only a connection that has worked for a while is a reason to be quick again: some servers accept and then refuse.
@@ -249,7 +292,7 @@ void connection::lose(redis_problem problem, error_code error) {
 
     was_ready ? pipeline_.disconnect() : pipeline_.fail_all(error::store_unavailable);
     if (problem != redis_problem::none) report(problem, error, {});
-    locator_->doubt(server_);
+    resolver_->report_failure(server_);
     pause();
     end_if_idle();
 }
@@ -259,17 +302,18 @@ void connection::pause() {
 }
 
 void connection::end_if_idle() {
-    if (!is_ending_ || pending_ != 0 || state_ == state::ended) return;
+    if (!is_ending_ || load_.operations != 0 || state_ == state::ended) return;
     state_ = state::ended;
     drop_link();
-    locator_.reset();
+    resolver_.reset();
     attempt_timer_.cancel();
     deadline_timer_.cancel();
     health_timer_.cancel();
 }
 
-void connection::report(redis_problem problem, error_code error, redis_server_info const& server) const {
-    setup_->report({problem, error, server, server_});
+void connection::report(redis_problem problem, error_code error, redis_server_info const& server,
+                        std::string words) const {
+    setup_->report({problem, error, server, server_, std::move(words)});
 }
 
 void connection::watch_health() {
@@ -279,9 +323,10 @@ void connection::watch_health() {
         auto const tell = [&owner = *self](redis_problem problem, redis_server_info const& server) {
             owner.report(problem, {}, server);
         };
-        ++self->pending_;
-        self->pipeline_.submit(std::make_unique<health_check>(self->setup_->options, tell),
-                               std::chrono::steady_clock::now());
+        auto check = std::make_unique<health_check>(self->setup_->options, tell);
+        ++self->load_.operations;
+        self->load_.bytes += check->weight();
+        self->pipeline_.submit(std::move(check), std::chrono::steady_clock::now());
         self->watch_deadlines();
         self->flush();
         self->watch_health();
@@ -302,7 +347,7 @@ void connection::watch_deadlines() {
 
 void connection::on_deadline() {
     auto const now = std::chrono::steady_clock::now();
-    if (pipeline_.expire(now)) locator_->doubt(server_);
+    if (pipeline_.expire(now)) resolver_->report_failure(server_);
     if (state_ == state::ready && pipeline_.is_overdue(now)) lose(redis_problem::lost, asio::error::timed_out);
     flush();  // what was held back by those that have timed out
     watch_deadlines();

@@ -2,12 +2,14 @@
 
 #include <idempo/redis/connection/handshake.hpp>
 
+#include <idempo/redis/connection/credentials.hpp>
 #include <idempo/redis/protocol/reply_error.hpp>
 
 #include <array>
 #include <charconv>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 namespace idempo::redis {
 
@@ -49,8 +51,9 @@ redis_server_info read_info(std::string_view info) {
     return server;
 }
 
-redis_problem judge(redis_server_info const& server, redis_options const& options) {
-    if (std::tie(server.major, server.minor) < std::tuple(6U, 2U)) return redis_problem::too_old;
+redis_problem check_server(redis_server_info const& server, redis_options const& options) {
+    auto const oldest = options.wait_replicas.on_disk ? std::tuple(7U, 2U) : std::tuple(6U, 2U);
+    if (std::tie(server.major, server.minor) < oldest) return redis_problem::too_old;
     if (server.is_loading || !server.is_primary) return redis_problem::not_ready;
     if (server.eviction_policy != "noeviction" && !options.allow_eviction) return redis_problem::evicts;
     return redis_problem::none;
@@ -63,30 +66,42 @@ void append_authentication(std::string& to, std::string_view user, std::string_v
     user.empty() ? append_command(to, {"AUTH", password}) : append_command(to, {"AUTH", user, password});
 }
 
-unsigned handshake::acknowledgements() const noexcept {
-    return (options_.password.empty() ? 0U : 1U) + (options_.database == 0 ? 0U : 1U);
+handshake::handshake(redis_options const& options, redis_credentials login)
+    : options_(options),
+      login_(std::move(login)) {
+    if (!login_.password.empty()) asked_.push_back(question::auth);
+    if (options_.database != 0) asked_.push_back(question::select);
+    if (!options_.client_name.empty()) asked_.push_back(question::name);
+    asked_.push_back(question::info);
 }
 
 std::string handshake::questions() const {
     std::string text;
-    append_authentication(text, options_.user, options_.password);
+    append_authentication(text, login_.user, login_.password);
     if (options_.database != 0) append_command(text, {"SELECT", std::to_string(options_.database)});
+    if (!options_.client_name.empty()) append_command(text, {"CLIENT", "SETNAME", options_.client_name});
     append_command(text, {"INFO"});
     return text;
 }
 
 void handshake::receive(reply_view answer) {
+    auto const asked = asked_[received_++];
+    if (asked == question::name) {  // a user may lack the permission; where it is the server, INFO says the same
+        if (!answer.is_error() && answer.text() != "OK") end(redis_problem::wrong_protocol);
+        return;
+    }
     if (answer.is_error()) {
+        words_ = loggable(answer.text(), login_.password);
         bool const is_state = answer.text().starts_with("LOADING") || answer.text().starts_with("MASTERDOWN");
         return end(is_state ? redis_problem::not_ready : redis_problem::not_permitted);
     }
-    if (received_++ < acknowledgements()) {
+    if (asked != question::info) {
         if (answer.text() != "OK") end(redis_problem::wrong_protocol);
         return;
     }
     if (!answer.is_string()) return end(redis_problem::wrong_protocol);
     server_ = read_info(answer.text());
-    end(judge(server_, options_));
+    end(check_server(server_, options_));
 }
 
 void handshake::end(redis_problem problem) {

@@ -2,9 +2,9 @@
 
 #include <idempo/redis/connection/pipeline.hpp>
 
-#include <idempo/redis/connection/asking.hpp>
-#include <idempo/redis/connection/replica_wait.hpp>
+#include <idempo/redis/connection/own_command.hpp>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -12,116 +12,228 @@ namespace idempo::redis {
 
 void pipeline::submit(std::unique_ptr<operation> submitted, time_point now) {
     if (submitted->deadline == time_point{}) submitted->deadline = now + timeout_;
-    // The youngest, but for one that another server has sent here.
+    submitted->stage = operation::progress::unsent;
+    // The youngest, except for one that another server has sent here.
     auto place = unsettled_.end();
     while (place != unsettled_.begin() && std::prev(place)->deadline > submitted->deadline) --place;
     unsettled_.insert(place, *submitted);
-    auto const [line, is_free] = busy_keys_.try_emplace(submitted->key());
-    if (is_free) {
-        ready_.push_back(std::move(submitted));
-        return;
-    }
-    if (!line->second) line->second = std::make_unique<queue>();
-    queue_by_age(std::move(submitted), *line->second);
+    if (submitted->kind() == operation_kind::unordered) return ready_.push_back(std::move(submitted));
+    auto& state = keys_[submitted->key()];
+    bool const overtakes = may_overtake(*submitted, state);
+    ++state.unsettled;
+    ++state.unsent;
+    insert_by_age(std::move(submitted), overtakes ? holders_ : ready_);
 }
 
-void pipeline::queue_by_age(std::unique_ptr<operation> submitted, queue& line) {
+// Its own claim must not be overtaken, nor, without need, anybody's.
+bool pipeline::may_overtake(operation const& submitted, key_state const& state) const {
+    if (submitted.kind() != operation_kind::holder) return false;
+    if (state.unsent == 0) return true;
+    if (!is_congested_) return false;
+    return std::none_of(ready_.rbegin(), ready_.rend(), [&](auto const& each) {
+        auto const* const owner = each->owner();
+        return each->key() == submitted.key() && (owner == nullptr || *owner == *submitted.owner());
+    });
+}
+
+void pipeline::insert_by_age(std::unique_ptr<operation> submitted, queue& line) {
     auto place = line.end();
     while (place != line.begin() && (*std::prev(place))->deadline > submitted->deadline) --place;
     line.insert(place, std::move(submitted));
 }
 
-std::unique_ptr<operation> pipeline::take_ready() {
-    while (!ready_.empty()) {
-        auto next = std::move(ready_.front());
-        ready_.pop_front();
+std::unique_ptr<operation> pipeline::take_from(queue& line, time_point now) {
+    while (!line.empty()) {
+        auto next = std::move(line.front());
+        line.pop_front();
+        if (!next->is_settled() && is_too_late(*next, now)) settle_with(*next, error::store_timed_out);
         if (!next->is_settled()) return next;
         drop(std::move(next));
     }
     return nullptr;
 }
 
-void pipeline::send(std::string& to, server_abilities abilities, time_point now) {
-    while (auto next = take_ready()) {
-        if (next->asks) send_own(std::make_unique<asking>(), to, abilities, now);
-        next->append_command(to, abilities);
-        sent_.push_back(std::move(next));
+// One slow answer must not stop everything that comes after it.
+bool pipeline::is_too_late(operation const& unsent, time_point now) const {
+    if (!quickest_ || unsent.kind() == operation_kind::holder) return false;
+    return unsent.deadline - now < std::min<time_point::duration>(*quickest_, timeout_ / 2);
+}
+
+std::unique_ptr<operation> pipeline::take_next(time_point now) {
+    for (auto* const line : {&unknown_, &second_steps_, &holders_, &ready_}) {
+        if (auto next = take_from(*line, now)) return next;
     }
-    if (uncovered_ > 0) wait_for_replicas(to, abilities, now);
+    return nullptr;
 }
 
-void pipeline::wait_for_replicas(std::string& to, server_abilities abilities, time_point now) {
-    auto wait = std::make_unique<replica_wait>(replicas_, std::exchange(uncovered_, 0));
-    send_own(std::move(wait), to, abilities, now);
+bool pipeline::has_sendable() const noexcept {
+    if (!unknown_.empty()) return sent_.empty();
+    return uncovered_ > 0 || !second_steps_.empty() || !holders_.empty() || !ready_.empty();
 }
 
-void pipeline::send_own(std::unique_ptr<operation> own, std::string& to, server_abilities abilities, time_point now) {
-    ++places_;
-    own->deadline = now + timeout_;
-    own->append_command(to, abilities);
-    sent_.push_back(std::move(own));
+void pipeline::send(std::string& to, server_abilities abilities, time_point now, std::size_t max_bytes) {
+    if (!unknown_.empty() && !sent_.empty()) return;
+    while (to.size() < max_bytes) {
+        auto next = take_next(now);
+        if (!next) break;
+        send_one(std::move(next), to, abilities, now);
+    }
+    is_congested_ = !holders_.empty() || !ready_.empty();
+    if (uncovered_ == 0) return;
+    append_replica_wait(to, replicas_);
+    send_own(replica_reply{std::exchange(uncovered_, 0)}, now);
 }
 
-bool pipeline::receive(reply_view answer) {
+void pipeline::send_one(std::unique_ptr<operation> next, std::string& to, server_abilities abilities, time_point now) {
+    auto& sent = *next;
+    bool const is_ordered = sent.kind() != operation_kind::unordered;
+    auto* const state = is_ordered ? &keys_.at(sent.key()) : nullptr;
+    if (state != nullptr) {
+        if (state->first_step != nullptr)
+            send_second_step(*std::exchange(state->first_step, nullptr), to, abilities, now);
+        if (sent.stage == operation::progress::unsent) --state->unsent;
+        if (state->unsettled > 1) abilities.set_nx_get = false;
+    }
+    if (sent.asks) {
+        append_asking(to);
+        send_own(asking_reply{}, now);
+    }
+    sent.append_command(to, abilities);
+    bool const is_first = state != nullptr && sent.is_in_first_step();
+    sent.stage = is_first ? operation::progress::first_step : operation::progress::sent;
+    push(std::move(next), now, sent.deadline);
+    if (is_first) state->first_step = &sent_.back();
+}
+
+void pipeline::send_second_step(command& first, std::string& to, server_abilities abilities, time_point now) {
+    auto claim = std::move(std::get<std::unique_ptr<operation>>(first.expects));
+    first.expects = superseded_reply{};
+    ++load_.operations;
+    auto& sent = *claim;
+    sent.skip_to_second_step();
+    sent.stage = operation::progress::sent;
+    if (sent.asks) {
+        append_asking(to);
+        send_own(asking_reply{}, now);
+    }
+    sent.append_command(to, abilities);
+    push(std::move(claim), now, sent.deadline);
+}
+
+void pipeline::push(expected_reply expects, time_point now, time_point deadline) {
+    sent_.push_back({std::move(expects), now, deadline});
+}
+
+void pipeline::send_own(expected_reply own, time_point now) {
+    ++load_.operations;
+    push(std::move(own), now, now + timeout_);
+}
+
+bool pipeline::receive(reply_view answer, time_point now) {
     if (sent_.empty()) return false;  // an answer to nothing
     auto asked = std::move(sent_.front());
+    if (auto* const of = std::get_if<std::unique_ptr<operation>>(&asked.expects);
+        of != nullptr && !(*of)->is_settled() && (*of)->stage == operation::progress::first_step) {
+        keys_.at((*of)->key()).first_step = nullptr;
+    }
     sent_.pop_front();
+    quickest_ = std::min(now - asked.sent_at, quickest_.value_or(time_point::duration::max()));
     if (answer.is_error() && answer.text().starts_with("CLUSTERDOWN")) is_cluster_down_ = true;
+    return std::visit([&](auto& whose) { return receive_for(std::move(whose), answer); }, asked.expects);
+}
+
+bool pipeline::receive_for(std::unique_ptr<operation> asked, reply_view answer) {
     if (answer.is_error() && !asked->is_settled()) {
         if (auto const where = read_redirection(answer.text())) {
             send_away(std::move(asked), *where);
             return true;
         }
     }
-    // Also where nobody waits: a reply out of step is one for all that follow.
+    // Also where nobody waits: a reply out of step means that all that follow are.
     auto const outcome = asked->read(answer);
     bool const goes_on = outcome != reading::wrong_connection;
-    if (outcome == reading::replicated || outcome == reading::not_replicated) {
-        settle_written(static_cast<replica_wait const&>(*asked).covered(), outcome == reading::replicated);
-    } else if (asked->is_settled()) {
-        // Nobody waits for it.
-    } else if (outcome == reading::ask_again) {
-        ready_.push_front(std::move(asked));
+    if (asked->is_settled()) {
+        drop(std::move(asked));
+        return goes_on;
+    }
+    switch (outcome) {
+    case reading::ask_again:
+        asked->stage = operation::progress::sent;
+        second_steps_.push_back(std::move(asked));
         return true;
-    } else if (outcome == reading::written && replicas_.count > 0) {
+    case reading::script_unknown: unknown_.push_back(std::move(asked)); return true;
+    case reading::written:
+        if (!waits_for_replicas()) break;
         written_.push_back(std::move(asked));
         ++uncovered_;
         return true;
-    } else if (goes_on) {
-        settle(*asked);
-    } else {
-        settle_with(*asked, error::store_unavailable);
+    case reading::answered:
+    case reading::wrong_connection: break;
     }
+    goes_on ? settle(*asked) : settle_with(*asked, error::store_unavailable);
     drop(std::move(asked));
     return goes_on;
 }
 
-void pipeline::send_away(std::unique_ptr<operation> misdirected, redirection where) {
-    misdirected->unlink();
-    release(misdirected->key());
-    --places_;
-    misdirected_.push_back({std::move(misdirected), std::move(where)});
+bool pipeline::receive_for(asking_reply, reply_view answer) {
+    --load_.operations;
+    return read_asking(answer);
 }
 
-std::vector<misdirected_operation> pipeline::take_misdirected() { return std::exchange(misdirected_, {}); }
+bool pipeline::receive_for(replica_reply asked, reply_view answer) {
+    --load_.operations;
+    auto const is_replicated = read_replica_wait(answer, replicas_);
+    settle_written(asked.covered, is_replicated.value_or(false));
+    return is_replicated.has_value();
+}
+
+bool pipeline::receive_for(superseded_reply, reply_view answer) {
+    --load_.operations;
+    return read_superseded(answer);
+}
+
+void pipeline::send_away(std::unique_ptr<operation> redirected, redirection where) {
+    redirected->unlink();
+    leave_key(*redirected);
+    release(*redirected);
+    redirected_.push_back({std::move(redirected), std::move(where)});
+}
+
+std::vector<redirected_operation> pipeline::take_redirected() { return std::exchange(redirected_, {}); }
 
 std::vector<std::unique_ptr<operation>> pipeline::take_unsent() {
     std::vector<std::unique_ptr<operation>> unsent;
-    while (auto next = take_ready()) {
-        next->unlink();
-        release(next->key());  // the next of its key is ready now
-        --places_;
-        unsent.push_back(std::move(next));
+    for (auto* const line : {&unknown_, &second_steps_, &holders_, &ready_}) {
+        queue kept;
+        for (auto& each : std::exchange(*line, {})) {
+            if (each->is_settled()) {
+                drop(std::move(each));
+                continue;
+            }
+            auto const state = keys_.find(each->key());
+            bool const is_behind = state != keys_.end() && each->kind() != operation_kind::unordered &&
+                                   each->stage == operation::progress::unsent &&
+                                   state->second.unsettled > state->second.unsent;
+            if (is_behind) {
+                kept.push_back(std::move(each));
+                continue;
+            }
+            each->unlink();
+            leave_key(*each);
+            release(*each);
+            unsent.push_back(std::move(each));
+        }
+        *line = std::move(kept);
     }
     return unsent;
 }
 
 void pipeline::settle_written(std::size_t count, bool is_replicated) {
     for (; count > 0; --count) {
-        auto known = std::move(written_.front());
+        auto written = std::move(written_.front());
         written_.pop_front();
-        if (!known->is_settled()) is_replicated ? settle(*known) : settle_with(*known, error::store_unavailable);
-        drop(std::move(known));
+        if (!written->is_settled()) is_replicated ? settle(*written) : settle_with(*written, error::store_unavailable);
+        drop(std::move(written));
     }
 }
 
@@ -133,65 +245,75 @@ bool pipeline::expire(time_point now) {
     return expired;
 }
 
-bool pipeline::is_overdue(time_point now) const { return !sent_.empty() && sent_.front()->deadline + timeout_ <= now; }
+bool pipeline::is_overdue(time_point now) const { return !sent_.empty() && sent_.front().deadline + timeout_ <= now; }
 
 std::optional<time_point> pipeline::next_deadline() const {
     std::optional<time_point> next;
     if (!unsettled_.empty()) next = unsettled_.front().deadline;
-    if (!sent_.empty() && (!next || sent_.front()->deadline + timeout_ < *next)) {
-        next = sent_.front()->deadline + timeout_;
+    if (!sent_.empty()) {
+        auto const overdue = sent_.front().deadline + timeout_;
+        next = next ? std::min(*next, overdue) : overdue;
     }
     return next;
 }
 
 void pipeline::disconnect() {
     uncovered_ = 0;
+    is_congested_ = false;
+    quickest_.reset();
     settle_written(written_.size(), false);
     for (auto lost = std::exchange(sent_, {}); auto& each : lost) {
-        if (!each->is_settled()) settle_with(*each, error::store_unavailable);
-        drop(std::move(each));
+        auto* const of = std::get_if<std::unique_ptr<operation>>(&each.expects);
+        if (of == nullptr) {
+            --load_.operations;
+            continue;
+        }
+        if (!(*of)->is_settled()) settle_with(**of, error::store_unavailable);
+        drop(std::move(*of));
     }
 }
 
 void pipeline::fail_all(error_code error) {
     disconnect();
     while (!unsettled_.empty()) settle_with(unsettled_.front(), error);
-    while (!ready_.empty()) {
-        drop(std::move(ready_.front()));
-        ready_.pop_front();
-    }
+    for (auto* const line : {&unknown_, &second_steps_, &holders_, &ready_}) drop_all(*line);
 }
 
 void pipeline::settle(operation& answered) {
     answered.unlink();
+    leave_key(answered);
     answered.settle();
-    release(answered.key());
 }
 
 void pipeline::settle_with(operation& failed, error_code error) {
     failed.unlink();
+    leave_key(failed);
     failed.fail(error);
-    release(failed.key());
 }
 
-// What is settled holds its key, or is the first behind the one that does: the oldest is settled first, and those that
-// wait are in that order. (One that is older than the holder was sent here by another server.) The first is then taken
-// for the holder, and dropped instead of being sent.
-void pipeline::release(store_key const& key) {
-    auto const line = busy_keys_.find(key);
-    if (line == busy_keys_.end()) return;
-    auto* const waiting = line->second.get();
-    if (waiting == nullptr || waiting->empty()) {
-        busy_keys_.erase(line);
-        return;
-    }
-    ready_.push_back(std::move(waiting->front()));
-    waiting->pop_front();
+void pipeline::leave_key(operation const& settled) {
+    if (settled.kind() == operation_kind::unordered) return;
+    auto const found = keys_.find(settled.key());
+    auto& state = found->second;
+    if (settled.stage == operation::progress::unsent) --state.unsent;
+    if (settled.stage == operation::progress::first_step) state.first_step = nullptr;
+    if (--state.unsettled == 0) keys_.erase(found);
+}
+
+void pipeline::release(operation const& dropped) {
+    --load_.operations;
+    load_.bytes -= dropped.weight();
 }
 
 void pipeline::drop(std::unique_ptr<operation> dropped) {
+    auto const weight = dropped->weight();
     dropped.reset();
-    --places_;
+    --load_.operations;
+    load_.bytes -= weight;
+}
+
+void pipeline::drop_all(queue& line) {
+    for (auto& each : std::exchange(line, {})) drop(std::move(each));
 }
 
 }  // namespace idempo::redis

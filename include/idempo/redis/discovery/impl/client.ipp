@@ -2,7 +2,7 @@
 
 #include <idempo/redis/discovery/client.hpp>
 
-#include <idempo/redis/connection/locator.hpp>
+#include <idempo/redis/connection/server_resolver.hpp>
 #include <idempo/redis/discovery/cluster_router.hpp>
 #include <idempo/redis/discovery/primary_router.hpp>
 #include <idempo/redis/discovery/sentinel_router.hpp>
@@ -17,6 +17,7 @@ namespace {
 std::shared_ptr<connection_setup const> make_setup(redis_options options) {
     validate(options);
     auto setup = std::make_shared<connection_setup>();
+    setup->names = std::make_shared<name_resolver>();
     if (options.tls) setup->tls = make_tls_setup(*options.tls);
     setup->options = std::move(options);
     return setup;
@@ -32,11 +33,12 @@ std::shared_ptr<router> make_router(asio::any_io_executor const& executor,
     }
     if (options.sentinels) {
         return std::make_unique<sentinel_router>(
-            executor, setup, std::make_shared<sentinel_group>(*options.sentinels, options.connect_timeout));
+            executor, setup,
+            std::make_shared<sentinel_group>(*options.sentinels, options.connect_timeout, setup->names));
     }
     bool const is_unix = !options.unix_path.empty();
     redis_endpoint const server{is_unix ? options.unix_path : options.host, is_unix ? std::uint16_t{0} : options.port};
-    return std::make_unique<primary_router>(executor, setup, std::make_shared<fixed_locator>(server));
+    return std::make_unique<primary_router>(executor, setup, std::make_shared<fixed_resolver>(server));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <idempo/redis/discovery/cluster_router.hpp>
 
-#include <idempo/redis/connection/locator.hpp>
+#include <idempo/redis/connection/server_resolver.hpp>
 #include <idempo/redis/protocol/key_slot.hpp>
 
 #include <algorithm>
@@ -15,48 +15,49 @@ namespace idempo::redis {
 namespace {
 
 /// Of one operation: a slot that moves takes two, ASK and MOVED.
-constexpr unsigned most_redirections = 5;
+constexpr unsigned max_redirections = 5;
 
 /// Nodes that are not in the map. There are some while slots move to a new node.
-constexpr std::size_t most_others = 64;
+constexpr std::size_t max_others = 64;
 
 /// What the connections know of the router. They must not keep it alive.
-class cluster_locator : public locator {
+class cluster_resolver : public server_resolver {
 public:
-    explicit cluster_locator(std::weak_ptr<cluster_router> router) : router_(std::move(router)) {}
+    explicit cluster_resolver(std::weak_ptr<cluster_router> router) : router_(std::move(router)) {}
 
-    void doubt(redis_endpoint const& node) override {
-        if (auto const router = router_.lock()) router->watch().doubt(node);
+    void report_failure(redis_endpoint const& node) override {
+        if (auto const router = router_.lock()) router->watch().report_failure(node);
     }
 
-    void redirect(std::unique_ptr<operation> misdirected, redirection const& where) override {
+    void redirect(std::unique_ptr<operation> redirected, redirection const& where) override {
         auto const router = router_.lock();
-        router ? router->redirect(std::move(misdirected), where) : locator::redirect(std::move(misdirected), where);
+        router ? router->redirect(std::move(redirected), where)
+               : server_resolver::redirect(std::move(redirected), where);
     }
 
 protected:
     std::weak_ptr<cluster_router> router_;
 };
 
-class node_locator final : public cluster_locator {
+class node_resolver final : public cluster_resolver {
 public:
-    node_locator(std::weak_ptr<cluster_router> router, redis_endpoint endpoint)
-        : cluster_locator(std::move(router)),
+    node_resolver(std::weak_ptr<cluster_router> router, redis_endpoint endpoint)
+        : cluster_resolver(std::move(router)),
           endpoint_(std::move(endpoint)) {}
 
-    void locate(strand const&, on_located done) override { done(redis_problem::none, endpoint_); }
+    void resolve(strand const&, on_resolved done) override { done(redis_problem::none, endpoint_); }
 
 private:
     redis_endpoint endpoint_;
 };
 
 /// Waits for the first map.
-class first_locator final : public cluster_locator {
+class first_resolver final : public cluster_resolver {
 public:
-    using cluster_locator::cluster_locator;
+    using cluster_resolver::cluster_resolver;
 
-    void locate(strand const& executor, on_located done) override {
-        if (auto const router = router_.lock()) router->watch().locate(executor, std::move(done));
+    void resolve(strand const& executor, on_resolved done) override {
+        if (auto const router = router_.lock()) router->watch().resolve(executor, std::move(done));
     }
 };
 
@@ -71,83 +72,83 @@ void cluster_router::start() {
         if (auto const self = weak.lock()) self->use(map);
     });
     auto const first =
-        std::make_shared<connection>(executor_, setup_, std::make_shared<first_locator>(weak_from_this()));
-    first_way_ = first;
+        std::make_shared<connection>(executor_, setup_, std::make_shared<first_resolver>(weak_from_this()));
+    seed_connection_ = first;
     watch_->start();
     first->start();
 }
 
 cluster_router::~cluster_router() {
     if (watch_) watch_->end();
-    auto const end = [](way_if_any const& each) {
-        if (auto const there = each.lock()) there->end();
+    auto const end = [](weak_connection const& each) {
+        if (auto const target = each.lock()) target->end();
     };
-    end(first_way_);
-    std::for_each(ways_.begin(), ways_.end(), end);
-    for (auto const& each : others_) end(each.there);
+    end(seed_connection_);
+    std::for_each(connections_.begin(), connections_.end(), end);
+    for (auto const& each : others_) end(each.target);
 }
 
 void cluster_router::submit(std::unique_ptr<operation> submitted) {
-    auto const there = way_for(*submitted);
-    if (!there) {
-        watch_->miss();
+    auto const target = connection_for(*submitted);
+    if (!target) {
+        watch_->report_gap();
         return submitted->fail(error::store_unavailable);
     }
     submitted->kept_alive = shared_from_this();
-    there->submit(std::move(submitted));
+    target->submit(std::move(submitted));
 }
 
-cluster_router::way cluster_router::way_for(operation const& submitted) {
+cluster_router::connection_ptr cluster_router::connection_for(operation const& submitted) {
     auto const slot = key_slot(submitted.server_key());
     std::lock_guard const lock(mutex_);
-    if (!map_) return first_way_.lock();
+    if (!map_) return seed_connection_.lock();
     auto const primary = map_->primary_of(slot);
-    return primary ? way_to_primary(*primary) : nullptr;
+    return primary ? connection_to_primary(*primary) : nullptr;
 }
 
-cluster_router::way cluster_router::way_to_primary(std::size_t number) {
-    auto there = ways_[number].lock();
-    if (!there) ways_[number] = there = make_way(map_->primaries()[number]);
-    return there;
+cluster_router::connection_ptr cluster_router::connection_to_primary(std::size_t number) {
+    auto target = connections_[number].lock();
+    if (!target) connections_[number] = target = make_connection(map_->primaries()[number]);
+    return target;
 }
 
-void cluster_router::redirect(std::unique_ptr<operation> misdirected, redirection const& where) {
-    if (++misdirected->redirections > most_redirections) return misdirected->fail(error::store_unavailable);
-    misdirected->asks = where.why == redirection::kind::ask;
+void cluster_router::redirect(std::unique_ptr<operation> redirected, redirection const& where) {
+    if (++redirected->redirections > max_redirections) return redirected->fail(error::store_unavailable);
+    redirected->asks = where.why == redirection::kind::ask;
     bool is_news = false;
-    way there;
+    connection_ptr target;
     {
         std::lock_guard const lock(mutex_);
         auto const primary = map_ ? map_->primary_of(where.slot) : std::nullopt;
-        is_news = !misdirected->asks && (!primary || map_->primaries()[*primary] != where.to);
-        there = way_to(where.to);
+        is_news = !redirected->asks && (!primary || map_->primaries()[*primary] != where.to);
+        target = connection_to(where.to);
     }
-    if (is_news) watch_->move(where.to);
-    there ? there->submit(std::move(misdirected)) : misdirected->fail(error::store_unavailable);
+    if (is_news) watch_->report_moved(where.to);
+    target ? target->submit(std::move(redirected)) : redirected->fail(error::store_unavailable);
 }
 
-cluster_router::way cluster_router::way_to(redis_endpoint const& endpoint) {
+cluster_router::connection_ptr cluster_router::connection_to(redis_endpoint const& endpoint) {
     if (map_) {
         auto const& primaries = map_->primaries();
         auto const found = std::find(primaries.begin(), primaries.end(), endpoint);
         if (found != primaries.end()) {
-            return way_to_primary(static_cast<std::size_t>(std::distance(primaries.begin(), found)));
+            return connection_to_primary(static_cast<std::size_t>(std::distance(primaries.begin(), found)));
         }
     }
     for (auto const& each : others_) {
-        if (each.endpoint == endpoint) return each.there.lock();
+        if (each.endpoint == endpoint) return each.target.lock();
     }
-    if (others_.size() == most_others) return nullptr;
-    auto there = make_way(endpoint);
-    others_.push_back({endpoint, there});
-    return there;
+    if (others_.size() == max_others) return nullptr;
+    auto target = make_connection(endpoint);
+    others_.push_back({endpoint, target});
+    return target;
 }
 
-cluster_router::way cluster_router::make_way(redis_endpoint const& endpoint) {
-    auto there =
-        std::make_shared<connection>(executor_, setup_, std::make_shared<node_locator>(weak_from_this(), endpoint));
-    there->start();
-    return there;
+cluster_router::connection_ptr cluster_router::make_connection(redis_endpoint const& endpoint) {
+    auto target =
+        std::make_shared<connection>(executor_, setup_, std::make_shared<node_resolver>(weak_from_this(), endpoint));
+    target->start();
+    return target;
 }
 
 void cluster_router::use(slot_map const& map) {
@@ -155,16 +156,16 @@ void cluster_router::use(slot_map const& map) {
     {
         std::lock_guard const lock(mutex_);
         before = std::exchange(others_, {});
-        for (std::size_t i = 0; i < ways_.size(); ++i) {
-            before.push_back({map_->primaries()[i], ways_[i]});
+        for (std::size_t i = 0; i < connections_.size(); ++i) {
+            before.push_back({map_->primaries()[i], connections_[i]});
         }
-        before.push_back({{.host = {}, .port = 0}, std::exchange(first_way_, {})});
+        before.push_back({{.host = {}, .port = 0}, std::exchange(seed_connection_, {})});
         map_ = map;
-        ways_.assign(map.primaries().size(), {});
-        for (std::size_t i = 0; i < ways_.size(); ++i) {
+        connections_.assign(map.primaries().size(), {});
+        for (std::size_t i = 0; i < connections_.size(); ++i) {
             auto const kept = std::find_if(before.begin(), before.end(),
                                            [&](node const& each) { return each.endpoint == map.primaries()[i]; });
-            if (kept != before.end()) ways_[i] = std::exchange(kept->there, {});
+            if (kept != before.end()) connections_[i] = std::exchange(kept->target, {});
         }
     }
     auto const submit_again = [weak = weak_from_this()](std::unique_ptr<operation> unsent) {
@@ -172,7 +173,7 @@ void cluster_router::use(slot_map const& map) {
         self ? self->submit(std::move(unsent)) : unsent->fail(error::store_unavailable);
     };
     for (auto const& each : before) {
-        if (auto const there = each.there.lock()) there->leave(submit_again);
+        if (auto const target = each.target.lock()) target->hand_over(submit_again);
     }
 }
 

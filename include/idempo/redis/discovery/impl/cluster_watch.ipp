@@ -2,10 +2,13 @@
 
 #include <idempo/redis/discovery/cluster_watch.hpp>
 
+#include <idempo/redis/connection/credentials.hpp>
+
 #include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <random>
 #include <utility>
 
@@ -13,8 +16,8 @@ namespace idempo::redis {
 
 namespace {
 
-/// In one inquiry, however large the cluster is.
-constexpr std::size_t most_asked = 16;
+/// In one probe, however large the cluster is.
+constexpr std::size_t max_asked = 16;
 
 /// Of `connect_timeout`, which each node has: one that has stopped must not use up the time of the others.
 constexpr int part_of_timeout = 4;
@@ -52,36 +55,36 @@ void cluster_watch::start() {
 void cluster_watch::end() {
     post([](cluster_watch& self) {
         self.has_ended_ = true;
-        if (self.inquiry_) self.inquiry_->cancel();
-        self.inquiry_.reset();
+        if (self.probe_) self.probe_->cancel();
+        self.probe_.reset();
         self.waiting_.clear();
         self.timer_.cancel();
     });
 }
 
-void cluster_watch::doubt(redis_endpoint const& node) {
+void cluster_watch::report_failure(redis_endpoint const& node) {
     post([node](cluster_watch& self) {
         self.remember_silence(node);
-        self.extend_doubt();
+        self.extend_search();
         self.ask_soon();
     });
 }
 
-void cluster_watch::move(redis_endpoint const& node) {
+void cluster_watch::report_moved(redis_endpoint const& node) {
     post([node](cluster_watch& self) {
         self.first_ = node;
         self.ask_soon();
     });
 }
 
-void cluster_watch::miss() {
+void cluster_watch::report_gap() {
     post([](cluster_watch& self) {
-        self.extend_doubt();
+        self.extend_search();
         self.ask_soon();
     });
 }
 
-void cluster_watch::locate(strand const& executor, locator::on_located done) {
+void cluster_watch::resolve(strand const& executor, server_resolver::on_resolved done) {
     post([executor, done = std::move(done)](cluster_watch& self) mutable {
         self.waiting_.push_back({executor, std::move(done)});
         self.known_ ? self.tell_waiting() : self.ask_soon();
@@ -90,7 +93,7 @@ void cluster_watch::locate(strand const& executor, locator::on_located done) {
 
 void cluster_watch::ask_soon() {
     asks_again_ = true;
-    if (inquiry_ || is_pausing_) return;
+    if (probe_ || is_pausing_) return;
     if (now() > not_before_ + detail::backoff::longest) backoff_.reset();
     is_pausing_ = true;
     timer_.expires_at(not_before_);
@@ -106,10 +109,16 @@ void cluster_watch::ask() {
     asks_again_ = false;
     best_.reset();
     auto const& options = setup_->options;
+    redis_credentials login;
+    try {
+        login = read_credentials(options);
+    } catch (std::exception const&) {  // without them a node refuses, as it would with wrong ones
+    }
     question asked{.servers = whom_to_ask(),
-                   .user = options.user,
-                   .password = options.password,
+                   .user = login.user,
+                   .password = login.password,
                    .tls = setup_->tls,
+                   .names = setup_->names,
                    .words = {"CLUSTER", "SLOTS"},
                    .timeout = options.connect_timeout / part_of_timeout,
                    .max_array_elements = slot_map::max_array_elements};
@@ -124,33 +133,39 @@ void cluster_watch::ask() {
     auto const done = [weak = weak_from_this(), servers](std::optional<redis_endpoint> const& answered_by) {
         if (auto const self = weak.lock()) self->on_answer(servers, answered_by);
     };
-    inquiry_ = inquiry::start(strand_, std::move(asked), accept, done);
+    probe_ = probe::start(strand_, std::move(asked), accept, done);
 }
 
-// The one that is said to know, then the others in turn, and those last that have said nothing lately.
+// The one that is said to know, then the others in turn, and those last that have said nothing lately. One seed is
+// always among them: where all nodes have other addresses now, only a seed can tell.
 std::vector<redis_endpoint> cluster_watch::whom_to_ask() {
+    auto const& seeds = setup_->options.cluster_nodes;
     std::vector<redis_endpoint> all;
     auto const add = [&all](redis_endpoint const& node) {
         if (!contains(all, node)) all.push_back(node);
     };
     if (known_) std::for_each(known_->primaries().begin(), known_->primaries().end(), add);
     if (known_) std::for_each(known_->replicas().begin(), known_->replicas().end(), add);
-    std::for_each(setup_->options.cluster_nodes.begin(), setup_->options.cluster_nodes.end(), add);
+    std::for_each(seeds.begin(), seeds.end(), add);
 
-    auto const next = static_cast<std::ptrdiff_t>(turn_++ % all.size());
+    auto const turn = turn_++;
+    auto const next = static_cast<std::ptrdiff_t>(turn % all.size());
     std::rotate(all.begin(), all.begin() + next, all.end());
     std::stable_partition(all.begin(), all.end(), [this](auto const& node) { return !is_silent(node); });
     if (auto const first = std::exchange(first_, std::nullopt)) {
         std::erase(all, *first);
         all.insert(all.begin(), *first);
     }
-    all.resize(std::min(all.size(), most_asked));
+    if (all.size() <= max_asked) return all;
+    all.resize(max_asked);
+    bool const has_seed = std::any_of(all.begin(), all.end(), [&](auto const& node) { return contains(seeds, node); });
+    if (!has_seed) all.back() = seeds[turn % seeds.size()];
     return all;
 }
 
 void cluster_watch::on_answer(std::vector<redis_endpoint> const& asked,
                               std::optional<redis_endpoint> const& answered_by) {
-    inquiry_.reset();
+    probe_.reset();
     for (auto const& node : asked) {
         if (node == answered_by) break;
         remember_silence(node);
@@ -165,12 +180,12 @@ void cluster_watch::on_answer(std::vector<redis_endpoint> const& asked,
         if (known_) setup_->report({redis_problem::no_cluster_known, {}, {}, {.host = {}, .port = 0}});
     }
     tell_waiting();
-    if (asks_again_ || now() < doubt_ends_) ask_soon();
+    if (asks_again_ || now() < search_ends_) ask_soon();
 }
 
 // Until the next attempt to connect has failed or not: a node that is gone is doubted once for each.
-void cluster_watch::extend_doubt() {
-    doubt_ends_ = now() + setup_->options.connect_timeout + 2 * detail::backoff::longest;
+void cluster_watch::extend_search() {
+    search_ends_ = now() + setup_->options.connect_timeout + 2 * detail::backoff::longest;
 }
 
 void cluster_watch::remember_silence(redis_endpoint const& node) {

@@ -40,7 +40,7 @@ sentinel_news read_switch(std::string_view line, std::string_view primary_name) 
     auto const host = take_word(line);
     auto const port = take_word(line);
     auto const primary = read_endpoint(host, port);
-    if (!primary || !line.empty()) return {sentinel_news::kind::nonsense};
+    if (!primary || !line.empty()) return {sentinel_news::kind::malformed};
     return {sentinel_news::kind::moved, *primary};
 }
 
@@ -48,15 +48,17 @@ sentinel_news read_switch(std::string_view line, std::string_view primary_name) 
 sentinel_news read_promotion(std::string_view line, std::string_view primary_name) {
     std::string_view word;
     while (!line.empty() && word != "@") word = take_word(line);
-    if (line.empty()) return {sentinel_news::kind::nonsense};
+    if (line.empty()) return {sentinel_news::kind::malformed};
     return {take_word(line) == primary_name ? sentinel_news::kind::promoted : sentinel_news::kind::nothing};
 }
 
 }  // namespace
 
-sentinel_group::sentinel_group(redis_sentinels of, std::chrono::milliseconds connect_timeout)
+sentinel_group::sentinel_group(redis_sentinels of, std::chrono::milliseconds connect_timeout,
+                               std::shared_ptr<name_resolver> names_of_hosts)
     : options(std::move(of)),
       tls(options.tls ? make_tls_setup(*options.tls) : nullptr),
+      names(std::move(names_of_hosts)),
       share(connect_timeout / (options.endpoints.size() + 1)),
       keep_alive(connect_timeout) {}
 
@@ -67,6 +69,7 @@ question where_is_primary(sentinel_group const& group, std::size_t first, std::s
     asked.user = group.options.user;
     asked.password = group.options.password;
     asked.tls = group.tls;
+    asked.names = group.names;
     asked.words = {"SENTINEL", "GET-MASTER-ADDR-BY-NAME", group.options.primary_name};
     asked.timeout = group.share;
     return asked;
@@ -95,7 +98,7 @@ sentinel_news read_news(reply_view message, std::string_view primary_name) {
     if (message.text() == "OK") return {sentinel_news::kind::nothing};  // to AUTH
     auto const kind = message[0].text();
     if (kind == "pong") return {sentinel_news::kind::nothing};
-    if (message.size() != 3) return {sentinel_news::kind::nonsense};
+    if (message.size() != 3) return {sentinel_news::kind::malformed};
     auto const channel = message[1].text();
     if (channel == promotion_channel) {
         if (kind == "subscribe") return {sentinel_news::kind::nothing};  // the other one follows
@@ -105,7 +108,7 @@ sentinel_news read_news(reply_view message, std::string_view primary_name) {
         if (kind == "subscribe") return {sentinel_news::kind::subscribed};
         if (kind == "message") return read_switch(message[2].text(), primary_name);
     }
-    return {sentinel_news::kind::nonsense};
+    return {sentinel_news::kind::malformed};
 }
 
 }  // namespace idempo::redis

@@ -13,10 +13,10 @@
 namespace idempo::redis {
 
 sentinel_watch::sentinel_watch(asio::any_io_executor const& executor, std::shared_ptr<sentinel_group const> group,
-                               on_primary tell, on_deaf complain)
+                               on_primary tell, on_silence report_silence)
     : group_(std::move(group)),
       tell_(std::move(tell)),
-      complain_(std::move(complain)),
+      on_silence_(std::move(report_silence)),
       strand_(asio::make_strand(executor)),
       backoff_(std::random_device{}()),
       timer_(strand_) {}
@@ -31,14 +31,15 @@ void sentinel_watch::end() {
         self->drop_link();
         self->timer_.cancel();
         self->tell_ = nullptr;
-        self->complain_ = nullptr;
+        self->on_silence_ = nullptr;
     });
 }
 
 void sentinel_watch::subscribe() {
     if (has_ended_) return;
     reader_ = std::make_unique<reply_reader>();
-    transport_ = make_transport(strand_, group_->options.endpoints[sentinel_], group_->tls);
+    transport_ =
+        make_transport(strand_, group_->options.endpoints[sentinel_], {group_->names, group_->tls, group_->keep_alive});
     set_timer(group_->keep_alive, [this] { give_up(); });
     transport_->connect([self = shared_from_this(), used = transport_](error_code error) {
         if (used != self->transport_) return;
@@ -70,7 +71,7 @@ void sentinel_watch::on_bytes(std::string_view bytes) {
     reader_->feed(bytes);
     while (auto const message = reader_->next()) {
         auto const news = read_news(reply_view(message.get()), group_->options.primary_name);
-        if (news.what == sentinel_news::kind::nonsense) return give_up();
+        if (news.what == sentinel_news::kind::malformed) return give_up();
         if (news.what == sentinel_news::kind::subscribed) listen();
         if (news.what == sentinel_news::kind::promoted) compare();
         if (news.what == sentinel_news::kind::moved) tell_(news.primary);
@@ -92,13 +93,15 @@ void sentinel_watch::compare() {
         if (primary) *said = *primary;
         return primary.has_value();
     };
-    auto const done = [self = shared_from_this(), used = transport_, said](auto const& answered_by) {
-        if (used != self->transport_) return;
+    // Not shared: the comparison is a member of what would be kept alive, also when the context is destroyed early.
+    auto const done = [weak = weak_from_this(), used = std::weak_ptr(transport_), said](auto const& answered_by) {
+        auto const self = weak.lock();
+        if (!self || used.lock() != self->transport_) return;
         if (!answered_by) return self->give_up();
         self->failures_ = 0;
         self->tell_(*said);
     };
-    comparison_ = inquiry::start(strand_, where_is_primary(*group_, sentinel_, 1), accept, done);
+    comparison_ = probe::start(strand_, where_is_primary(*group_, sentinel_, 1), accept, done);
 }
 
 void sentinel_watch::keep_alive() {
@@ -125,7 +128,7 @@ void sentinel_watch::give_up() {
     if (has_worked && std::chrono::steady_clock::now() - subscribed_since_ > detail::backoff::longest) backoff_.reset();
     drop_link();
     sentinel_ = (sentinel_ + 1) % group_->options.endpoints.size();
-    if (++failures_ == group_->options.endpoints.size()) complain_();
+    if (++failures_ == group_->options.endpoints.size()) on_silence_();
     set_timer(backoff_.next(), [this] { subscribe(); });
 }
 

@@ -78,7 +78,8 @@ reading claim_operation::read_first_step(reply_view answer_) {
 
 complete_operation::complete_operation(complete_request request, std::string_view prefix, any_io_executor executor,
                                        handler done)
-    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done),
+                       operation_kind::holder),
       request_(std::move(request)) {}
 
 void complete_operation::append_command(std::string& to, server_abilities) {
@@ -94,7 +95,7 @@ reading complete_operation::read(reply_view answer_) {
 
 renew_operation::renew_operation(store_key const& key, token const& by, std::chrono::milliseconds lease,
                                  std::string_view prefix, any_io_executor executor, handler done)
-    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done), operation_kind::holder),
       by_(by),
       lease_(lease) {}
 
@@ -108,7 +109,7 @@ reading renew_operation::read(reply_view answer_) {
 
 abandon_operation::abandon_operation(store_key const& key, token const& by, std::string_view prefix,
                                      any_io_executor executor, handler done)
-    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done), operation_kind::holder),
       by_(by) {}
 
 void abandon_operation::append_command(std::string& to, server_abilities) {

@@ -31,7 +31,7 @@ script make_script(std::string_view prelude, std::string_view own) {
 
 /// What every script begins with: how a record is kept.
 constexpr std::string_view record_prelude =
-    R"lua(-- What the scripts share: how to read and to write the value under KEYS[1]. src/redis/redis_record.hpp has its layout.
+    R"lua(-- What the scripts share: how to read and to write the value under KEYS[1]. idempo/redis/operations/record.hpp has its layout.
 -- The build puts this in front of each script.
 
 -- The sum of the header's words, by which a damaged one is known. Redis has no cheaper checksum for Lua.
@@ -64,12 +64,26 @@ local function with_lease(value, lease, life)
 end
 )lua";
 
-constexpr std::string_view abandon_source = R"lua(-- Abandon. ARGV: the token. Every answer begins with it.
+constexpr std::string_view abandon_source =
+    R"lua(-- Abandon. ARGV: the token. Every answer begins with it. What an attempt leaves behind is as before its claim: nothing,
+-- or the record of the earlier attempts.
 local value = redis.call('get', KEYS[1])
 if value then
     local found = read(value)
     if not found then return {ARGV[1], 'unreadable'} end
-    if found.state == 'open' and found.token == ARGV[1] then redis.call('del', KEYS[1]) end
+    if found.state == 'open' and found.token == ARGV[1] then
+        local left = redis.call('pttl', KEYS[1])
+        if found.attempt == 1 or left < 1 then
+            redis.call('del', KEYS[1])
+        else
+            -- The next attempt must be told of the earlier ones: what stays is theirs, with a lease that has ended and
+            -- nobody's token. Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs
+            -- none, nor does the record.
+            redis.call('pexpire', KEYS[1], left)
+            local earlier = string.sub(value, 1, 8) .. string.rep('\0', 16) .. string.sub(value, 25)
+            redis.call('set', KEYS[1], with_lease(with_attempt(earlier, found.attempt - 1), 0, left), 'px', left)
+        end
+    end
 end
 return {ARGV[1], 'done'}
 )lua";
@@ -91,7 +105,8 @@ if found.state == 'done' then return {token, 'completed', string.sub(value, 85)}
 
 -- The life counts down while the lease does, so the time that has passed is what is missing from the life.
 local left = redis.call('pttl', KEYS[1])
-if left < 0 then return {token, 'unreadable'} end
+if left < 0 then return {token, 'unreadable'} end -- somebody has made it last for ever
+left = math.max(1, left) -- PEXPIRE with 0 removes
 if found.token == token then
     redis.call('pexpire', KEYS[1], left) -- a write, so that WAIT has something to wait for on another connection, too
     return {token, 'granted', found.attempt}
@@ -127,7 +142,10 @@ if found.state == 'open' then
     if found.attempt ~= 1 then completed = with_attempt(completed, found.attempt) end
     redis.call('set', KEYS[1], completed, 'px', ARGV[2])
 else
-    redis.call('pexpire', KEYS[1], redis.call('pttl', KEYS[1])) -- a write, so that WAIT has something to wait for
+    local left = redis.call('pttl', KEYS[1])
+    if left < 0 then left = ARGV[2] end -- somebody has made it last for ever
+    if left == 0 then left = 1 end -- PEXPIRE with 0 removes
+    redis.call('pexpire', KEYS[1], left) -- a write, so that WAIT has something to wait for
 end
 return {token, 'done'}
 )lua";
@@ -136,8 +154,9 @@ constexpr std::string_view peek_source =
     R"lua(-- Peek. ARGV: what the answer begins with. Then the record's header, the size of the value, and its life, if there is one.
 local value = redis.call('get', KEYS[1])
 if not value then return {ARGV[1], 'absent'} end
-if not read(value) then return {ARGV[1], 'unreadable'} end
-return {ARGV[1], 'found', string.sub(value, 1, 84), #value, redis.call('pttl', KEYS[1])}
+local left = redis.call('pttl', KEYS[1])
+if not read(value) or left < 0 then return {ARGV[1], 'unreadable'} end
+return {ARGV[1], 'found', string.sub(value, 1, 84), #value, left}
 )lua";
 
 constexpr std::string_view renew_source =
@@ -164,13 +183,17 @@ if left < 1 then -- none, or one that would never expire: a window begins, and i
     redis.call('set', KEYS[1], 1, 'px', ARGV[3])
     return {ARGV[1], 'taken', 1, tonumber(ARGV[3])}
 end
-local taken = tonumber(redis.call('get', KEYS[1]))
-if not taken then return {ARGV[1], 'unreadable'} end
+local value = redis.call('get', KEYS[1])
+if #value > 15 or not string.match(value, '^%d+$') then return {ARGV[1], 'unreadable'} end
+local taken = tonumber(value)
 if left > tonumber(ARGV[3]) then -- of a service that was configured with longer ones
     redis.call('pexpire', KEYS[1], ARGV[3])
     left = tonumber(ARGV[3])
 end
 if taken >= tonumber(ARGV[2]) then return {ARGV[1], 'used_up', taken, left} end
+-- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none, nor does the number. So
+-- a full server goes on counting in the windows that it has.
+redis.call('pexpire', KEYS[1], left)
 return {ARGV[1], 'taken', redis.call('incr', KEYS[1]), left}
 )lua";
 

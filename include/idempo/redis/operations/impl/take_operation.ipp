@@ -24,7 +24,8 @@ std::optional<script_answer<rate_decision>> read_take(reply_view answer, rate co
 
 take_operation::take_operation(store_key const& client, rate const& rate, std::string_view prefix,
                                boost::asio::any_io_executor executor, handler done)
-    : called_operation(client, redis_key(std::string(prefix) + "rate:", client), std::move(executor), std::move(done)),
+    : called_operation(client, redis_key(std::string(prefix) + "rate:", client), std::move(executor), std::move(done),
+                       operation_kind::unordered),
       rate_(rate) {}
 
 void take_operation::append_command(std::string& to, server_abilities) {

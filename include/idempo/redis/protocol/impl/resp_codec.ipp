@@ -14,6 +14,9 @@ namespace {
 
 constexpr std::size_t max_words = 12;
 
+/// An empty buffer that is larger is given back.
+constexpr std::size_t max_idle_buffer = std::size_t{512} * 1024;
+
 redisReply const& as_reply(void const* reply) noexcept { return *static_cast<redisReply const*>(reply); }
 
 int type_of(void const* reply) noexcept { return reply == nullptr ? 0 : as_reply(reply).type; }
@@ -94,7 +97,7 @@ reply_reader::reply_reader(std::size_t max_array_elements) : reader_(redisReader
     functions_->ours.createArray = create_small_array<functions>;
     reader_->fn = &functions_->ours;
     reader_->privdata = functions_.get();
-    reader_->maxbuf = 0;  // otherwise it gives its buffer back, and takes a new one, for each large reply
+    reader_->maxbuf = max_idle_buffer;
 }
 
 void reply_reader::feed(std::string_view bytes) {

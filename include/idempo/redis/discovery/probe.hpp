@@ -25,6 +25,7 @@ struct question {
     std::string user;
     std::string password;
     std::shared_ptr<tls_setup> tls;
+    std::shared_ptr<name_resolver> names;
     /// The command.
     std::vector<std::string> words;
     /// For each of the servers, from connecting to the reply.
@@ -33,7 +34,7 @@ struct question {
 };
 
 /// Asks the servers one after the other, each on a connection of its own, until an answer will do.
-class inquiry : public std::enable_shared_from_this<inquiry> {
+class probe : public std::enable_shared_from_this<probe> {
 public:
     /// Whether the reply will do; what it says has been kept then. An error reply, which may be one to AUTH, never
     /// will.
@@ -42,12 +43,12 @@ public:
     using on_done = std::function<void(std::optional<redis_endpoint> const&)>;
 
     /// Both functions are called on the strand; `done` once, unless `cancel` was called before.
-    static std::shared_ptr<inquiry> start(strand const& executor, question asked, on_reply accept, on_done done);
+    static std::shared_ptr<probe> start(strand const& executor, question asked, on_reply accept, on_done done);
 
     /// On the strand: nothing is called from now on.
     void cancel();
 
-    inquiry(strand const& executor, question asked, on_reply accept, on_done done);
+    probe(strand const& executor, question asked, on_reply accept, on_done done);
 
 private:
     void ask_next();

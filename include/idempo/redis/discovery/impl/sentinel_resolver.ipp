@@ -1,8 +1,8 @@
 #pragma once
 
-#include <idempo/redis/discovery/sentinel_locator.hpp>
+#include <idempo/redis/discovery/sentinel_resolver.hpp>
 
-#include <idempo/redis/discovery/inquiry.hpp>
+#include <idempo/redis/discovery/probe.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -20,7 +20,7 @@ struct finding {
 
 }  // namespace
 
-void sentinel_locator::locate(strand const& executor, on_located done) {
+void sentinel_resolver::resolve(strand const& executor, on_resolved done) {
     auto found = std::make_shared<finding>();
     auto const accept = [found](reply_view answer, redis_endpoint const&) {
         auto const primary = read_primary(answer);
@@ -32,14 +32,14 @@ void sentinel_locator::locate(strand const& executor, on_located done) {
         if (sentinel) self->remember(*sentinel);
         done(found->problem, found->server);
     };
-    inquiry::start(executor, where_is_primary(*group_, first_, group_->options.endpoints.size()), accept, tell);
+    probe::start(executor, where_is_primary(*group_, first_, group_->options.endpoints.size()), accept, tell);
 }
 
-void sentinel_locator::doubt(redis_endpoint const& server) {
+void sentinel_resolver::report_failure(redis_endpoint const& server) {
     if (!server.host.empty()) ++first_;
 }
 
-void sentinel_locator::remember(redis_endpoint const& sentinel) {
+void sentinel_resolver::remember(redis_endpoint const& sentinel) {
     auto const& all = group_->options.endpoints;
     first_ = static_cast<std::size_t>(std::find(all.begin(), all.end(), sentinel) - all.begin());
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <idempo/redis/discovery/inquiry.hpp>
+#include <idempo/redis/discovery/probe.hpp>
 
 #include <idempo/redis/connection/handshake.hpp>
 
@@ -12,20 +12,20 @@
 
 namespace idempo::redis {
 
-std::shared_ptr<inquiry> inquiry::start(strand const& executor, question asked, on_reply accept, on_done done) {
-    auto started = std::make_shared<inquiry>(executor, std::move(asked), std::move(accept), std::move(done));
+std::shared_ptr<probe> probe::start(strand const& executor, question asked, on_reply accept, on_done done) {
+    auto started = std::make_shared<probe>(executor, std::move(asked), std::move(accept), std::move(done));
     asio::post(executor, [started] { started->ask_next(); });
     return started;
 }
 
-inquiry::inquiry(strand const& executor, question asked, on_reply accept, on_done done)
+probe::probe(strand const& executor, question asked, on_reply accept, on_done done)
     : strand_(executor),
       asked_(std::move(asked)),
       accept_(std::move(accept)),
       done_(std::move(done)),
       timer_(executor) {}
 
-void inquiry::cancel() {
+void probe::cancel() {
     if (transport_) transport_->close();
     transport_.reset();
     timer_.cancel();
@@ -33,11 +33,11 @@ void inquiry::cancel() {
     done_ = nullptr;
 }
 
-void inquiry::ask_next() {
+void probe::ask_next() {
     if (!done_) return;
     if (next_ == asked_.servers.size()) return finish(std::nullopt);
     auto const& server = asked_.servers[next_++];
-    transport_ = make_transport(strand_, server, asked_.tls);
+    transport_ = make_transport(strand_, server, {asked_.names, asked_.tls, asked_.timeout});
     reader_ = std::make_unique<reply_reader>(asked_.max_array_elements);
     timer_.expires_after(asked_.timeout);
     timer_.async_wait([self = shared_from_this(), used = transport_](error_code is_cancelled) {
@@ -48,7 +48,7 @@ void inquiry::ask_next() {
     });
 }
 
-void inquiry::ask() {
+void probe::ask() {
     outgoing_.clear();
     unanswered_ = asked_.password.empty() ? 1 : 2;
     append_authentication(outgoing_, asked_.user, asked_.password);
@@ -60,7 +60,7 @@ void inquiry::ask() {
     read_more();
 }
 
-void inquiry::read_more() {
+void probe::read_more() {
     transport_->read(asio::buffer(incoming_),
                      [self = shared_from_this(), used = transport_](error_code error, std::size_t size) {
                          if (used != self->transport_) return;
@@ -69,7 +69,7 @@ void inquiry::read_more() {
                      });
 }
 
-void inquiry::on_bytes(std::string_view bytes) {
+void probe::on_bytes(std::string_view bytes) {
     reader_->feed(bytes);
     while (auto const answer = reader_->next()) {
         reply_view const view(answer.get());
@@ -80,13 +80,13 @@ void inquiry::on_bytes(std::string_view bytes) {
     reader_->is_broken() ? give_up() : read_more();
 }
 
-void inquiry::give_up() {
+void probe::give_up() {
     transport_->close();
     transport_.reset();
     ask_next();
 }
 
-void inquiry::finish(std::optional<redis_endpoint> const& answered_by) {
+void probe::finish(std::optional<redis_endpoint> const& answered_by) {
     auto const done = std::exchange(done_, nullptr);
     cancel();
     done(answered_by);
