@@ -305,6 +305,26 @@ TEST_CASE("redis cluster: a rate limiter counts each client on the node that has
     for (std::size_t node = 0; node < cluster.size(); ++node) CHECK(cluster[node].ask({"DBSIZE"}) != "0");
 }
 
+TEST_CASE("redis cluster: the documented permissions are enough") {
+    redis_cluster cluster(without_replicas);
+    for (std::size_t node = 0; node < cluster.size(); ++node) {
+        cluster[node].ask(
+            {"ACL", "SETUSER", "app", "on", ">one", "~idempo:*", "+get", "+set", "+del", "+pttl", "+pexpire"});
+        cluster[node].ask(
+            {"ACL", "SETUSER", "app", "+eval", "+evalsha", "+info", "+select", "+cluster|slots", "+asking"});
+        cluster[node].ask({"ACL", "LOG", "RESET"});
+    }
+    auto options = cluster_options(cluster);
+    options.user = "app";
+    options.password = "one";
+    options.client_name.clear();
+    inspectable_redis store(options);
+    CHECK(answers_all(store));
+    cluster.move(slot_of(keys[0]), 0, 1);
+    CHECK(answers_all(store));
+    for (std::size_t node = 0; node < cluster.size(); ++node) CHECK(cluster[node].ask({"ACL", "LOG"}).empty());
+}
+
 TEST_CASE("redis cluster: a context that is destroyed with operations in flight leaves nothing behind") {
     redis_cluster cluster(without_replicas);
     auto const witness = std::make_shared<int>(0);

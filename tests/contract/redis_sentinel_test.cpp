@@ -13,9 +13,13 @@
 #include <idempo/redis/url.hpp>
 #include <idempo/store.hpp>
 
+#include <boost/asio/io_context.hpp>
+
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <filesystem>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -295,4 +299,23 @@ TEST_CASE("redis sentinel: a store that is given up waits for no sentinel") {
     CHECK(std::chrono::steady_clock::now() - start < 100ms);
     CHECK(pending.get().first);
     for (std::size_t number = 0; number < 3; ++number) scene.continue_sentinel(number);
+}
+
+// The comparison that each subscription begins with refers to the watch that owns it.
+TEST_CASE("redis sentinel: a context that is destroyed at any moment leaves nothing behind") {
+    sentinel_scene scene;
+    auto const descriptors = [] {
+        return std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                             std::filesystem::directory_iterator());
+    };
+    std::ptrdiff_t before = 0;
+    for (int steps = 0; steps < 40; ++steps) {
+        if (steps == 1) before = descriptors();
+        boost::asio::io_context context;
+        {
+            redis_store const store(context.get_executor(), parse_redis_url(scene.url()));
+            for (int step = 0; step < steps; ++step) context.run_one_for(5ms);
+        }
+    }
+    CHECK(descriptors() == before);
 }
