@@ -77,8 +77,7 @@ struct redis_event {
     error_code error;
     /// What is known of the server.
     redis_server_info server;
-    /// Which one it is: with Sentinel or a cluster, one that was found. The host is empty where none was found, and for
-    /// a unix socket.
+    /// Which one it is: with Sentinel or a cluster, one that was found. The host is empty where none was found.
     redis_endpoint endpoint;
     /// The server's own words where it refused something, without any secret; at most 200 bytes. Else empty.
     std::string words{};
