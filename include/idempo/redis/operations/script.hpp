@@ -10,6 +10,8 @@ namespace idempo::redis {
 
 /// A Lua script and the digest by which Redis knows it.
 struct script {
+    /// The last argument of a call.
+    std::string_view name;
     /// Lower-case hexadecimal digits.
     std::string sha1;
     std::string source;

@@ -20,7 +20,7 @@ public:
     template <class... Arguments>
     void append(std::string& to, std::string_view key, Arguments const&... arguments) const {
         auto const name = sends_source_ ? std::string_view("EVAL") : std::string_view("EVALSHA");
-        append_command(to, {name, sends_source_ ? script_.source : script_.sha1, "1", key, arguments...});
+        append_command(to, {name, sends_source_ ? script_.source : script_.sha1, "1", key, arguments..., script_.name});
     }
 
     /// What an error reply means; `script_unknown` the first time that the server does not know it, else `error` is

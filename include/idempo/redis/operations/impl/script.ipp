@@ -21,14 +21,6 @@ std::string script_digest(std::string_view source) {
     return to_hex({reinterpret_cast<char const*>(digest.data()), size});
 }
 
-script make_script(std::string_view prelude, std::string_view own) {
-    std::string source(prelude);
-    source += '\n';
-    source += own;
-    auto digest = script_digest(source);
-    return {std::move(digest), std::move(source)};
-}
-
 /// What every script begins with: how a record is kept.
 constexpr std::string_view record_prelude =
     R"lua(-- What the scripts share: how to read and to write the value under KEYS[1]. idempo/redis/operations/record.hpp has its layout.
@@ -197,37 +189,63 @@ redis.call('pexpire', KEYS[1], left)
 return {ARGV[1], 'taken', redis.call('incr', KEYS[1]), left}
 )lua";
 
+/// One script for all operations, the last argument of which names the operation. So a server knows all of them or
+/// none: an operation whose script it does not know can never be overtaken by a later one whose script it does know.
+std::string all_sources() {
+    std::string source(record_prelude);
+    auto const add = [&source](std::string_view name, std::string_view body) {
+        source.append("\nlocal function ").append(name).append("()\n").append(body).append("end\n");
+    };
+    add("abandon_", abandon_source);
+    add("claim_", claim_source);
+    add("complete_", complete_source);
+    add("peek_", peek_source);
+    add("renew_", renew_source);
+    add("take_", take_source);
+    source += "local name = ARGV[#ARGV]\n";
+    for (std::string_view const name : {"abandon", "claim", "complete", "peek", "renew", "take"}) {
+        source.append("if name == '").append(name).append("' then return ").append(name).append("_() end\n");
+    }
+    return source;
+}
+
+script make_script(std::string_view name) {
+    static std::string const source = all_sources();
+    static std::string const digest = script_digest(source);
+    return {name, digest, source};
+}
+
 }  // namespace
 
 namespace scripts {
 
 script const& abandon() {
-    static script const instance = make_script(record_prelude, abandon_source);
+    static script const instance = make_script("abandon");
     return instance;
 }
 
 script const& claim() {
-    static script const instance = make_script(record_prelude, claim_source);
+    static script const instance = make_script("claim");
     return instance;
 }
 
 script const& complete() {
-    static script const instance = make_script(record_prelude, complete_source);
+    static script const instance = make_script("complete");
     return instance;
 }
 
 script const& peek() {
-    static script const instance = make_script(record_prelude, peek_source);
+    static script const instance = make_script("peek");
     return instance;
 }
 
 script const& renew() {
-    static script const instance = make_script(record_prelude, renew_source);
+    static script const instance = make_script("renew");
     return instance;
 }
 
 script const& take() {
-    static script const instance = make_script(record_prelude, take_source);
+    static script const instance = make_script("take");
     return instance;
 }
 
