@@ -76,7 +76,7 @@ double benchmark_rate(std::string const& port, comparison const& what, kind comm
     auto const value = std::string(idempo::redis::header_size, 'x');
     auto const words = command == kind::claim ? "SET" + key + value + " NX GET PX 3630000"
                                               : "EVALSHA " + std::string(idempo::redis::scripts::claim().sha1) + " 1" +
-                                                    key + value + " 3630000 1";
+                                                    key + value + " 3630000 1 claim";
     auto const line = "redis-benchmark -p " + port + " -n " + std::to_string(what.operations) + " " + what.reference +
                       " -r 100000000 --csv " + words + " 2>/dev/null | tail -1 | cut -d'\"' -f4";
     auto const rate = std::strtod(output_of(line).c_str(), nullptr);
