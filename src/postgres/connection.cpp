@@ -1,6 +1,9 @@
 #include <idempo/postgres/connection/impl/binary_parameters.ipp>
 #include <idempo/postgres/connection/impl/connection.ipp>
 #include <idempo/postgres/connection/impl/context_threads.ipp>
+#include <idempo/postgres/connection/impl/late_processes.ipp>
 #include <idempo/postgres/connection/impl/libpq_connect.ipp>
 #include <idempo/postgres/connection/impl/pqxx_versions.ipp>
+#include <idempo/postgres/connection/impl/result.ipp>
 #include <idempo/postgres/connection/impl/socket_watch.ipp>
+#include <idempo/postgres/connection/impl/statement_io.ipp>

@@ -43,9 +43,11 @@ idempo::postgres_options options_for(std::string schema, std::string table) {
 
 struct open_connection {
     std::atomic<bool> stop{false};
+    std::string why;
     idempo::postgres::socket_guard guard;
     idempo::postgres::connection connection{
-        idempo::postgres::connect(shared_server().connection(), std::chrono::seconds{10}, stop), guard};
+        idempo::postgres::connector(shared_server().connection(), std::chrono::seconds{10}).connect(stop, why), guard,
+        std::chrono::seconds{10}};
 };
 
 }  // namespace

@@ -123,12 +123,15 @@ public:
     step reconcile_threw(std::exception_ptr exception);
     /// \param lost the flag of the heartbeat, for `execution::lost`
     step beating(std::shared_ptr<std::atomic<bool> const> lost);
-    step ran(unsigned status);
+    /// \param commits whether the handler's rows are committed with this status: that leaves a record in any case
+    step ran(unsigned status, bool commits = false);
     /// The handler has answered, and nobody can say with what. `lost` where nothing is left of it that could be sent.
     step ran_unreadably(std::exception_ptr lost);
     step threw(std::exception_ptr exception);
     /// The database has rolled back what the handler did, and the claim with it, for no fault of the handler's.
     step undone(std::exception_ptr exception);
+    /// Instead of `completed`, in a transaction: the database does not commit what the handler did, whose fault it is.
+    step commit_refused(std::exception_ptr exception);
     step captured(std::optional<shared_bytes> record);
     step capture_threw(std::exception_ptr exception);
     step completed(error_code error, complete_result result);
@@ -186,6 +189,7 @@ private:
     step fenced_off(complete_result result);
     step leave_to_lease();
     step refuse_unavailable();
+    step failed(std::exception_ptr exception);
     step settle();
     step respond(answer_source answer) noexcept;
     [[nodiscard]] bool stores(unsigned status);

@@ -33,11 +33,17 @@ struct postgres_check {
     bool is_read_only = false;
     /// Off: what was acknowledged may be lost, or the whole database damaged, when the machine goes down.
     bool has_fsync = true;
-    /// The server's default. The store's own transactions always use `on`.
+    /// The server's default. The store's own transactions use at least `on`.
     std::string synchronous_commit{};
+    /// What the role may not do and the store needs: `INSERT on "public"."idempo_records"`. Empty where nothing is.
+    std::string missing_rights{};
+    /// The server empties such a table after a crash.
+    bool is_unlogged = false;
 
     /// Whether the store can work.
-    [[nodiscard]] bool is_usable() const noexcept { return schema_version == needed_schema_version && !is_read_only; }
+    [[nodiscard]] bool is_usable() const noexcept {
+        return schema_version == needed_schema_version && !is_read_only && missing_rights.empty() && !is_unlogged;
+    }
 
     /// A sentence for each thing that an operator should know; empty where all is well.
     [[nodiscard]] std::vector<std::string> warnings() const;

@@ -25,6 +25,9 @@ TEST_CASE("postgres_options: a URL is libpq's, but for our parameters") {
 
     CHECK(parse_postgres_url("postgresql://db/shop?workers=3").connection == "postgresql://db/shop");
     CHECK(parse_postgres_url("POSTGRESQL://db/shop").connection == "postgresql://db/shop");
+    CHECK(parse_postgres_url("postgresql:").connection == "postgresql://");
+    CHECK(parse_postgres_url("postgresql:?table=keys&sslmode=require").connection == "postgresql://?sslmode=require");
+    CHECK_THROWS_WITH(parse_postgres_url("postgresql:db/shop"), "postgres: the URL begins with postgresql://");
 }
 
 TEST_CASE("postgres_options: options that the URL does not name keep their values") {

@@ -210,7 +210,7 @@ exchange::step exchange::pause_cancelled() {
     return refuse_in_flight(last_lease_remaining_);
 }
 
-exchange::step exchange::ran(unsigned status) {
+exchange::step exchange::ran(unsigned status, bool commits) {
     end(event_step::handler);
     status_ = status;
     pending_ = answer_source::handler;
@@ -218,8 +218,9 @@ exchange::step exchange::ran(unsigned status) {
         tell(event_type::unprotected);
         return respond(answer_source::handler);
     }
-    if (!stores(status)) return start_abandon();
-    return guards() ? start_tombstone() : step::capture;
+    bool const is_stored = stores(status);
+    if (!is_stored && (!commits || execution_->decision() == execution::verdict::release)) return start_abandon();
+    return is_stored && !guards() ? step::capture : start_tombstone();
 }
 
 exchange::step exchange::ran_unreadably(std::exception_ptr lost) {
@@ -261,6 +262,16 @@ exchange::step exchange::start_tombstone() {
 
 exchange::step exchange::threw(std::exception_ptr exception) {
     end(event_step::handler);
+    return failed(std::move(exception));
+}
+
+exchange::step exchange::commit_refused(std::exception_ptr exception) {
+    end(event_step::complete);
+    tombstone_ = false;
+    return failed(std::move(exception));
+}
+
+exchange::step exchange::failed(std::exception_ptr exception) {
     tell(event_type::handler_threw, {}, std::move(exception));
     pending_ = answer_source::exception;
     refusal_.what = refusal::handler_threw;

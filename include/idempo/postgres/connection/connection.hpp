@@ -2,25 +2,16 @@
 
 #include <idempo/postgres/connection/binary_parameters.hpp>
 #include <idempo/postgres/connection/libpq_connect.hpp>
-#include <idempo/postgres/connection/pqxx_versions.hpp>
+#include <idempo/postgres/connection/result.hpp>
+#include <idempo/postgres/connection/statement_io.hpp>
 
-#include <memory>
+#include <chrono>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace idempo::postgres {
-
-/// Why a statement failed.
-struct statement_failure : std::runtime_error {
-    statement_failure(std::string code, bool is_lost);
-
-    /// As PostgreSQL names the error; empty where it did not.
-    std::string sqlstate;
-    /// The connection must not be used again, and it is unknown whether the statement was carried out.
-    bool connection_lost;
-};
 
 /// Ends what a thread waits for, from another one. The number of a socket that has been closed may soon be another
 /// file's: hence the lock, and `release` before it is closed.
@@ -41,19 +32,35 @@ private:
 class connection {
 public:
     /// \param guard outlives the connection
-    connection(libpq_connection made, socket_guard& guard);
+    /// \param timeout of each statement
+    connection(libpq_connection made, socket_guard& guard, std::chrono::milliseconds timeout);
     connection(connection const&) = delete;
     connection& operator=(connection const&) = delete;
     ~connection();
 
     /// \throws statement_failure
-    [[nodiscard]] pqxx::result execute(std::string const& text, binary_parameters const& parameters);
+    [[nodiscard]] result execute(std::string const& text, binary_parameters const& parameters);
+
+    /// Which of the server's processes serves it.
+    [[nodiscard]] server_process process() const { return process_; }
+
+    /// Asks which of them have ended. \throws statement_failure
+    void forget_ended(std::vector<server_process>& late);
+
+    /// A firewall may have forgotten a connection that was idle, or its server may have ended it. Returns false where
+    /// it cannot be used any more; where it may have been forgotten, that costs a quarter of the timeout.
+    [[nodiscard]] bool is_alive();
 
 private:
-    [[nodiscard]] pqxx::result execute_in_transaction(std::string const& text, binary_parameters const& parameters);
+    [[nodiscard]] result execute_in_transaction(std::string const& text, binary_parameters const& parameters);
+    void run(std::string const& script);
+    [[nodiscard]] std::chrono::steady_clock::time_point deadline() const;
 
     socket_guard& guard_;
-    std::shared_ptr<pqxx_connection> connection_;
+    libpq_connection connection_;
+    std::chrono::milliseconds timeout_;
+    server_process process_;
+    std::chrono::steady_clock::time_point last_used_;
     bool states_isolation_ = false;
 };
 

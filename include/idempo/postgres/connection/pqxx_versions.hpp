@@ -1,15 +1,12 @@
 #pragma once
 
-#include <idempo/postgres/connection/binary_parameters.hpp>
 #include <idempo/postgres/connection/libpq_connect.hpp>
 
 #include <pqxx/connection>
-#include <pqxx/result>
-#include <pqxx/transaction_base>
+#include <pqxx/subtransaction>
 #include <pqxx/version>
 
 #include <memory>
-#include <string>
 
 /// \file
 /// Where libpqxx 6.4, 7 and 8 differ.
@@ -26,9 +23,24 @@ using pqxx_connection = pqxx::connection;
 /// Shared, since that remembers how to close it: the destructor of `pqxx::connection_base` is not virtual.
 [[nodiscard]] std::shared_ptr<pqxx_connection> adopt(libpq_connection made);
 
-/// Keep the result as long as its rows and fields: in libpqxx 8 these only refer to it.
-/// \throws what libpqxx throws
-[[nodiscard]] pqxx::result execute(pqxx::transaction_base& within, std::string const& text,
-                                   binary_parameters const& parameters);
+/// What the handler uses, within a transaction that has been begun without libpqxx and will be ended without it.
+/// libpqxx 6 sends nothing for it; libpqxx 7 and 8 set a savepoint of their own and release it.
+class handler_transaction {
+public:
+    explicit handler_transaction(pqxx_connection& within);
+    handler_transaction(handler_transaction const&) = delete;
+    handler_transaction& operator=(handler_transaction const&) = delete;
+    ~handler_transaction();
+
+    [[nodiscard]] pqxx::subtransaction& rows() noexcept;
+
+    /// After the handler. Returns false where its rows cannot be kept: a statement failed and was not inside a
+    /// subtransaction, or the handler aborted the one that it was given.
+    [[nodiscard]] bool close() noexcept;
+
+private:
+    class objects;
+    std::unique_ptr<objects> objects_;
+};
 
 }  // namespace idempo::postgres

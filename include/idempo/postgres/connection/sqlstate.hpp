@@ -13,6 +13,10 @@ inline constexpr std::string_view serialization_failure = "40001";
 inline constexpr std::string_view deadlock_detected = "40P01";
 inline constexpr std::string_view read_only_transaction = "25006";
 inline constexpr std::string_view disk_full = "53100";
+inline constexpr std::string_view division_by_zero = "22012";
+inline constexpr std::string_view in_failed_transaction = "25P02";
+inline constexpr std::string_view no_active_transaction = "25P01";
+inline constexpr std::string_view no_such_savepoint = "3B001";
 
 /// Whether the connection is gone, or of no more use: its server shuts down, cannot be reached, or cannot write.
 [[nodiscard]] inline bool ends_connection(std::string_view code) {
@@ -23,6 +27,14 @@ inline constexpr std::string_view disk_full = "53100";
 /// Whether the same statement may succeed when it is carried out again.
 [[nodiscard]] inline bool is_transient(std::string_view code) {
     return code == serialization_failure || code == deadlock_detected;
+}
+
+/// Whether the server is the reason, and not what it was asked: connection, resources, an operator, the system, or a
+/// bug of its own.
+[[nodiscard]] inline bool is_servers_fault(std::string_view code) {
+    constexpr std::array<std::string_view, 5> classes{"08", "53", "57", "58", "XX"};
+    return code == read_only_transaction ||
+           std::ranges::any_of(classes, [code](auto const each) { return code.starts_with(each); });
 }
 
 }  // namespace idempo::postgres::sqlstate

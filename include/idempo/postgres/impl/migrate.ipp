@@ -4,10 +4,9 @@
 
 #include <idempo/postgres/connection/libpq_connect.hpp>
 #include <idempo/postgres/connection/pqxx_versions.hpp>
+#include <idempo/postgres/statements/filled.hpp>
+#include <idempo/postgres/statements/lock_number.hpp>
 #include <idempo/postgres/statements/migrations.hpp>
-#include <idempo/postgres/statements/statements.hpp>
-
-#include <boost/algorithm/string/replace.hpp>
 
 #include <pqxx/except>
 #include <pqxx/transaction>
@@ -15,7 +14,9 @@
 #include <atomic>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <string_view>
+#include <utility>
 
 namespace idempo {
 
@@ -40,8 +41,10 @@ struct table_names {
 
 std::shared_ptr<postgres::pqxx_connection> connect(postgres_options const& options) {
     std::atomic<bool> const never{false};
-    auto made = postgres::connect(options.connection, options.connect_timeout, never);
-    if (!made) throw std::runtime_error("postgres: cannot connect to the server");
+    std::string why;
+    postgres::connector to(options.connection, options.connect_timeout);
+    auto made = to.connect(never, why);
+    if (!made) throw std::runtime_error("postgres: cannot connect: " + why);
     return postgres::adopt(std::move(made));
 }
 
@@ -61,28 +64,39 @@ auto in_transaction(postgres_options const& options, Work work) {
 }
 
 bool exists(pqxx::work& transaction, char const* finder, string const& name) {
-    return !transaction.exec(string("SELECT ") + finder + "(" + transaction.quote(name) + ")")[0][0].is_null();
+    return !transaction.exec(string("SELECT pg_catalog.") + finder + "(" + postgres::quoted_string(name) + ")")[0][0]
+                .is_null();
 }
 
 int newest_migration() { return postgres::migrations().back().number; }
 
 int applied_migration(pqxx::work& transaction, table_names const& names) {
+    if (!exists(transaction, "to_regclass", names.records)) return 0;
     if (!exists(transaction, "to_regclass", names.migrations)) return 0;
-    return transaction.exec("SELECT coalesce(max(number), 0) FROM " + names.migrations)[0][0].as<int>();
+    return transaction.exec("SELECT coalesce(pg_catalog.max(number), 0) FROM " + names.migrations)[0][0].as<int>();
 }
 
 /// Until the transaction ends. Processes that migrate the same table queue up; others do not.
-void lock(pqxx::work& transaction, table_names const& names) {
-    transaction.exec("SELECT pg_advisory_xact_lock(hashtextextended(" +
-                     transaction.quote("idempo migrate " + names.records) + ", 0))");
+void lock(pqxx::work& transaction, char const* purpose, string const& name) {
+    transaction.exec("SELECT pg_catalog.pg_advisory_xact_lock('" +
+                     std::to_string(postgres::lock_number(purpose, name)) + "'::pg_catalog.int8)");
 }
 
 void make_missing(pqxx::work& transaction, table_names const& names) {
     // Not IF NOT EXISTS: that needs the permission to make a schema also where there is one.
-    if (!exists(transaction, "to_regnamespace", names.schema)) transaction.exec("CREATE SCHEMA " + names.schema);
+    if (!exists(transaction, "to_regnamespace", names.schema)) {
+        // Tables that share a new schema are migrated at once.
+        lock(transaction, "schema", names.schema);
+        if (!exists(transaction, "to_regnamespace", names.schema)) transaction.exec("CREATE SCHEMA " + names.schema);
+    }
     if (exists(transaction, "to_regclass", names.migrations)) return;
+    if (exists(transaction, "to_regclass", names.records)) {
+        throw std::runtime_error("postgres: there is the table, but not its " + names.migrations +
+                                 ", which says how old it is: restore that, too");
+    }
     transaction.exec("CREATE TABLE " + names.migrations +
-                     " (number integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())");
+                     " (number integer PRIMARY KEY, applied_at pg_catalog.timestamptz NOT NULL DEFAULT "
+                     "pg_catalog.clock_timestamp())");
 }
 
 std::size_t apply_missing(pqxx::work& transaction, table_names const& names) {
@@ -93,11 +107,48 @@ std::size_t apply_missing(pqxx::work& transaction, table_names const& names) {
     std::size_t count = 0;
     for (auto const& each : postgres::migrations()) {
         if (each.number <= applied) continue;
-        transaction.exec(boost::replace_all_copy(string(each.text), "{table}", names.records));
+        transaction.exec(postgres::filled(each.text, {{"table", names.records}}));
         transaction.exec("INSERT INTO " + names.migrations + " (number) VALUES (" + std::to_string(each.number) + ")");
         ++count;
     }
     return count;
+}
+
+/// Empty also where there is no table.
+string missing_rights(pqxx::work& transaction, table_names const& names) {
+    auto const has = [&](string const& function, string const& of, string const& right) {
+        return transaction
+            .exec("SELECT pg_catalog." + function + "(" + postgres::quoted_string(of) + ", '" + right + "')")[0][0]
+            .as<bool>();
+    };
+    if (!exists(transaction, "to_regnamespace", names.schema)) return {};
+    string missing;
+    auto const demand = [&](string const& function, string const& of, string const& right) {
+        if (!has(function, of, right)) (missing += missing.empty() ? "" : ", ") += right + " on " + of;
+    };
+    // The functions take a schema's name as it is, and a table's as SQL writes it.
+    if (!transaction
+             .exec("SELECT pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace(" +
+                   postgres::quoted_string(names.schema) + ")::pg_catalog.oid, 'USAGE')")[0][0]
+             .as<bool>()) {
+        return "USAGE on " + names.schema;
+    }
+    if (exists(transaction, "to_regclass", names.records)) {
+        for (auto const* const right : {"SELECT", "INSERT", "UPDATE", "DELETE"}) {
+            demand("has_table_privilege", names.records, right);
+        }
+    }
+    if (exists(transaction, "to_regclass", names.migrations)) {
+        demand("has_table_privilege", names.migrations, "SELECT");
+    }
+    return missing;
+}
+
+bool is_unlogged(pqxx::work& transaction, table_names const& names) {
+    auto const rows = transaction.exec("SELECT relpersistence FROM pg_catalog.pg_class WHERE oid "
+                                       "OPERATOR(pg_catalog.=) pg_catalog.to_regclass(" +
+                                       postgres::quoted_string(names.records) + ")::pg_catalog.oid");
+    return !rows.empty() && rows[0][0].as<string>() == "u";
 }
 
 }  // namespace
@@ -106,7 +157,7 @@ std::size_t migrate(postgres_options const& options) {
     validate(options);
     table_names const names(options);
     return in_transaction(options, [&](pqxx::work& transaction) {
-        lock(transaction, names);
+        lock(transaction, "migrate", names.records);
         make_missing(transaction, names);
         return apply_missing(transaction, names);
     });
@@ -117,16 +168,21 @@ postgres_check check_postgres(postgres_options const& options) {
     table_names const names(options);
     return in_transaction(options, [&](pqxx::work& transaction) {
         postgres_check found;
-        auto const result = transaction.exec("SELECT current_setting('server_version_num'), "
-                                             "current_setting('transaction_read_only') = 'on', "
-                                             "current_setting('fsync') = 'on', current_setting('synchronous_commit')");
+        auto const result = transaction.exec("SELECT pg_catalog.current_setting('server_version_num'), "
+                                          "pg_catalog.current_setting('transaction_read_only'), "
+                                          "pg_catalog.current_setting('fsync'), "
+                                          "pg_catalog.current_setting('synchronous_commit')");
         auto const row = result[0];
         found.server_version = row[0].as<int>();
-        found.is_read_only = row[1].as<bool>();
-        found.has_fsync = row[2].as<bool>();
+        found.is_read_only = row[1].as<string>() == "on";
+        found.has_fsync = row[2].as<string>() == "on";
         found.synchronous_commit = row[3].as<string>();
-        found.schema_version = applied_migration(transaction, names);
         found.needed_schema_version = newest_migration();
+        found.missing_rights = missing_rights(transaction, names);
+        if (found.missing_rights.empty()) {
+            found.schema_version = applied_migration(transaction, names);
+            found.is_unlogged = is_unlogged(transaction, names);
+        }
         return found;
     });
 }
@@ -136,7 +192,9 @@ std::vector<string> postgres_check::warnings() const {
     auto const warn_if = [&](bool condition, string sentence) {
         if (condition) sentences.push_back(std::move(sentence));
     };
-    warn_if(schema_version == 0, "The table is missing: call migrate.");
+    warn_if(!missing_rights.empty(), "The role lacks " + missing_rights + ".");
+    warn_if(schema_version == 0 && missing_rights.empty(), "The table is missing: call migrate.");
+    warn_if(is_unlogged, "The table is UNLOGGED: a crash of the server empties it, and requests run twice.");
     warn_if(schema_version > 0 && schema_version < needed_schema_version, "The table is outdated: call migrate.");
     warn_if(schema_version > needed_schema_version, "The table is of a later version of the library.");
     warn_if(is_read_only, "The server is read-only: a standby, or default_transaction_read_only.");

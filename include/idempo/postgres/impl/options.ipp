@@ -58,6 +58,8 @@ std::string_view to_string(postgres_problem problem) noexcept {
     case postgres_problem::lost: return "The connection to PostgreSQL is lost.";
     case postgres_problem::read_only: return "PostgreSQL is read-only.";
     case postgres_problem::statement_failed: return "A statement failed.";
+    case postgres_problem::busy: return "PostgreSQL has not finished what was asked of it.";
+    case postgres_problem::transaction_ended: return "A handler has ended its transaction.";
     }
     return "Unknown.";
 }
@@ -67,7 +69,9 @@ postgres_options parse_postgres_url(std::string_view url, postgres_options other
     auto const scheme = url_scheme(url);
     if (scheme != "postgresql" && scheme != "postgres") refuse("the URL begins with postgresql: or postgres:");
     auto const question = std::min(url.find('?'), url.size());
-    options.connection = scheme + std::string(url.substr(scheme.size(), question - scheme.size()));
+    auto const authority = url.substr(scheme.size() + 1, question - scheme.size() - 1);
+    if (!authority.empty() && !authority.starts_with("//")) refuse("the URL begins with postgresql://");
+    options.connection = scheme + ":" + (authority.empty() ? "//" : std::string(authority));
     auto rest = url.substr(std::min(question + 1, url.size()));
     char separator = '?';
     while (!rest.empty()) {
@@ -87,7 +91,9 @@ void validate(postgres_options const& options) {
     validate_name("schema", options.schema);
     validate_name("table", options.table);
     if (options.workers == 0 || options.workers > most_workers) refuse("workers must be 1 to 64");
-    if (options.max_pending == 0) refuse("max_pending must be positive");
+    if (options.max_pending == 0 || options.max_pending_bytes == 0) {
+        refuse("max_pending and max_pending_bytes must be positive");
+    }
     using std::chrono::milliseconds;
     if (options.sweep_interval < milliseconds::zero() || options.sweep_interval > std::chrono::hours{24}) {
         refuse("sweep_interval must not be negative, and a day at most");

@@ -4,15 +4,21 @@
 #include <idempo/postgres/queue/operation.hpp>
 #include <idempo/postgres/statements/statements.hpp>
 
+#include <cstddef>
+#include <functional>
+#include <utility>
 #include <vector>
 
 namespace idempo::postgres {
 
-/// Carries out operations of one kind, in the order of their keys; of one key several only where all of them expect a
-/// record; one `peek` or `forget`.
-/// Returns an outcome for each of them.
-/// \throws statement_failure: some or all may have been carried out, and all may be carried out again
-[[nodiscard]] std::vector<outcome> carry_out(connection& with, statements const& sql,
-                                             std::vector<request const*> const& batch);
+/// Outcomes of operations, each known by its place in the batch.
+using answered = std::vector<std::pair<std::size_t, outcome>>;
+
+/// Carries out operations of one kind, in the order of their keys; of one key several only where they are claims; one
+/// `peek` or `forget`.
+/// \param tell is called with the outcomes as they become known, each once: large records come a megabyte at a time
+/// \throws statement_failure: those that have not been told may have been carried out, and may be carried out again
+void carry_out(connection& with, statements const& sql, std::vector<request const*> const& batch,
+               std::function<void(answered)> const& tell);
 
 }  // namespace idempo::postgres

@@ -2,6 +2,7 @@
 
 #include <idempo/postgres/queue/dispatcher.hpp>
 #include <idempo/postgres/queue/operation.hpp>
+#include <idempo/postgres/queue/sweeper_thread.hpp>
 
 #include <idempo/postgres/options.hpp>
 
@@ -25,6 +26,7 @@ public:
 
 private:
     std::shared_ptr<dispatcher> dispatcher_;
+    std::shared_ptr<sweeper_thread> sweeper_;
 };
 
 }  // namespace idempo::postgres

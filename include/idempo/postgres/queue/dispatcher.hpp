@@ -27,6 +27,7 @@ public:
     struct limits {
         std::size_t workers = 1;
         std::size_t max_pending = 1;
+        std::size_t max_pending_bytes = 1;
         std::chrono::milliseconds operation_timeout{};
     };
 
@@ -45,17 +46,20 @@ public:
 
     [[nodiscard]] std::atomic<bool> const& is_stopped() const noexcept { return stopped_; }
 
-    /// Tells callers that their time is over, and ends what their operations wait for. Returns at the end.
+    /// Tells callers that their time is over. Returns at the end.
     void watch_deadlines();
 
     /// For workers, each known by its number.
     /// \{
 
     /// Waits for a batch. Empty at the end.
-    [[nodiscard]] batch take(std::size_t worker);
+    [[nodiscard]] batch take();
 
     /// Whether the caller still waits for it.
     [[nodiscard]] static bool is_wanted(operation const& taken) { return !taken.is_settled; }
+
+    /// A large part of a batch has come through: nobody's time is over who waits behind it.
+    void has_moved();
 
     /// \param outcomes of each operation in the batch
     void settle(batch const& taken, std::vector<outcome> outcomes);
@@ -86,6 +90,8 @@ private:
     [[nodiscard]] bool has_ended() const { return stopped_ || (is_finishing_ && pending_ == 0); }
     void wake_all_at_end();
     static void settle(operation_ptr const& one, outcome with, settled& to);
+    void forget(operation const& pending);
+    [[nodiscard]] time_point deadline_of(operation const& waiting) const;
     [[nodiscard]] settled take_expired(time_point now);
     void deliver(settled all);
 
@@ -103,6 +109,8 @@ private:
     boost::intrusive::list<operation, boost::intrusive::constant_time_size<false>> deadlines_;
     /// Including those that are settled and still in the queue or with a worker.
     std::size_t pending_ = 0;
+    std::size_t pending_bytes_ = 0;
+    time_point last_moved_{};
     bool is_watch_asleep_ = false;
     bool is_reachable_ = true;
     bool is_finishing_ = false;

@@ -24,6 +24,10 @@ using time_point = std::chrono::steady_clock::time_point;
 enum class operation_kind { claim, claim_without_takeover, complete, renew, abandon, peek, forget };
 inline constexpr std::size_t operation_kinds = 7;
 
+/// Of the records in one statement, or in its answer; one record may be longer. A server that writes 10 MB a second is
+/// done with it in a tenth of the default deadline.
+inline constexpr std::size_t largest_statement_bytes = std::size_t{1} << 20;
+
 /// What any operation asks for; what a kind does not need is left empty.
 struct request {
     operation_kind kind{};
@@ -58,6 +62,9 @@ public:
     [[nodiscard]] operation_kind kind() const noexcept { return request_.kind; }
     [[nodiscard]] store_key const& key() const noexcept { return request_.key; }
 
+    /// What it keeps in memory.
+    [[nodiscard]] std::size_t bytes() const noexcept { return request_.record.size(); }
+
     void expect_record() noexcept { request_.expects_record = true; }
 
     /// Tells the caller, as if by post. Called once, on the store's executor.
@@ -67,8 +74,6 @@ public:
     time_point deadline{};
     /// Whether it is decided what the caller is told; such an operation only keeps its place.
     std::atomic<bool> is_settled{false};
-    /// The worker that carries it out, where one does.
-    std::optional<std::size_t> worker{};
 
 private:
     postgres::request request_;

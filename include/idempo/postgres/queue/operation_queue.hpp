@@ -23,8 +23,9 @@ using batch = std::vector<operation_ptr>;
 /// Which operations go into the next batch.
 ///
 /// - Operations of one key run in the order of their submission, one at a time: only the first of them is ready, the
-///   others wait until it has ended.
+///   others wait until it has ended. What a holder asks goes before claims of others that wait.
 /// - Claims that have waited so run together: one look at the record answers as many as come to a popular key at once.
+/// - A batch ends at `largest_statement_bytes` of records.
 /// - A batch is in the order of its keys, so that no two batches, of whatever process, lock rows in opposite orders.
 /// - A worker takes all that is ready, and leaves nothing to another that is idle. Commits are dominated by the WAL
 /// flush,
@@ -64,6 +65,7 @@ private:
     };
 
     void take_followers(batch& taken);
+    static operation_ptr take_next(std::list<operation_ptr>& behind);
 
     /// Of each key with an operation that is ready or taken.
     std::unordered_map<store_key, key_queue, identifier_hash> lines_;

@@ -24,11 +24,17 @@ public:
         bool was_last = false;
     };
 
+    /// Whether no other connection walks through the table: until this one closes, it is the one that does. Behind a
+    /// pooler, where a connection has no session of its own, all may.
+    /// \throws statement_failure
+    [[nodiscard]] bool may_walk(connection& with) const;
+
     /// \throws statement_failure
     slice sweep(connection& with);
 
 private:
     std::string text_;
+    std::int64_t lock_number_;
     std::int64_t next_page_ = 0;
 };
 

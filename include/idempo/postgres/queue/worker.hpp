@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace idempo::postgres {
@@ -20,6 +21,7 @@ struct worker_setup {
 
     postgres_options options;
     statements sql;
+    mutable connector to;
 };
 
 /// A thread's work: it keeps a connection, takes batches, and carries them out. A batch that fails is carried out once
@@ -34,11 +36,14 @@ public:
 private:
     [[nodiscard]] bool stay_connected();
     [[nodiscard]] bool connect_once();
-    [[nodiscard]] std::vector<outcome> carry_out_all(batch const& taken);
-    [[nodiscard]] std::vector<outcome> carry_out_one_by_one(batch const& taken);
-    [[nodiscard]] std::vector<outcome> try_to_carry_out(std::vector<request const*> const& requests);
+    [[nodiscard]] bool may_use_connection();
+    void carry_out_all(batch const& taken);
+    void carry_out_one_by_one(batch const& rest);
+    void fail(batch const& rest, error_code with);
+    /// Returns what has not been told when a statement failed, and why.
+    [[nodiscard]] std::optional<statement_failure> try_to_carry_out(batch const& taken, batch& rest);
     void after(statement_failure const& failed);
-    void report(postgres_problem problem, std::string sqlstate = {}) const;
+    void report(postgres_problem problem, std::string sqlstate = {}, std::string detail = {}) const;
 
     std::shared_ptr<dispatcher> dispatcher_;
     std::size_t number_;
@@ -46,6 +51,9 @@ private:
     detail::backoff backoff_;
     bool must_pause_ = false;
     std::optional<connection> connection_;
+    /// Of connections that were given up since the server did not answer in time. No statement is sent before they have
+    /// ended, so that there are never more than two processes for a worker.
+    std::vector<server_process> late_;
 };
 
 }  // namespace idempo::postgres

@@ -1,13 +1,12 @@
 #pragma once
 
+#include <idempo/postgres/statements/filled.hpp>
+
 #include <chrono>
+#include <cstddef>
 #include <string>
-#include <string_view>
 
 namespace idempo::postgres {
-
-/// As SQL writes a name.
-[[nodiscard]] std::string quoted_name(std::string_view name);
 
 /// The text of a statement for many rows, given as arrays, and for one, which the server plans faster.
 struct row_statement {
@@ -15,26 +14,46 @@ struct row_statement {
     std::string one;
 };
 
-/// The SQL of the store. Parameters are binary: keys, tokens, fingerprints and records as bytea, spans as milliseconds
-/// in a bigint; for many rows each is an array, in the order of the keys.
+/// Records of at most so many bytes come with the answer to a claim; longer ones are fetched by themselves, so that the
+/// bytes of an answer are known before it is asked for.
+inline constexpr std::size_t largest_inline_record = 8192;
+
+/// The columns of `statements::claim` and `statements::read`.
+struct record_columns {
+    static constexpr int key = 0;
+    static constexpr int attempt = 1;
+    /// Null where the claim was granted.
+    static constexpr int token = 2;
+    static constexpr int fingerprint = 3;
+    /// Microseconds.
+    static constexpr int lease_remaining = 4;
+    /// Of the stored bytes; null in flight.
+    static constexpr int size = 5;
+    /// Null where it is longer than `largest_inline_record`.
+    static constexpr int record = 6;
+};
+
+/// The SQL of the store. Parameters and results are binary: keys, tokens, fingerprints and records as bytea, spans as
+/// milliseconds in a bigint; for many rows each is an array, in the order of the keys.
 ///
-/// All of it is made of three ideas:
+/// All of it is made of four ideas:
 ///
 /// - A statement is a transaction of its own, in autocommit. It sets what it needs for itself (`set_config(…, true)`).
-/// - Rows are written only by `INSERT … ON CONFLICT DO UPDATE … WHERE`, which locks them in the given order, whatever
-/// the
-///   planner chooses. An expired row is treated as absent.
-/// - If a row returns nothing, `read` finds out why, in a statement of its own, since only that sees what others have
-///   committed meanwhile.
+/// - Rows are written by `INSERT … ON CONFLICT DO UPDATE … WHERE` alone, which locks them in the order in which they
+///   are given, whatever the planner thinks. A row whose life has ended is as good as absent.
+/// - `ON CONFLICT` locks a row also where its WHERE is false. So a claim looks first, in the same statement, and one
+///   that meets a record writes nothing.
+/// - Everything is named with its schema and has its exact type. A function or an operator that somebody else has
+///   created is never better than the one of `pg_catalog`.
 struct statements {
     /// \param table quoted, with its schema
     /// \param lock_timeout how long a statement waits for a row that another session has locked
     statements(std::string const& table, std::chrono::milliseconds lock_timeout);
 
-    /// Keys, tokens, fingerprints, leases, and how long the records live. Returns key (hexadecimal) and attempt of
-    /// those that were granted.
-    row_statement claim;
-    row_statement claim_without_takeover;
+    /// Keys, tokens, fingerprints, leases, and how long the records live. Returns `record_columns` for each key:
+    /// granted, or what is in the way. Nothing for a key on which another session was faster: ask again.
+    std::string claim;
+    std::string claim_without_takeover;
 
     /// Keys, tokens, fingerprints, retentions, records. Returns the keys of those that were stored.
     row_statement complete;
@@ -42,13 +61,14 @@ struct statements {
     /// Keys, tokens, leases. Returns the keys of those that are still held.
     std::string renew;
 
-    /// Keys, tokens.
+    /// Keys, tokens. What an attempt above the first gives up keeps its number.
     std::string abandon;
 
-    /// Keys, tokens, fingerprints. Returns for each unexpired record: its place among the keys (from 1), whether
-    /// token and fingerprint are the same, attempt, what is left of the lease in microseconds, whether it is completed,
-    /// and the stored bytes (hexadecimal) where it is and the fingerprint is the same.
+    /// Keys. Returns `record_columns` for each unexpired record.
     std::string read;
+
+    /// Keys, tokens. Returns key and stored bytes of each record that still has that token.
+    std::string fetch;
 
     /// Key. Returns attempt, what is left of lease and life in microseconds, and the size of the record, null in
     /// flight.

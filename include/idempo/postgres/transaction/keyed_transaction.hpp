@@ -6,9 +6,12 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <cstddef>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace pqxx {
@@ -48,6 +51,20 @@ private:
     std::optional<store_key> key_;
 };
 
+/// How a transaction ended.
+enum class transaction_end {
+    /// A COMMIT has been answered, or was found to have happened.
+    committed,
+    /// Nothing was committed: there is another request's record.
+    overtaken,
+    /// Nothing was committed: the server refuses what the handler did, or the handler ended the transaction itself.
+    refused,
+    /// Nothing was committed; another attempt may succeed.
+    undone,
+    /// COMMIT was sent, and nobody can tell what became of it.
+    in_doubt,
+};
+
 /// One request's transaction: a claim, the handler's rows and the stored response, all or none. Its calls block, each
 /// for a bounded time; the destructor does not, and ends what is open without a commit.
 ///
@@ -66,32 +83,46 @@ public:
     /// Where it is granted the transaction is open; otherwise nothing is left of it.
     [[nodiscard]] claim_result claim(claim_request const& request, error_code& ec);
 
+    [[nodiscard]] bool is_open() const noexcept { return session_ != nullptr; }
+
     /// For the handler. \pre open
     [[nodiscard]] pqxx::subtransaction& rows() noexcept;
 
-    /// Decides what becomes of the handler's rows, and commits. With an error, nothing was, or it is not known;
-    /// anything but `done` says that another request was first, and nothing was committed.
-    /// \param committing called just before COMMIT
-    [[nodiscard]] complete_result complete(complete_request const& request, bool keeps_rows,
-                                           std::function<void()> const& committing, error_code& ec);
+    struct ending {
+        transaction_end end = transaction_end::undone;
+        /// `done`, or what the other request's record says.
+        complete_result result{};
+    };
 
-    /// The same without a record.
-    void commit(bool keeps_rows, error_code& ec);
+    /// Decides what becomes of the handler's rows, and commits.
+    /// \param committing called just before the message with COMMIT
+    [[nodiscard]] ending complete(complete_request const& request, bool keeps_rows,
+                                  std::function<void()> const& committing);
+
+    /// The same for a request without a key: its rows stay, and there is no record.
+    [[nodiscard]] transaction_end commit();
+
+    /// Why the last end was `refused`. \throws nothing; for `std::rethrow_exception`
+    [[nodiscard]] std::exception_ptr refusal() const { return refusal_; }
 
     /// Ends the transaction; nothing was.
     void roll_back() noexcept;
 
 private:
-    struct session;
+    class session;
 
     template <class Steps>
-    auto or_end(error_code& ec, Steps steps) -> decltype(steps());
-    std::optional<claim_result> look(claim_request const& request);
-    complete_result settled_by_another(complete_request const& request);
-    complete_result resolve(complete_request const& request, error_code& ec);
+    bool or_end(Steps steps) noexcept;
+    void end_unused() noexcept;
+    transaction_end end_of(std::size_t place, std::size_t commit_place, std::string const& sqlstate);
+    transaction_end refuse(std::string const& sqlstate, bool handler_ended_it);
+    [[nodiscard]] bool look(complete_request const& request, std::optional<complete_result>& found);
+    [[nodiscard]] ending look_after(complete_request const& request);
+    [[nodiscard]] ending resolve(complete_request const& request);
 
     std::shared_ptr<transaction_pool> pool_;
     std::unique_ptr<session> session_;
+    std::exception_ptr refusal_;
 };
 
 }  // namespace idempo::postgres

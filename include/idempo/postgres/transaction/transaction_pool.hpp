@@ -3,9 +3,9 @@
 #include <idempo/postgres/connection/connection.hpp>
 #include <idempo/postgres/connection/pqxx_versions.hpp>
 #include <idempo/postgres/connection/socket_watch.hpp>
-#include <idempo/postgres/statements/statements.hpp>
-
+#include <idempo/postgres/queue/sweeper_thread.hpp>
 #include <idempo/postgres/transaction/keyed_transaction.hpp>
+#include <idempo/postgres/transaction/transaction_text.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -24,15 +24,26 @@ namespace idempo::postgres {
 
 /// A connection, and what ends it from another thread.
 struct pooled_connection {
-    explicit pooled_connection(libpq_connection made) : to(adopt(std::move(made))) { guard.watch(to->sock()); }
+    explicit pooled_connection(libpq_connection made)
+        : raw(made.get()),
+          process(process_of(raw)),
+          to(adopt(std::move(made))) {
+        guard.watch(PQsocket(raw));
+    }
     pooled_connection(pooled_connection const&) = delete;
     pooled_connection& operator=(pooled_connection const&) = delete;
     ~pooled_connection() { guard.release(); }
 
+    /// For what is sent without libpqxx, which owns it.
+    PGconn* raw;
+    server_process process;
     socket_guard guard;
     std::shared_ptr<pqxx_connection> to;
     /// It may have ended while it was idle.
     bool was_idle = false;
+    std::chrono::steady_clock::time_point idle_since{};
+    /// The server knows `client_connection_check_interval`, and its platform can do it.
+    bool checks_client = false;
 };
 
 class transaction_pool {
@@ -44,16 +55,14 @@ public:
     ~transaction_pool();
 
     [[nodiscard]] transactional_options const& options() const noexcept { return options_; }
-    /// Quoted, with its schema.
-    [[nodiscard]] std::string const& table() const noexcept { return table_; }
-    [[nodiscard]] statements const& sql() const noexcept { return sql_; }
+    [[nodiscard]] transaction_text const& text() const noexcept { return text_; }
     [[nodiscard]] asio::any_io_executor const& executor() const noexcept { return executor_; }
     [[nodiscard]] socket_watch& watch() noexcept { return *watch_; }
 
     [[nodiscard]] bool submit(std::function<void()> work);
 
     /// Tells the observer. May be called from several threads.
-    void report(postgres_problem problem, std::string sqlstate = {});
+    void report(postgres_problem problem, std::string sqlstate = {}, std::string detail = {});
 
     /// \name Keys in flight
     /// \{
@@ -69,17 +78,19 @@ public:
     /// kept.
     [[nodiscard]] std::unique_ptr<pooled_connection> replace(std::unique_ptr<pooled_connection> lost);
     void give_back(std::unique_ptr<pooled_connection> free);
-    /// Ends it, if it is not null, without a word to the server, and frees its place.
-    void drop(std::unique_ptr<pooled_connection> lost);
+    /// Ends it, if it is not null, without a word to the server, and frees its place: where the server did not answer
+    /// in time, once its process is known to have ended.
+    void drop(std::unique_ptr<pooled_connection> lost, bool is_late = false);
     /// \}
 
 private:
     [[nodiscard]] std::unique_ptr<pooled_connection> connect();
+    void look_for_late_processes();
 
     asio::any_io_executor executor_;
     transactional_options options_;
-    std::string table_;
-    statements sql_;
+    transaction_text text_;
+    connector connector_;
     std::shared_ptr<socket_watch> watch_;
     std::shared_ptr<std::atomic<bool>> is_stopped_ = std::make_shared<std::atomic<bool>>(false);
 
@@ -87,11 +98,17 @@ private:
     asio::executor_work_guard<asio::io_context::executor_type> work_;
     std::shared_ptr<std::atomic<std::size_t>> waiting_ = std::make_shared<std::atomic<std::size_t>>(0);
 
+    std::shared_ptr<sweeper_thread> sweeper_;
+
     std::mutex observer_mutex_;
     std::mutex mutex_;
     std::condition_variable freed_;
     std::vector<std::unique_ptr<pooled_connection>> idle_;
     std::size_t taken_ = 0;
+    /// Of connections that were given up since the server did not answer in time. Each keeps its place.
+    std::vector<server_process> late_;
+    bool is_looking_ = false;
+    std::chrono::steady_clock::time_point next_look_{};
     std::unordered_map<store_key, fingerprint, identifier_hash> in_flight_;
 };
 

@@ -4,6 +4,7 @@
 #include <idempo/layers/layer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/postgres/transaction/keyed_transaction.hpp>
+#include <idempo/postgres/transaction/transaction_refused.hpp>
 #include <idempo/postgres/transaction/transactional_driver.hpp>
 #include <idempo/postgres/transaction/transactional_options.hpp>
 
@@ -90,14 +91,21 @@ private:
 /// Copies share connections and threads. All members may be called from any thread; the handler is called concurrently.
 /// Requests without a key run in a transaction, too, without a claim.
 ///
-/// - The handler must use the transaction that it is given, and neither commit nor end it.
-/// - A handler that throws, or whose status is not stored, leaves nothing. One whose status does not commit
-///   (`transactional_options::commit_if`) leaves its response. `execution::keep` and `release` overrule both.
+/// - The handler must use the transaction that it is given, and neither commit nor end it. What it leaves in the
+/// session
+///   (`SET`, temporary tables, session locks) is gone before the next request.
+/// - A success that a client sees is committed, and has a record. Two exceptions are the handler's own word: it called
+///   `execution::release`, or `transactional_options::commit_if` says no.
+/// - A handler that throws leaves nothing, nor does one whose status neither commits (`commit_if`) nor is stored
+///   (`options::store_if`). One whose status is stored and does not commit leaves its response. `execution::keep` and
+///   `release` overrule both.
+/// - Where PostgreSQL does not commit what the handler did (`transaction_refused`), the handler has as good as thrown
+///   that.
 /// - 409 where the key is in flight, in this process before a connection is taken. There is no lease, and `attempt` is
 ///   always 1: the server ends the transaction of a process that is gone.
-/// - 503 where there is no connection in time, the server fails, or a COMMIT fails; also where the handler lets a
-///   deadlock or a serialization failure escape (`pqxx::transaction_rollback`). A COMMIT whose answer was lost is
-///   looked up on another connection; 503 where that cannot be told in time, and then a retry will be.
+/// - 503 where there is no connection in time, the server fails, or a transaction that ran beside another is refused
+///   (40001, 40P01). A COMMIT whose answer was lost is looked up on another connection; 503 where that cannot be told
+///   in time, and then a retry will be. Without a key nobody can look it up: 500, without `Retry-After`.
 template <class Handler>
 class transactional_middleware {
     using state = detail::transactional_state<Handler>;
@@ -175,7 +183,9 @@ private:
 /// `transactional(executor, database) | handler` is a middleware. Threads belong to the executor's context, which must
 /// outlive all copies; its destructor ends what they do. `migrate` has made the table.
 /// \throws std::invalid_argument where the options make no sense, or speak of what there is none of here: leases
-/// (`on_takeover`, `on_throw::hold`) and unprotected runs (`on_store_error`)
+/// (`on_takeover`, `on_throw::hold`), unprotected runs (`on_store_error`), and a claim that is released after its
+/// effect
+/// (`unstorable::release`)
 [[nodiscard]] transactional_layer transactional(asio::any_io_executor executor, transactional_options database,
                                                 options options = {});
 

@@ -25,8 +25,10 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace idempo::detail {
 
@@ -178,7 +180,7 @@ private:
             run_handler(exchange_.execution());
             if (is_undone_) return undo();
             return exception_ ? exchange_.threw(exception_)
-                              : exchange_.ran(captured_->status().value_or(unknown_status));
+                              : exchange_.ran(captured_->status().value_or(unknown_status), keeps_rows_);
         case step::capture:
             return exchange_.captured(
                 captured_->record({state_->options.max_response_body, state_->options.store_set_cookie}));
@@ -196,16 +198,35 @@ private:
     }
 
     step complete() {
-        error_code error;
+        if (!transaction_.is_open()) return complete_anew();
         std::optional<clock::time_point> began;
         auto const committing = [&] {
             if (!state_->options.observer) return;
             began = clock::now();
             tell_commit(event_type::step_began, {}, {});
         };
-        auto result = transaction_.complete(exchange_.complete(), keeps_rows_, committing, error);
+        using postgres::transaction_end;
+        auto ended = transaction_.complete(exchange_.complete(), keeps_rows_, committing);
+        bool const is_told = ended.end == transaction_end::committed || ended.end == transaction_end::overtaken;
+        auto const error = is_told ? error_code() : error_code(error::store_unavailable);
         if (began) tell_commit(event_type::step_ended, clock::now() - *began, error);
-        return exchange_.completed(error, std::move(result));
+        if (ended.end == transaction_end::refused) {
+            keeps_rows_ = false;
+            exception_ = transaction_.refusal();
+            return exchange_.commit_refused(exception_);
+        }
+        return exchange_.completed(error, std::move(ended.result));
+    }
+
+    /// The transaction of the handler is gone, and there is a response to be stored all the same.
+    step complete_anew() {
+        error_code error;
+        auto met = transaction_.claim(exchange_.claim(), error);
+        if (!error && std::holds_alternative<granted>(met)) return complete();
+        if (error) return exchange_.completed(error, {});
+        if (auto* other = std::get_if<completed>(&met)) return exchange_.completed({}, std::move(*other));
+        if (auto* other = std::get_if<in_flight>(&met)) return exchange_.completed({}, *other);
+        return exchange_.completed({}, mismatch{});
     }
 
     void tell_commit(event_type type, clock::duration duration, error_code error) const {
@@ -248,20 +269,29 @@ private:
     stage transact_unkeyed() {
         error_code error;
         transaction_.open(error);
-        if (!error) {
-            run_handler(*unkeyed_);
-            bool const keeps = keeps_rows_ && unkeyed_->decision() != execution::verdict::release;
-            if (is_undone_) {
-                transaction_.roll_back();
-                error = error::store_unavailable;
-            } else if (keeps) {
-                transaction_.commit(keeps, error);
-            } else {
-                transaction_.roll_back();
-            }
-        }
         is_unavailable_ = bool(error);
+        if (error) return stage::respond;
+        run_handler(*unkeyed_);
+        if (is_undone_ || !keeps_rows_ || unkeyed_->decision() == execution::verdict::release) {
+            transaction_.roll_back();
+            is_unavailable_ = is_undone_;
+        } else {
+            commit_unkeyed();
+        }
         return stage::respond;
+    }
+
+    void commit_unkeyed() {
+        using postgres::transaction_end;
+        switch (transaction_.commit()) {
+        case transaction_end::committed: break;
+        case transaction_end::refused: exception_ = transaction_.refusal(); break;
+        // Nobody can look up what became of it, so nobody may be told to try again.
+        case transaction_end::in_doubt:
+            exception_ = std::make_exception_ptr(std::runtime_error("idempo: it is unknown whether COMMIT happened"));
+            break;
+        default: is_unavailable_ = true;
+        }
     }
 
     http::response<http::string_body> substitute() const {

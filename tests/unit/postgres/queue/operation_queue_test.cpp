@@ -7,6 +7,7 @@
 #include <memory>
 #include <random>
 #include <set>
+#include <string>
 #include <vector>
 
 using namespace idempo::postgres;
@@ -51,6 +52,39 @@ TEST_CASE("postgres operation_queue: a batch is all that is ready, up to a limit
     CHECK(queue.take().size() == first);
     CHECK(queue.is_ready() == (second > 0));
     CHECK(queue.take().size() == second);
+}
+
+TEST_CASE("postgres operation_queue: a batch ends at a megabyte of records, and has one at least") {
+    operation_queue queue;
+    for (unsigned char key = 0; key < 5; ++key) {
+        request complete{operation_kind::complete, store_key{{key}}};
+        complete.record = idempo::shared_bytes(std::string(key == 0 ? 3'000'000 : 400'000, 'x'));
+        queue.push(std::make_shared<silent_operation>(complete));
+    }
+    CHECK(queue.take().size() == 1);
+    CHECK(queue.take().size() == 2);
+    CHECK(queue.take().size() == 2);
+    CHECK(queue.take().empty());
+}
+
+TEST_CASE("postgres operation_queue: what a holder asks goes before claims of others that wait") {
+    operation_queue queue;
+    auto const by = [](unsigned char token, operation_kind kind) {
+        request asked{kind, store_key{{1}}};
+        asked.by.bytes[0] = token;
+        return std::make_shared<silent_operation>(asked);
+    };
+    std::vector<operation_ptr> const submitted{by(1, operation_kind::claim), by(2, operation_kind::claim),
+                                               by(3, operation_kind::claim), by(3, operation_kind::abandon),
+                                               by(1, operation_kind::complete)};
+    for (auto const& each : submitted) queue.push(each);
+    std::vector<operation_ptr> order;
+    for (auto taken = queue.take(); !taken.empty(); taken = queue.take()) {
+        order.insert(order.end(), taken.begin(), taken.end());
+        finish(queue, taken);
+    }
+    // The abandon stays behind its own claim.
+    CHECK(order == batch{submitted[0], submitted[4], submitted[1], submitted[2], submitted[3]});
 }
 
 TEST_CASE("postgres operation_queue: what had to wait for its key expects a record there") {

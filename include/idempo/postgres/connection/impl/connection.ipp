@@ -2,11 +2,8 @@
 
 #include <idempo/postgres/connection/connection.hpp>
 
+#include <idempo/postgres/connection/late_processes.hpp>
 #include <idempo/postgres/connection/sqlstate.hpp>
-
-#include <pqxx/except>
-#include <pqxx/nontransaction>
-#include <pqxx/transaction>
 
 #include <sys/socket.h>
 
@@ -14,10 +11,12 @@
 
 namespace idempo::postgres {
 
-statement_failure::statement_failure(std::string code, bool is_lost)
-    : std::runtime_error("postgres: statement failed " + code),
-      sqlstate(std::move(code)),
-      connection_lost(is_lost) {}
+namespace {
+
+/// Firewalls forget connections that have been idle for longer, some for much longer.
+constexpr std::chrono::seconds long_idle{2};
+
+}  // namespace
 
 void socket_guard::watch(int socket) {
     std::lock_guard const lock(mutex_);
@@ -34,43 +33,68 @@ void socket_guard::shut_down() {
     if (socket_) ::shutdown(*socket_, SHUT_RDWR);
 }
 
-connection::connection(libpq_connection made, socket_guard& guard)
+connection::connection(libpq_connection made, socket_guard& guard, std::chrono::milliseconds timeout)
     : guard_(guard),
-      connection_(adopt(std::move(made))) {
-    guard_.watch(connection_->sock());
+      connection_(std::move(made)),
+      timeout_(timeout),
+      process_(process_of(connection_.get())),
+      last_used_(std::chrono::steady_clock::now()) {
+    guard_.watch(PQsocket(connection_.get()));
 }
 
 connection::~connection() { guard_.release(); }
 
-pqxx::result connection::execute(std::string const& text, binary_parameters const& parameters) {
-    auto const failed = [this](std::string code) {
-        bool const is_lost = code.empty() || sqlstate::ends_connection(code) || !connection_->is_open();
-        return statement_failure(std::move(code), is_lost);
-    };
+std::chrono::steady_clock::time_point connection::deadline() const {
+    return std::chrono::steady_clock::now() + timeout_;
+}
+
+result connection::execute(std::string const& text, binary_parameters const& parameters) {
     try {
-        if (states_isolation_) return execute_in_transaction(text, parameters);
-        pqxx::nontransaction autocommit(*connection_);
-        return postgres::execute(autocommit, text, parameters);
-    } catch (pqxx::serialization_failure const&) {  // in libpqxx 6 neither this nor the next is an sql_error
+        auto answer = states_isolation_ ? execute_in_transaction(text, parameters)
+                                        : run_statement(connection_.get(), text, parameters, deadline());
+        last_used_ = std::chrono::steady_clock::now();
+        return answer;
+    } catch (statement_failure const& failed) {
         // Read committed knows no such failure: the server's default is stricter, and has to be overruled.
-        states_isolation_ = true;
-        throw failed(std::string(sqlstate::serialization_failure));
-    } catch (pqxx::deadlock_detected const&) {
-        throw failed(std::string(sqlstate::deadlock_detected));
-    } catch (pqxx::sql_error const& error) {
-        throw failed(std::string(error.sqlstate()));  // a view in libpqxx 8
-    } catch (pqxx::failure const&) {
-        throw failed({});
+        if (failed.sqlstate == sqlstate::serialization_failure) states_isolation_ = true;
+        throw;
     }
 }
 
-// By a statement of its own, since libpqxx takes read committed for everybody's default and leaves it out.
-pqxx::result connection::execute_in_transaction(std::string const& text, binary_parameters const& parameters) {
-    pqxx::work transaction(*connection_);
-    transaction.exec("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
-    auto result = postgres::execute(transaction, text, parameters);
-    transaction.commit();
-    return result;
+result connection::execute_in_transaction(std::string const& text, binary_parameters const& parameters) {
+    run("BEGIN ISOLATION LEVEL READ COMMITTED");
+    try {
+        auto answer = run_statement(connection_.get(), text, parameters, deadline());
+        run("COMMIT");
+        return answer;
+    } catch (statement_failure const& failed) {
+        if (!failed.connection_lost) run("ROLLBACK");
+        throw;
+    }
+}
+
+void connection::run(std::string const& script) {
+    auto const outcome = run_script(connection_.get(), script, deadline());
+    if (!outcome.has_succeeded()) {
+        throw statement_failure(outcome.sqlstate, sqlstate::ends_connection(outcome.sqlstate));
+    }
+}
+
+void connection::forget_ended(std::vector<server_process>& late) {
+    postgres::forget_ended(late, connection_.get(), deadline());
+}
+
+bool connection::is_alive() {
+    if (has_been_closed(connection_.get())) return false;
+    auto const now = std::chrono::steady_clock::now();
+    if (now - last_used_ < long_idle) return true;
+    try {
+        constexpr auto nothing = "";
+        static_cast<void>(run_script(connection_.get(), nothing, now + timeout_ / 4));
+        return true;
+    } catch (statement_failure const&) {
+        return false;
+    }
 }
 
 }  // namespace idempo::postgres

@@ -2,20 +2,16 @@
 
 #include <idempo/postgres/connection/pqxx_versions.hpp>
 
+#include <pqxx/dbtransaction>
+
 #if PQXX_VERSION_MAJOR < 7
 #include <pqxx/basic_connection.hxx>
-#include <pqxx/binarystring>
 #include <pqxx/connectionpolicy.hxx>
-#include <pqxx/prepared_statement>
-#else
-#include <pqxx/params>
 #endif
 
-#include <cstddef>
-#include <span>
-#include <string_view>
+#include <exception>
+#include <string>
 #include <utility>
-#include <vector>
 
 namespace idempo::postgres {
 
@@ -38,53 +34,119 @@ thread_local libpq_connection adopting_policy::made;
 
 }  // namespace
 
+/// BEGIN and COMMIT are sent without libpqxx.
+class begun_transaction : public pqxx::dbtransaction {
+public:
+    explicit begun_transaction(pqxx_connection& within)
+        : namedclass("idempo::transaction"),
+          dbtransaction(within, true) {
+        Begin();
+    }
+    begun_transaction(begun_transaction const&) = delete;
+    begun_transaction& operator=(begun_transaction const&) = delete;
+    ~begun_transaction() override {
+        abort();
+        End();
+    }
+
+private:
+    void do_begin() override {}
+    void do_commit() override {}
+    void do_abort() override {}
+};
+
+/// So are SAVEPOINT, and RELEASE or ROLLBACK TO.
+class begun_subtransaction : public pqxx::subtransaction {
+public:
+    explicit begun_subtransaction(pqxx::dbtransaction& within) : namedclass("idempo::rows"), subtransaction(within) {}
+    begun_subtransaction(begun_subtransaction const&) = delete;
+    begun_subtransaction& operator=(begun_subtransaction const&) = delete;
+    ~begun_subtransaction() override { close(); }
+
+    bool close() noexcept {
+        auto const can_be_kept = !is_aborted_;
+        try {
+            abort();
+        } catch (std::exception const&) {  // the handler has committed it
+        }
+        return can_be_kept;
+    }
+
+private:
+    void do_begin() override {}
+    void do_commit() override {}
+    void do_abort() override { is_aborted_ = true; }
+
+    bool is_aborted_ = false;
+};
+
+class handler_transaction::objects {
+public:
+    explicit objects(pqxx_connection& within) : transaction_(within), rows_(transaction_) {}
+
+    pqxx::subtransaction& rows() noexcept { return rows_; }
+    bool close() noexcept { return rows_.close(); }
+
+private:
+    begun_transaction transaction_;
+    begun_subtransaction rows_;
+};
+
 std::shared_ptr<pqxx_connection> adopt(libpq_connection made) {
     adopting_policy::made = std::move(made);
     return std::make_shared<pqxx::basic_connection_base<adopting_policy>>(std::string());
 }
 
-pqxx::result execute(pqxx::transaction_base& within, std::string const& text, binary_parameters const& parameters) {
-    std::vector<pqxx::binarystring> values;
-    values.reserve(parameters.values().size());
-    for (auto const& each : parameters.values()) values.emplace_back(each);
-    return within.exec_params(text, pqxx::prepare::make_dynamic_params(values));
-}
-
 #else
 
-namespace {
+/// BEGIN and COMMIT are sent without libpqxx.
+class begun_transaction : public pqxx::dbtransaction {
+public:
+    explicit begun_transaction(pqxx_connection& within) : dbtransaction(within, "idempo") { register_transaction(); }
+    begun_transaction(begun_transaction const&) = delete;
+    begun_transaction& operator=(begun_transaction const&) = delete;
+    ~begun_transaction() override { close(); }
 
+private:
 #if PQXX_VERSION_MAJOR < 8
-using pqxx_bytes = std::basic_string_view<std::byte>;
+    void do_commit() override {}
+    void do_abort() override {}
 #else
-using pqxx_bytes = std::span<std::byte const>;
+    void do_commit(pqxx::sl) override {}
+    void do_abort(pqxx::sl) override {}
 #endif
+};
 
-// libpqxx 7.10 deprecates exec_params in favour of an exec that earlier versions do not have. A template, so that only
-// one of the two has to compile.
-template <class Transaction>
-pqxx::result execute_with(Transaction& within, std::string const& text, pqxx::params const& values) {
-    if constexpr (requires { within.exec(text, values); }) {
-        return within.exec(text, values);
-    } else {
-        return within.exec_params(text, values);
+class handler_transaction::objects {
+public:
+    explicit objects(pqxx_connection& within) : transaction_(within), rows_(transaction_) {}
+
+    pqxx::subtransaction& rows() noexcept { return rows_; }
+
+    bool close() noexcept {
+        try {
+            rows_.commit();
+            return true;
+        } catch (std::exception const&) {
+            return false;
+        }
     }
-}
 
-}  // namespace
+private:
+    begun_transaction transaction_;
+    pqxx::subtransaction rows_;
+};
 
 std::shared_ptr<pqxx_connection> adopt(libpq_connection made) {
     return std::make_shared<pqxx::connection>(pqxx::connection::seize_raw_connection(made.release()));
 }
 
-pqxx::result execute(pqxx::transaction_base& within, std::string const& text, binary_parameters const& parameters) {
-    pqxx::params values;
-    for (auto const& each : parameters.values()) {
-        values.append(pqxx_bytes(reinterpret_cast<std::byte const*>(each.data()), each.size()));
-    }
-    return execute_with(within, text, values);
-}
-
 #endif
+
+handler_transaction::handler_transaction(pqxx_connection& within) : objects_(std::make_unique<objects>(within)) {}
+handler_transaction::~handler_transaction() = default;
+
+pqxx::subtransaction& handler_transaction::rows() noexcept { return objects_->rows(); }
+bool handler_transaction::close() noexcept { return objects_->close(); }
 
 }  // namespace idempo::postgres

@@ -8,12 +8,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace idempo::postgres {
 
@@ -53,155 +51,286 @@ binary_parameters parameters_of(requests const& batch, bool is_one, Values... va
     return parameters;
 }
 
-/// Writes rows; `taken(place, row)` is called for each that returns something, in the order of the batch.
-template <class Taken, class... Values>
-void write(connection& with, row_statement const& sql, requests const& batch, Taken taken, Values... values) {
-    bool const is_one = batch.size() == 1;
-    auto const result = with.execute(is_one ? sql.one : sql.many, parameters_of(batch, is_one, values...));
-    std::size_t place = 0;
-    for (auto const& row : result) {
-        std::string_view const key = row[0].c_str();
-        while (to_hex(batch.at(place)->key.view()) != key) ++place;
-        taken(place++, row);
-    }
-}
-
-/// The unexpired records under the keys of the batch.
-std::vector<std::optional<record_row>> read(connection& with, std::string const& sql, requests const& batch) {
-    auto const result = with.execute(sql, parameters_of(batch, false, key_of, token_of, fingerprint_of));
-    std::vector<std::optional<record_row>> found(batch.size());
-    for (auto const& row : result) {
-        auto& record = found.at(row[0].as<std::size_t>() - 1).emplace();
-        record.is_own_token = row[1].as<bool>();
-        record.is_same_fingerprint = row[2].as<bool>();
-        record.attempt = row[3].as<unsigned>();
-        record.lease_remaining = std::chrono::microseconds(row[4].as<std::int64_t>());
-        record.is_completed = row[5].as<bool>();
-        if (!row[6].is_null()) record.record = decode_hex({row[6].c_str(), row[6].size()});
-    }
-    return found;
-}
-
 using places = std::vector<std::size_t>;
 
-requests those_at(places const& wanted, requests const& batch) {
-    requests chosen;
-    chosen.reserve(wanted.size());
-    for (auto const place : wanted) chosen.push_back(batch[place]);
-    return chosen;
-}
+/// A record, and who asks for it: one row serves all operations of its key.
+struct met_record {
+    places asking;
+    std::string token;
+    std::string fingerprint;
+    unsigned attempt = 1;
+    std::chrono::microseconds lease_remaining{};
+    bool is_completed = false;
+    std::size_t size = 0;
+    /// Empty where it has to be fetched.
+    std::optional<shared_bytes> bytes{};
 
-/// The first of each key: a statement cannot write to a row twice.
-places without_rivals(places of, requests const& batch) {
-    auto const rivals =
-        std::ranges::unique(of, {}, [&](std::size_t place) -> auto const& { return batch[place]->key; });
-    of.erase(rivals.begin(), rivals.end());
-    return of;
-}
-
-/// Writes, and reads why where nothing was written, until each has its answer. Where a record is expected it is read
-/// first: to be told that it is there takes neither a lock nor a flush of the log then, and a key under which many
-/// requests come at once is one that has a record.
-/// \param attempt writes requests and calls `taken(place, answer)` for those that succeeded
-/// \param decide makes the answer of a request that did not, if it can
-template <class Attempt, class Decide>
-std::vector<outcome> until_answered(connection& with, statements const& sql, requests const& batch, Attempt attempt,
-                                    Decide decide) {
-    std::vector<outcome> outcomes(batch.size(), {error::store_unavailable, {}});
-    auto const is_answered = [&](std::size_t place) { return !outcomes[place].error; };
-    places open(batch.size());
-    for (std::size_t place = 0; place < open.size(); ++place) open[place] = place;
-    for (int round = 0; round < most_rounds && !open.empty(); ++round) {
-        auto writing = without_rivals(open, batch);
-        if (round == 0) std::erase_if(writing, [&](std::size_t place) { return batch[place]->expects_record; });
-        if (!writing.empty()) {
-            attempt(those_at(writing, batch), [&](std::size_t place, answer made) {
-                outcomes[writing[place]] = {{}, std::move(made)};
-            });
-        }
-        std::erase_if(open, is_answered);
-        if (open.empty()) break;
-        auto const found = read(with, sql.read, those_at(open, batch));
-        for (std::size_t place = 0; place < open.size(); ++place) {
-            if (auto decided = decide(found[place])) outcomes[open[place]] = {{}, std::move(*decided)};
-        }
-        std::erase_if(open, is_answered);
+    [[nodiscard]] record_row seen_by(request const& by) const {
+        record_row row;
+        row.is_own_token = token == by.by.view();
+        row.is_same_fingerprint = fingerprint == by.of.view();
+        row.attempt = attempt;
+        row.lease_remaining = lease_remaining;
+        row.is_completed = is_completed;
+        if (bytes) row.record = *bytes;
+        return row;
     }
-    return outcomes;
+};
+
+met_record read_row(result const& rows, std::size_t row) {
+    using column = record_columns;
+    met_record met;
+    met.token = rows.bytes(row, column::token);
+    met.fingerprint = rows.bytes(row, column::fingerprint);
+    met.attempt = static_cast<unsigned>(rows.number(row, column::attempt));
+    met.lease_remaining = std::chrono::microseconds(rows.number(row, column::lease_remaining));
+    met.is_completed = !rows.is_null(row, column::size);
+    if (met.is_completed) met.size = static_cast<std::size_t>(rows.number(row, column::size));
+    if (!rows.is_null(row, column::record)) met.bytes = shared_bytes(rows.bytes(row, column::record));
+    return met;
 }
 
-std::vector<outcome> claim(connection& with, statements const& sql, requests const& batch, bool take_over) {
-    auto const attempt = [&](requests const& asked, auto taken) {
-        write(
-            with, take_over ? sql.claim : sql.claim_without_takeover, asked,
-            [&](std::size_t place, auto const& row) {
-                taken(place, claim_result(granted{row[1].template as<unsigned>()}));
-            },
-            key_of, token_of, fingerprint_of, lease_of, life_of);
-    };
-    return until_answered(with, sql, batch, attempt,
-                          [take_over](auto const& found) { return read_claim(found, take_over); });
-}
-
-std::vector<outcome> complete(connection& with, statements const& sql, requests const& batch) {
-    auto const attempt = [&](requests const& asked, auto taken) {
-        write(
-            with, sql.complete, asked,
-            [&](std::size_t place, auto const&) { taken(place, complete_result(done{})); },  //
-            key_of, token_of, fingerprint_of, retention_of, record_of);
-    };
-    return until_answered(with, sql, batch, attempt, [](auto const& found) { return read_complete(found); });
-}
-
-std::vector<outcome> renew(connection& with, statements const& sql, requests const& batch) {
-    std::vector<outcome> outcomes(batch.size(), {{}, false});
-    auto const result = with.execute(sql.renew, parameters_of(batch, false, key_of, token_of, lease_of));
-    for (auto const& row : result) {
-        std::string_view const key = row[0].c_str();
-        for (std::size_t place = 0; place < batch.size(); ++place) {
-            if (to_hex(batch[place]->key.view()) == key) outcomes[place].answer = true;
-        }
+/// One batch on its way to its answers.
+class round_trips {
+public:
+    round_trips(connection& with, statements const& sql, requests const& batch,
+                std::function<void(answered)> const& tell)
+        : with_(with),
+          sql_(sql),
+          batch_(batch),
+          tell_(tell) {
+        for (std::size_t place = 0; place < batch.size(); ++place) open_.push_back(place);
     }
-    return outcomes;
-}
 
-std::vector<outcome> abandon(connection& with, statements const& sql, requests const& batch) {
-    static_cast<void>(with.execute(sql.abandon, parameters_of(batch, false, key_of, token_of)));
-    return std::vector<outcome>(batch.size());
-}
-
-std::vector<outcome> peek(connection& with, statements const& sql, requests const& one) {
-    auto const result = with.execute(sql.peek, parameters_of(one, true, key_of));
-    std::optional<record_info> info;
-    if (!result.empty()) {
-        auto const row = result[0];
-        auto const remaining = [&](int column) {
-            return rounded(std::chrono::microseconds(row[column].template as<std::int64_t>()));
+    void claim(std::string const& text, bool take_over) {
+        auto const attempt = [&] {
+            auto const asked = first_of_each_key();
+            auto const rows = with_.execute(
+                text, parameters_of(those_at(asked), false, key_of, token_of, fingerprint_of, lease_of, life_of));
+            for (std::size_t row = 0; row < rows.size(); ++row) {
+                auto const place = place_of(asked, rows.bytes(row, record_columns::key));
+                if (rows.is_null(row, record_columns::token)) {
+                    auto const number = static_cast<unsigned>(rows.number(row, record_columns::attempt));
+                    answer(place, claim_result(granted{number}));
+                } else {
+                    meet(place, read_row(rows, row));
+                }
+            }
         };
-        info = record_info{row[3].is_null() ? record_state::in_flight : record_state::completed, row[0].as<unsigned>(),
-                           remaining(1), remaining(2), row[3].as<std::size_t>(0)};
+        until_answered(attempt, [&](std::optional<record_row> const& found) { return read_claim(found, take_over); });
     }
-    return {{{}, info}};
+
+    void complete() {
+        auto const attempt = [&] {
+            auto const asked = open_;
+            auto const chosen = those_at(asked);
+            bool const is_one = chosen.size() == 1;
+            auto const rows =
+                with_.execute(is_one ? sql_.complete.one : sql_.complete.many,
+                              parameters_of(chosen, is_one, key_of, token_of, fingerprint_of, retention_of, record_of));
+            for (std::size_t row = 0; row < rows.size(); ++row) {
+                answer(place_of(asked, rows.bytes(row, 0)), complete_result(done{}));
+            }
+            flush();
+            if (!open_.empty()) read();
+        };
+        until_answered(attempt, [](std::optional<record_row> const& found) { return read_complete(found); });
+    }
+
+private:
+    /// \param attempt answers what it can, and meets the records that are in the way of the rest
+    /// \param decide makes the answer of a request that met a record, if it can
+    template <class Attempt, class Decide>
+    void until_answered(Attempt attempt, Decide decide) {
+        for (int round = 0; round < most_rounds && !open_.empty(); ++round) {
+            met_.clear();
+            attempt();
+            for (auto const& each : met_) {
+                if (!each.bytes && each.is_completed) continue;
+                answer_all(each, decide);
+            }
+            flush();
+            fetch(decide);
+        }
+        for (auto const place : places(open_)) answered_.emplace_back(place, outcome{error::store_unavailable, {}});
+        flush();
+    }
+
+    template <class Decide>
+    void answer_all(met_record const& met, Decide decide) {
+        for (auto const place : met.asking) {
+            if (auto decided = decide(met.seen_by(*batch_[place]))) answer(place, std::move(*decided));
+        }
+    }
+
+    /// What was too long to come with the row, a megabyte at a time, but never less than one record.
+    template <class Decide>
+    void fetch(Decide decide) {
+        std::vector<met_record*> chunk;
+        std::size_t bytes = 0;
+        auto const fetch_chunk = [&] {
+            if (!chunk.empty()) fetch_all(chunk);
+            for (auto* const each : chunk) {
+                if (each->bytes) answer_all(*each, decide);
+                each->bytes.reset();
+            }
+            flush();
+            chunk.clear();
+            bytes = 0;
+        };
+        for (auto& each : met_) {
+            if (each.bytes || !each.is_completed) continue;
+            if (!is_wanted_by_anybody(each)) {
+                answer_all(each, decide);
+                continue;
+            }
+            if (!chunk.empty() && bytes + each.size > largest_statement_bytes) fetch_chunk();
+            chunk.push_back(&each);
+            bytes += each.size;
+        }
+        fetch_chunk();
+    }
+
+    /// A request with another fingerprint is refused, and needs no record.
+    [[nodiscard]] bool is_wanted_by_anybody(met_record const& met) const {
+        return std::ranges::any_of(met.asking,
+                                   [&](std::size_t place) { return met.seen_by(*batch_[place]).is_same_fingerprint; });
+    }
+
+    void fetch_all(std::vector<met_record*> const& chunk) {
+        std::vector<std::string_view> keys;
+        std::vector<std::string_view> tokens;
+        for (auto const* each : chunk) {
+            keys.push_back(batch_[each->asking.front()]->key.view());
+            tokens.emplace_back(each->token);
+        }
+        binary_parameters parameters;
+        parameters.add_array(keys);
+        parameters.add_array(tokens);
+        auto const rows = with_.execute(sql_.fetch, parameters);
+        for (std::size_t row = 0; row < rows.size(); ++row) {
+            auto const found = std::ranges::find(keys, rows.bytes(row, 0));
+            if (found == keys.end()) continue;
+            chunk[static_cast<std::size_t>(found - keys.begin())]->bytes = shared_bytes(rows.bytes(row, 1));
+        }
+    }
+
+    void read() {
+        auto const asked = first_of_each_key();
+        auto const rows = with_.execute(sql_.read, parameters_of(those_at(asked), false, key_of));
+        for (std::size_t row = 0; row < rows.size(); ++row) {
+            meet(place_of(asked, rows.bytes(row, record_columns::key)), read_row(rows, row));
+        }
+    }
+
+    /// A statement cannot write to a row twice.
+    [[nodiscard]] places first_of_each_key() const {
+        places chosen;
+        for (auto const place : open_) {
+            if (chosen.empty() || batch_[chosen.back()]->key != batch_[place]->key) chosen.push_back(place);
+        }
+        return chosen;
+    }
+
+    [[nodiscard]] requests those_at(places const& wanted) const {
+        requests chosen;
+        chosen.reserve(wanted.size());
+        for (auto const place : wanted) chosen.push_back(batch_[place]);
+        return chosen;
+    }
+
+    /// \param among in the order of their keys
+    [[nodiscard]] std::size_t place_of(places const& among, std::string_view key) const {
+        auto const found =
+            std::ranges::lower_bound(among, key, {}, [&](std::size_t place) { return batch_[place]->key.view(); });
+        if (found == among.end() || batch_[*found]->key.view() != key) throw statement_failure({}, true);
+        return *found;
+    }
+
+    void meet(std::size_t first, met_record met) {
+        for (auto const place : open_) {
+            if (batch_[place]->key == batch_[first]->key) met.asking.push_back(place);
+        }
+        met_.push_back(std::move(met));
+    }
+
+    void answer(std::size_t place, postgres::answer made) {
+        answered_.emplace_back(place, outcome{{}, std::move(made)});
+    }
+
+    /// Tells what is known.
+    void flush() {
+        if (answered_.empty()) return;
+        std::erase_if(open_, [&](std::size_t place) {
+            return std::ranges::find(answered_, place, &answered::value_type::first) != answered_.end();
+        });
+        tell_(std::exchange(answered_, {}));
+    }
+
+    connection& with_;
+    statements const& sql_;
+    requests const& batch_;
+    std::function<void(answered)> const& tell_;
+    places open_;
+    std::vector<met_record> met_;
+    answered answered_;
+};
+
+answered renew(connection& with, statements const& sql, requests const& batch) {
+    answered told;
+    for (std::size_t place = 0; place < batch.size(); ++place) told.emplace_back(place, outcome{{}, false});
+    auto const rows = with.execute(sql.renew, parameters_of(batch, false, key_of, token_of, lease_of));
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        for (std::size_t place = 0; place < batch.size(); ++place) {
+            if (batch[place]->key.view() == rows.bytes(row, 0)) told[place].second.answer = true;
+        }
+    }
+    return told;
 }
 
-std::vector<outcome> forget(connection& with, statements const& sql, requests const& one) {
-    auto const result = with.execute(sql.forget, parameters_of(one, true, key_of));
-    return {{{}, !result.empty()}};
+answered abandon(connection& with, statements const& sql, requests const& batch) {
+    static_cast<void>(with.execute(sql.abandon, parameters_of(batch, false, key_of, token_of)));
+    answered told;
+    for (std::size_t place = 0; place < batch.size(); ++place) told.emplace_back(place, outcome{});
+    return told;
+}
+
+answered peek(connection& with, statements const& sql, requests const& one) {
+    auto const rows = with.execute(sql.peek, parameters_of(one, true, key_of));
+    std::optional<record_info> info;
+    if (rows.has_rows()) {
+        auto const remaining = [&](int column) { return rounded(std::chrono::microseconds(rows.number(0, column))); };
+        bool const is_in_flight = rows.is_null(0, 3);
+        auto const size = is_in_flight ? std::size_t{0} : static_cast<std::size_t>(rows.number(0, 3));
+        info = record_info{is_in_flight ? record_state::in_flight : record_state::completed,
+                           static_cast<unsigned>(rows.number(0, 0)), remaining(1), remaining(2), size};
+    }
+    answered told;
+    told.emplace_back(0, outcome{{}, info});
+    return told;
+}
+
+answered forget(connection& with, statements const& sql, requests const& one) {
+    bool const was_there = with.execute(sql.forget, parameters_of(one, true, key_of)).has_rows();
+    answered told;
+    told.emplace_back(0, outcome{{}, was_there});
+    return told;
 }
 
 }  // namespace
 
-std::vector<outcome> carry_out(connection& with, statements const& sql, requests const& all) {
-    switch (all.front()->kind) {
-    case operation_kind::claim: return claim(with, sql, all, true);
-    case operation_kind::claim_without_takeover: return claim(with, sql, all, false);
-    case operation_kind::complete: return complete(with, sql, all);
-    case operation_kind::renew: return renew(with, sql, all);
-    case operation_kind::abandon: return abandon(with, sql, all);
-    case operation_kind::peek: return peek(with, sql, all);
-    case operation_kind::forget: return forget(with, sql, all);
+void carry_out(connection& with, statements const& sql, std::vector<request const*> const& batch,
+               std::function<void(answered)> const& tell) {
+    round_trips trips(with, sql, batch, tell);
+    switch (batch.front()->kind) {
+    case operation_kind::claim: return trips.claim(sql.claim, true);
+    case operation_kind::claim_without_takeover: return trips.claim(sql.claim_without_takeover, false);
+    case operation_kind::complete: return trips.complete();
+    case operation_kind::renew: return tell(renew(with, sql, batch));
+    case operation_kind::abandon: return tell(abandon(with, sql, batch));
+    case operation_kind::peek: return tell(peek(with, sql, batch));
+    case operation_kind::forget: return tell(forget(with, sql, batch));
     }
-    return {};
 }
 
 }  // namespace idempo::postgres

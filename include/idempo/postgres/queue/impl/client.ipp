@@ -20,8 +20,9 @@ client::client(asio::any_io_executor const& executor, postgres_options options) 
     validate(options);
     auto const setup = std::make_shared<worker_setup const>(std::move(options));
     auto const& chosen = setup->options;
-    dispatcher_ = std::make_shared<dispatcher>(
-        executor, dispatcher::limits{chosen.workers, chosen.max_pending, chosen.operation_timeout});
+    dispatcher_ =
+        std::make_shared<dispatcher>(executor, dispatcher::limits{chosen.workers, chosen.max_pending,
+                                                                  chosen.max_pending_bytes, chosen.operation_timeout});
 
     auto& threads = asio::use_service<context_threads>(asio::query(executor, asio::execution::context));
     auto const start = [&](std::function<void()> run) {
@@ -32,11 +33,14 @@ client::client(asio::any_io_executor const& executor, postgres_options options) 
         start([shared = dispatcher_, number, setup] { worker(shared, number, setup).run(); });
     }
     if (chosen.sweep_interval > std::chrono::milliseconds::zero()) {
-        auto const sweeping = std::make_shared<sweeper_thread>(dispatcher_, chosen);
-        threads.start([sweeping] { sweeping->run(); }, [sweeping] { sweeping->stop(); });
+        sweeper_ = std::make_shared<sweeper_thread>(chosen);
+        threads.start([sweeping = sweeper_] { sweeping->run(); }, [sweeping = sweeper_] { sweeping->stop(); });
     }
 }
 
-client::~client() { dispatcher_->finish(); }
+client::~client() {
+    if (sweeper_) sweeper_->stop();
+    dispatcher_->finish();
+}
 
 }  // namespace idempo::postgres

@@ -17,13 +17,15 @@ dispatcher::dispatcher(asio::any_io_executor executor, limits within)
 void dispatcher::submit(operation_ptr submitted) {
     std::unique_lock lock(mutex_);
     if (stopped_) return;
-    if (!is_reachable_ || pending_ >= limits_.max_pending) {
+    if (!is_reachable_ || pending_ >= limits_.max_pending ||
+        submitted->bytes() > limits_.max_pending_bytes - std::min(limits_.max_pending_bytes, pending_bytes_)) {
         lock.unlock();
         settled refused;
         settle(submitted, {error::store_unavailable, {}}, refused);
         return deliver(std::move(refused));
     }
     ++pending_;
+    pending_bytes_ += submitted->bytes();
     submitted->deadline = std::chrono::steady_clock::now() + limits_.operation_timeout;
     deadlines_.push_back(*submitted);
     corked_.push_back(std::move(submitted));
@@ -71,7 +73,7 @@ void dispatcher::wake_all_at_end() {
     pauses_end_.notify_all();
 }
 
-batch dispatcher::take(std::size_t worker) {
+batch dispatcher::take() {
     std::unique_lock lock(mutex_);
     while (true) {
         workers_wake_.wait(lock, [&] { return has_ended() || queue_.is_ready(); });
@@ -80,11 +82,10 @@ batch dispatcher::take(std::size_t worker) {
         std::erase_if(taken, [&](operation_ptr const& each) {
             if (is_wanted(*each)) return false;
             queue_.finish(*each);
-            --pending_;
+            forget(*each);
             return true;
         });
         wake_worker();
-        for (auto const& each : taken) each->worker = worker;
         if (!taken.empty()) return taken;
         wake_all_at_end();
     }
@@ -97,15 +98,31 @@ void dispatcher::settle(batch const& taken, std::vector<outcome> outcomes) {
         if (stopped_) return;
         for (std::size_t place = 0; place < taken.size(); ++place) {
             auto const& each = taken[place];
-            each->worker.reset();
             settle(each, std::move(outcomes[place]), told);
             queue_.finish(*each);
-            --pending_;
+            forget(*each);
         }
         wake_worker();
         wake_all_at_end();
     }
     deliver(std::move(told));
+}
+
+void dispatcher::forget(operation const& pending) {
+    --pending_;
+    pending_bytes_ -= pending.bytes();
+}
+
+void dispatcher::has_moved() {
+    std::lock_guard const lock(mutex_);
+    last_moved_ = std::chrono::steady_clock::now();
+}
+
+/// Later than its own where large records are on the move, and the server is not to blame.
+time_point dispatcher::deadline_of(operation const& waiting) const {
+    constexpr int longest = 9;
+    auto const& timeout = limits_.operation_timeout;
+    return std::max(waiting.deadline, std::min(last_moved_ + timeout, waiting.deadline + longest * timeout));
 }
 
 void dispatcher::settle(operation_ptr const& one, outcome with, settled& to) {
@@ -143,8 +160,10 @@ void dispatcher::is_unreachable(std::size_t worker) {
         auto refused = queue_.clear();
         std::ranges::move(corked_, std::back_inserter(refused));
         corked_.clear();
-        pending_ -= refused.size();
-        for (auto const& each : refused) settle(each, {error::store_unavailable, {}}, failed);
+        for (auto const& each : refused) {
+            forget(*each);
+            settle(each, {error::store_unavailable, {}}, failed);
+        }
         wake_all_at_end();
     }
     deliver(std::move(failed));
@@ -161,7 +180,7 @@ void dispatcher::watch_deadlines() {
     std::unique_lock lock(mutex_);
     while (!has_ended()) {
         auto const wake = deadlines_.empty() ? std::chrono::steady_clock::now() + limits_.operation_timeout
-                                             : deadlines_.front().deadline;
+                                             : deadline_of(deadlines_.front());
         watch_wakes_.wait_until(lock, wake);
         if (deadlines_.empty()) {
             is_watch_asleep_ = true;
@@ -178,9 +197,8 @@ void dispatcher::watch_deadlines() {
 
 dispatcher::settled dispatcher::take_expired(time_point now) {
     settled late;
-    while (!deadlines_.empty() && deadlines_.front().deadline <= now) {
+    while (!deadlines_.empty() && deadline_of(deadlines_.front()) <= now) {
         auto& each = deadlines_.front();
-        if (each.worker) workers_[*each.worker].guard.shut_down();
         settle(each.shared_from_this(), {error::store_timed_out, {}}, late);
     }
     return late;

@@ -17,6 +17,18 @@ bool is_claim(operation_kind kind) {
     return kind == operation_kind::claim || kind == operation_kind::claim_without_takeover;
 }
 
+/// As many as fit, and one at least.
+std::size_t count_of_batch(std::deque<operation_ptr> const& ready) {
+    std::size_t count = 0;
+    std::size_t bytes = 0;
+    while (count < ready.size() && count < operation_queue::largest_batch) {
+        bytes += ready[count]->bytes();
+        if (count > 0 && bytes > largest_statement_bytes) break;
+        ++count;
+    }
+    return count;
+}
+
 }  // namespace
 
 void operation_queue::push(operation_ptr submitted) {
@@ -31,7 +43,7 @@ void operation_queue::push(operation_ptr submitted) {
 batch operation_queue::take() {
     auto* const from = next_turn();
     if (from == nullptr) return {};
-    auto const count = is_single(from->front()->kind()) ? 1 : std::min(from->size(), largest_batch);
+    auto const count = is_single(from->front()->kind()) ? 1 : count_of_batch(*from);
     auto const end = from->begin() + static_cast<std::ptrdiff_t>(count);
     batch taken(std::make_move_iterator(from->begin()), std::make_move_iterator(end));
     from->erase(from->begin(), end);
@@ -65,9 +77,23 @@ void operation_queue::finish(operation const& ended) {
         return;
     }
     line.running = 1;
-    line.behind.front()->expect_record();
-    make_ready(std::move(line.behind.front()));
-    line.behind.pop_front();
+    auto next = take_next(line.behind);
+    next->expect_record();
+    make_ready(std::move(next));
+}
+
+/// The first, or what a holder asks where only what others ask is before it.
+operation_ptr operation_queue::take_next(std::list<operation_ptr>& behind) {
+    auto chosen = behind.begin();
+    for (auto each = behind.begin(); each != behind.end(); ++each) {
+        auto const is_own = [&](operation_ptr const& before) { return before->request().by == (*each)->request().by; };
+        if (is_claim((*each)->kind()) || std::any_of(behind.begin(), each, is_own)) continue;
+        chosen = each;
+        break;
+    }
+    auto next = std::move(*chosen);
+    behind.erase(chosen);
+    return next;
 }
 
 std::vector<operation_ptr> operation_queue::clear() {

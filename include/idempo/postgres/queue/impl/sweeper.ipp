@@ -3,8 +3,10 @@
 #include <idempo/postgres/queue/sweeper.hpp>
 
 #include <idempo/postgres/connection/binary_parameters.hpp>
+#include <idempo/postgres/statements/filled.hpp>
+#include <idempo/postgres/statements/lock_number.hpp>
 
-#include <boost/algorithm/string/replace.hpp>
+#include <string>
 
 namespace idempo::postgres {
 
@@ -20,35 +22,58 @@ constexpr std::size_t rows_in_slice = 1000;
 constexpr auto sweep_text = R"sql(
 WITH due AS MATERIALIZED (
     SELECT ctid FROM {table}
-    WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $1::bigint + {pages})::tid
-        AND expires_at <= clock_timestamp()
+    WHERE ctid OPERATOR(pg_catalog.>=) $1::pg_catalog.tid AND ctid OPERATOR(pg_catalog.<) $2::pg_catalog.tid
+        AND expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()
     LIMIT {rows} FOR UPDATE SKIP LOCKED
 ), deleted AS (
     DELETE FROM {table}
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM due)) AND expires_at <= clock_timestamp()
-        AND set_config('synchronous_commit', 'off', true) IS NOT NULL
+    WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT ctid FROM due))
+        AND expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()
+        AND pg_catalog.set_config('synchronous_commit', 'off', true) IS NOT NULL
     RETURNING 1
 )
-SELECT count(*), pg_relation_size('{literal}') / current_setting('block_size')::bigint FROM deleted)sql";
+SELECT pg_catalog.count(*), pg_catalog.pg_relation_size({literal}::pg_catalog.regclass)
+    OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8
+FROM deleted)sql";
+
+constexpr auto lock_text = R"sql(
+SELECT CASE
+    WHEN pg_catalog.pg_backend_pid()::pg_catalog.int8 OPERATOR(pg_catalog.=) $1::pg_catalog.int8
+    THEN pg_catalog.pg_try_advisory_lock($2::pg_catalog.int8)
+    ELSE true
+END)sql";
+
+/// The first place in a page, as `tidrecv` reads it.
+std::string first_in(std::int64_t page) {
+    std::string bytes;
+    for (int const shift : {24, 16, 8, 0}) bytes += static_cast<char>(static_cast<unsigned char>(page >> shift));
+    return bytes + std::string(2, '\0');
+}
 
 }  // namespace
 
-sweeper::sweeper(std::string const& table) : text_(sweep_text) {
-    boost::replace_all(text_, "{literal}", boost::replace_all_copy(table, "'", "''"));
-    boost::replace_all(text_, "{pages}", std::to_string(pages_in_slice));
-    boost::replace_all(text_, "{rows}", std::to_string(rows_in_slice));
-    boost::replace_all(text_, "{table}", table);
+sweeper::sweeper(std::string const& table)
+    : text_(filled(sweep_text, {{"literal", quoted_string(table)},  //
+                                {"rows", std::to_string(rows_in_slice)},
+                                {"table", table}})),
+      lock_number_(lock_number("sweep", table)) {}
+
+bool sweeper::may_walk(connection& with) const {
+    binary_parameters parameters;
+    parameters.add(std::int64_t{with.process().number});
+    parameters.add(lock_number_);
+    return with.execute(lock_text, parameters).flag(0, 0);
 }
 
 sweeper::slice sweeper::sweep(connection& with) {
-    binary_parameters from;
-    from.add(next_page_);
-    auto const result = with.execute(text_, from);
-    auto const row = result[0];
-    slice swept{row[0].as<std::size_t>(), false};
+    binary_parameters range;
+    range.add(first_in(next_page_));
+    range.add(first_in(next_page_ + pages_in_slice));
+    auto const rows = with.execute(text_, range);
+    slice swept{static_cast<std::size_t>(rows.number(0, 0)), false};
     if (swept.deleted == rows_in_slice) return swept;
     next_page_ += pages_in_slice;
-    swept.was_last = next_page_ >= row[1].as<std::int64_t>();
+    swept.was_last = next_page_ >= rows.number(0, 1);
     if (swept.was_last) next_page_ = 0;
     return swept;
 }

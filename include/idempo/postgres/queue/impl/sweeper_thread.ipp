@@ -2,13 +2,12 @@
 
 #include <idempo/postgres/queue/sweeper_thread.hpp>
 
-#include <idempo/postgres/connection/libpq_connect.hpp>
-#include <idempo/postgres/statements/statements.hpp>
+#include <idempo/postgres/statements/filled.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <exception>
+#include <string>
 #include <utility>
 
 namespace idempo::postgres {
@@ -23,35 +22,49 @@ constexpr milliseconds longest_pause{50};
 /// A slice with so many to delete is followed by the next after as long as it took itself: where keys expire faster
 /// than slices come, the table would grow without end.
 constexpr std::size_t many_deleted = 100;
+/// For a slice. Before PostgreSQL 14 each one reads the whole table.
+constexpr milliseconds slice_timeout{30'000};
 
 }  // namespace
 
-sweeper_thread::sweeper_thread(std::shared_ptr<dispatcher> store, postgres_options const& options)
-    : store_(std::move(store)),
-      options_(options),
-      sweeper_(quoted_name(options.schema) + "." + quoted_name(options.table)) {}
+sweeper_thread::sweeper_thread(postgres_options const& options)
+    : options_(options),
+      sweeper_(quoted_name(options.schema) + "." + quoted_name(options.table)),
+      connector_(options.connection, options.connect_timeout) {}
 
 void sweeper_thread::run() {
     while (goes_on_after(options_.sweep_interval)) {
         try {
             walk();
-        } catch (std::exception const&) {  // next time, from where it was
+        } catch (statement_failure const& failed) {  // next time, from where it was
+            report(failed.connection_lost ? postgres_problem::lost : postgres_problem::statement_failed,
+                   failed.sqlstate);
+        } catch (std::exception const&) {
+            report(postgres_problem::lost, {});
         }
     }
 }
 
 void sweeper_thread::stop() {
-    is_stopped_ = true;
-    store_->stop();
+    {
+        std::lock_guard const lock(mutex_);
+        is_stopped_ = true;
+    }
+    ends_.notify_all();
     guard_.shut_down();
 }
 
-bool sweeper_thread::goes_on_after(std::chrono::milliseconds pause) { return store_->pause(pause) && !is_stopped_; }
+bool sweeper_thread::goes_on_after(milliseconds pause) {
+    std::unique_lock lock(mutex_);
+    return !ends_.wait_for(lock, pause, [&] { return is_stopped_.load(); });
+}
 
 void sweeper_thread::walk() {
-    auto made = connect(options_.connection, options_.connect_timeout, is_stopped_);
-    if (!made) return;
-    connection own(std::move(made), guard_);
+    std::string why;
+    auto made = connector_.connect(is_stopped_, why);
+    if (!made) return report(postgres_problem::unreachable, {}, std::move(why));
+    connection own(std::move(made), guard_, slice_timeout);
+    if (!sweeper_.may_walk(own)) return;
     auto pause = longest_pause;
     while (goes_on_after(pause)) {
         auto const start = clock::now();
@@ -59,6 +72,15 @@ void sweeper_thread::walk() {
         if (swept.was_last) return;
         auto const took = std::chrono::ceil<milliseconds>(clock::now() - start);
         pause = swept.deleted < many_deleted ? longest_pause : std::min(took, longest_pause);
+    }
+}
+
+void sweeper_thread::report(postgres_problem problem, std::string sqlstate, std::string detail) const {
+    if (!options_.observer || is_stopped_) return;
+    try {
+        options_.observer({problem, std::move(sqlstate), std::move(detail)});
+    } catch (...) {
+        // an observer's trouble is not the table's
     }
 }
 

@@ -15,13 +15,13 @@ constexpr std::array embedded_migrations{
 -- No column that changes has an index, so that a changed row stays in its page (HOT), for which the fillfactor leaves
 -- room. Responses are kept uncompressed: most are small or compressed already.
 CREATE TABLE {table} (
-    key bytea PRIMARY KEY,
-    token bytea NOT NULL,
-    fingerprint bytea NOT NULL,
+    key pg_catalog.bytea PRIMARY KEY,
+    token pg_catalog.bytea NOT NULL,
+    fingerprint pg_catalog.bytea NOT NULL,
     attempt integer NOT NULL,
-    lease_until timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL,
-    response bytea
+    lease_until pg_catalog.timestamptz NOT NULL,
+    expires_at pg_catalog.timestamptz NOT NULL,
+    response pg_catalog.bytea
 ) WITH (fillfactor = 80);
 ALTER TABLE {table} ALTER COLUMN response SET STORAGE EXTERNAL;
 )sql"},

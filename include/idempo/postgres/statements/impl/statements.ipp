@@ -2,75 +2,89 @@
 
 #include <idempo/postgres/statements/statements.hpp>
 
-#include <cstddef>
-#include <utility>
+#include <string_view>
 
 namespace idempo::postgres {
 
 namespace {
 
-using std::string;
+// With several arrays `unnest` is a word of the grammar, which stands for the function of pg_catalog.
+// Marks: {=}, {<=}, {>}, {+}, {-}, {*}, {||} are operators of pg_catalog; {now} is its clock; {ms} a millisecond.
 
-/// Replaces each `{name}`.
-string filled(string text, string const& name, string const& value) {
-    auto const mark = "{" + name + "}";
-    for (auto at = text.find(mark); at != string::npos; at = text.find(mark, at + value.size())) {
-        text.replace(at, mark.size(), value);
-    }
-    return text;
-}
-
-constexpr auto set =
-    R"sql(set_config('synchronous_commit', 'on', true) || set_config('lock_timeout', '{lock_timeout}', true))sql";
+/// Only raised: what the database's owner chose may be stricter.
+constexpr auto set = R"sql(pg_catalog.set_config('synchronous_commit',
+        CASE WHEN pg_catalog.current_setting('synchronous_commit') {=} 'remote_apply' THEN 'remote_apply' ELSE 'on' END,
+        true) {||} pg_catalog.set_config('lock_timeout', '{lock_timeout}', true))sql";
 
 // For many rows: in a sub-select that depends on nothing, so that it is evaluated once, and before the first is locked.
 constexpr auto settings = "(SELECT {set}) IS NOT NULL";
 
 // For one row: in a value that the row needs before it can be locked. A plan of one node takes the server half the time
-// of one with a sub-select, which is most of what a lone claim costs besides its commit.
+// of one with a sub-select, which is most of what a lone Complete costs besides its commit.
 constexpr auto first_attempt = "CASE WHEN {set} IS NOT NULL THEN 1 END";
 
-constexpr auto claim_many = R"sql(
-INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
-SELECT key, token, fingerprint, 1, now + lease * interval '1 millisecond', now + life * interval '1 millisecond'
-FROM (
-    SELECT *, clock_timestamp() AS now
-    FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[])
-        AS given (key, token, fingerprint, lease, life)
-) AS claim
-WHERE {settings})sql";
+// OFFSET 0 keeps the planner from making a join of it, which it would order as it thinks best.
+constexpr auto unexpired = R"sql(
+    SELECT
+        record.attempt AS attempt, record.token AS token, record.fingerprint AS fingerprint,
+        (pg_catalog.date_part('epoch', record.lease_until {-} {now}) {*} 1000000::pg_catalog.float8)::pg_catalog.int8
+            AS lease_remaining,
+        pg_catalog.octet_length(record.response) AS size,
+        CASE WHEN pg_catalog.octet_length(record.response) {<=} {inline} THEN record.response END AS response,
+        record.response IS NULL AND record.lease_until {<=} {now} AS is_over
+    FROM {table} AS record
+    WHERE record.key {=} given.key AND record.expires_at {>} {now}
+    OFFSET 0)sql";
 
-constexpr auto claim_one = R"sql(
-INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
-VALUES (
-    $1::bytea, $2::bytea, $3::bytea, {first_attempt},
-    clock_timestamp() + $4::bigint * interval '1 millisecond',
-    clock_timestamp() + $5::bigint * interval '1 millisecond'
-))sql";
-
-constexpr auto claim_of_a_known_key = R"sql(
-ON CONFLICT (key) DO UPDATE SET
-    token = excluded.token,
-    fingerprint = excluded.fingerprint,
-    attempt = CASE
-        WHEN record.expires_at <= clock_timestamp() THEN 1
-        WHEN record.token = excluded.token THEN record.attempt
-        ELSE record.attempt + 1
-    END,
-    lease_until = excluded.lease_until,
-    expires_at = excluded.expires_at,
-    response = NULL
-WHERE record.expires_at <= clock_timestamp()
-    OR record.response IS NULL AND record.fingerprint = excluded.fingerprint
-        AND (record.token = excluded.token {or_takeover})
-RETURNING encode(key, 'hex'), attempt)sql";
+constexpr auto claim_text = R"sql(
+WITH looked AS MATERIALIZED (
+    SELECT
+        given.key, given.token, given.fingerprint, given.lease, given.life,
+        found.attempt AS found_attempt, found.token AS found_token, found.fingerprint AS found_fingerprint,
+        found.lease_remaining, found.size, found.response,
+        found.attempt IS NOT NULL AND NOT (
+            found.size IS NULL AND found.fingerprint {=} given.fingerprint
+            AND (found.token {=} given.token {or_is_over})
+        ) AS is_met
+    FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.bytea[],
+            $4::pg_catalog.int8[], $5::pg_catalog.int8[]) AS given (key, token, fingerprint, lease, life)
+        LEFT JOIN LATERAL ({unexpired}) AS found ON true
+), made AS (
+    INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
+    SELECT
+        key, token, fingerprint, 1,
+        now {+} (lease::pg_catalog.float8 {*} {ms}), now {+} (life::pg_catalog.float8 {*} {ms})
+    FROM (SELECT *, {now} AS now FROM looked WHERE NOT is_met) AS claim
+    WHERE {settings}
+    ON CONFLICT (key) DO UPDATE SET
+        token = excluded.token,
+        fingerprint = excluded.fingerprint,
+        attempt = CASE
+            WHEN record.expires_at {<=} {now} THEN 1
+            WHEN record.token {=} excluded.token THEN record.attempt
+            ELSE record.attempt {+} 1
+        END,
+        lease_until = excluded.lease_until,
+        expires_at = excluded.expires_at,
+        response = NULL
+    WHERE record.expires_at {<=} {now}
+        OR record.response IS NULL AND record.fingerprint {=} excluded.fingerprint
+            AND (record.token {=} excluded.token {or_takeover})
+    RETURNING key, attempt
+)
+SELECT key, attempt, NULL::pg_catalog.bytea, NULL::pg_catalog.bytea, NULL::pg_catalog.int8, NULL::pg_catalog.int4,
+    NULL::pg_catalog.bytea
+FROM made
+UNION ALL
+SELECT key, found_attempt, found_token, found_fingerprint, lease_remaining, size, response FROM looked WHERE is_met)sql";
 
 constexpr auto complete_many = R"sql(
 INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
-SELECT key, token, fingerprint, 1, now, now + retention * interval '1 millisecond', response
+SELECT key, token, fingerprint, 1, now, now {+} (retention::pg_catalog.float8 {*} {ms}), response
 FROM (
-    SELECT *, clock_timestamp() AS now
-    FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bytea[])
+    SELECT *, {now} AS now
+    FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.bytea[],
+            $4::pg_catalog.int8[], $5::pg_catalog.bytea[])
         AS given (key, token, fingerprint, retention, response)
 ) AS complete
 WHERE {settings})sql";
@@ -78,111 +92,123 @@ WHERE {settings})sql";
 constexpr auto complete_one = R"sql(
 INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
 VALUES (
-    $1::bytea, $2::bytea, $3::bytea, {first_attempt},
-    clock_timestamp(), clock_timestamp() + $4::bigint * interval '1 millisecond', $5::bytea
+    $1::pg_catalog.bytea, $2::pg_catalog.bytea, $3::pg_catalog.bytea, {first_attempt},
+    {now}, {now} {+} ($4::pg_catalog.int8::pg_catalog.float8 {*} {ms}), $5::pg_catalog.bytea
 ))sql";
 
 constexpr auto complete_of_a_known_key = R"sql(
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
     fingerprint = excluded.fingerprint,
-    attempt = CASE WHEN record.token = excluded.token THEN record.attempt ELSE 1 END,
+    attempt = CASE WHEN record.token {=} excluded.token THEN record.attempt ELSE 1 END,
     lease_until = excluded.lease_until,
     expires_at = excluded.expires_at,
     response = excluded.response
-WHERE record.expires_at <= clock_timestamp()
-    OR record.response IS NULL AND record.token = excluded.token AND record.fingerprint = excluded.fingerprint
-RETURNING encode(key, 'hex'))sql";
+WHERE record.expires_at {<=} {now}
+    OR record.response IS NULL AND record.token {=} excluded.token AND record.fingerprint {=} excluded.fingerprint
+RETURNING key)sql";
 
-// OFFSET 0 keeps the planner from making a join of it, which it would order as it thinks best.
 constexpr auto held = R"sql(
     SELECT * FROM {table} AS record
-    WHERE record.key = given.key AND record.token = given.token AND record.response IS NULL
-        AND record.expires_at > clock_timestamp()
+    WHERE record.key {=} given.key AND record.token {=} given.token AND record.response IS NULL
+        AND record.expires_at {>} {now}
     OFFSET 0)sql";
 
 constexpr auto renew_text = R"sql(
 INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
-SELECT held.key, held.token, held.fingerprint, held.attempt, until, until + (held.expires_at - held.lease_until)
+SELECT held.key, held.token, held.fingerprint, held.attempt, until, until {+} (held.expires_at {-} held.lease_until)
 FROM (
-    SELECT *, clock_timestamp() + lease * interval '1 millisecond' AS until
-    FROM unnest($1::bytea[], $2::bytea[], $3::bigint[]) AS given (key, token, lease)
+    SELECT *, {now} {+} (lease::pg_catalog.float8 {*} {ms}) AS until
+    FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.int8[])
+        AS given (key, token, lease)
 ) AS given CROSS JOIN LATERAL ({held}) AS held
 WHERE {settings}
 ON CONFLICT (key) DO UPDATE SET lease_until = excluded.lease_until, expires_at = excluded.expires_at
-WHERE record.token = excluded.token AND record.response IS NULL AND record.expires_at > clock_timestamp()
-RETURNING encode(key, 'hex'))sql";
+WHERE record.token {=} excluded.token AND record.response IS NULL AND record.expires_at {>} {now}
+RETURNING key)sql";
 
-// Expired rather than deleted: the sweeper alone deletes, and rows are locked in one way alone.
+// Expired rather than deleted: the sweeper alone deletes, and rows are locked in one way alone. An attempt above the
+// first leaves an earlier one behind, which may have had its effect: the next one must learn of it. Nobody holds its
+// record.
 constexpr auto abandon_text = R"sql(
 INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
-SELECT held.key, held.token, held.fingerprint, held.attempt, '-infinity', '-infinity'
-FROM unnest($1::bytea[], $2::bytea[]) AS given (key, token) CROSS JOIN LATERAL ({held}) AS held
+SELECT held.key, held.token, held.fingerprint, held.attempt, {now}, '-infinity'::pg_catalog.timestamptz
+FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[]) AS given (key, token)
+    CROSS JOIN LATERAL ({held}) AS held
 WHERE {settings}
-ON CONFLICT (key) DO UPDATE SET lease_until = excluded.lease_until, expires_at = excluded.expires_at
-WHERE record.token = excluded.token AND record.response IS NULL)sql";
+ON CONFLICT (key) DO UPDATE SET
+    token = CASE WHEN record.attempt {>} 1 THEN ''::pg_catalog.bytea ELSE record.token END,
+    attempt = CASE WHEN record.attempt {>} 1 THEN record.attempt {-} 1 ELSE record.attempt END,
+    lease_until = excluded.lease_until,
+    expires_at = CASE
+        WHEN record.attempt {>} 1 THEN excluded.lease_until {+} (record.expires_at {-} record.lease_until)
+        ELSE excluded.expires_at
+    END
+WHERE record.token {=} excluded.token AND record.response IS NULL)sql";
 
 constexpr auto read_text = R"sql(
-SELECT given.place, found.*
-FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS given (key, token, fingerprint, place)
+SELECT
+    given.key, found.attempt, found.token, found.fingerprint, found.lease_remaining, found.size, found.response
+FROM pg_catalog.unnest($1::pg_catalog.bytea[]) AS given (key)
+CROSS JOIN LATERAL ({unexpired}) AS found)sql";
+
+constexpr auto fetch_text = R"sql(
+SELECT found.key, found.response
+FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[]) AS given (key, token)
 CROSS JOIN LATERAL (
-    SELECT
-        record.token = given.token,
-        record.fingerprint = given.fingerprint,
-        record.attempt,
-        (extract(epoch FROM record.lease_until - clock_timestamp()) * 1000000)::bigint,
-        record.response IS NOT NULL,
-        CASE WHEN record.fingerprint = given.fingerprint THEN encode(record.response, 'hex') END
-    FROM {table} AS record
-    WHERE record.key = given.key AND record.expires_at > clock_timestamp()
+    SELECT * FROM {table} AS record
+    WHERE record.key {=} given.key AND record.token {=} given.token AND record.response IS NOT NULL
     OFFSET 0
 ) AS found)sql";
 
 constexpr auto peek_text = R"sql(
 SELECT
     attempt,
-    (extract(epoch FROM lease_until - clock_timestamp()) * 1000000)::bigint,
-    (extract(epoch FROM expires_at - clock_timestamp()) * 1000000)::bigint,
-    octet_length(response)
+    (pg_catalog.date_part('epoch', lease_until {-} {now}) {*} 1000000::pg_catalog.float8)::pg_catalog.int8,
+    (pg_catalog.date_part('epoch', expires_at {-} {now}) {*} 1000000::pg_catalog.float8)::pg_catalog.int8,
+    pg_catalog.octet_length(response)
 FROM {table}
-WHERE key = $1::bytea AND expires_at > clock_timestamp())sql";
+WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now})sql";
 
 constexpr auto forget_text = R"sql(
-UPDATE {table} SET lease_until = '-infinity', expires_at = '-infinity', response = NULL
-WHERE key = $1::bytea AND expires_at > clock_timestamp() AND {settings}
+UPDATE {table} SET lease_until = {now}, expires_at = '-infinity'::pg_catalog.timestamptz, response = NULL
+WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now} AND {settings}
 RETURNING 1)sql";
+
+std::string with_operators(std::string_view text) {
+    return filled(text, {{"=", "OPERATOR(pg_catalog.=)"},
+                         {"<=", "OPERATOR(pg_catalog.<=)"},
+                         {">", "OPERATOR(pg_catalog.>)"},
+                         {"+", "OPERATOR(pg_catalog.+)"},
+                         {"-", "OPERATOR(pg_catalog.-)"},
+                         {"*", "OPERATOR(pg_catalog.*)"},
+                         {"||", "OPERATOR(pg_catalog.||)"},
+                         {"now", "pg_catalog.clock_timestamp()"},
+                         {"ms", "'1 millisecond'::pg_catalog.interval"}});
+}
 
 }  // namespace
 
-string quoted_name(std::string_view name) {
-    string quoted = "\"";
-    for (char const each : name) {
-        if (each == '"') quoted += '"';
-        quoted += each;
-    }
-    return quoted + '"';
-}
-
-statements::statements(string const& table, std::chrono::milliseconds lock_timeout) {
-    auto const made = [&](string text) {
-        text = filled(std::move(text), "held", held);
-        text = filled(std::move(text), "settings", settings);
-        text = filled(std::move(text), "first_attempt", first_attempt);
-        text = filled(std::move(text), "set", set);
-        text = filled(std::move(text), "lock_timeout", std::to_string(lock_timeout.count()));
-        return filled(std::move(text), "table", table);
+statements::statements(std::string const& table, std::chrono::milliseconds lock_timeout) {
+    auto const made = [&](std::string_view text) {
+        auto whole = filled(
+            text, {{"held", held}, {"unexpired", unexpired}, {"settings", settings}, {"first_attempt", first_attempt}});
+        whole = filled(whole, {{"set", set}});
+        whole = filled(whole, {{"lock_timeout", std::to_string(lock_timeout.count())},
+                               {"inline", std::to_string(largest_inline_record)}});
+        return filled(with_operators(whole), {{"table", table}});
     };
-    auto const made_claim = [&](string const& or_takeover) {
-        auto const known = filled(claim_of_a_known_key, "or_takeover", or_takeover);
-        return row_statement{made(claim_many + known), made(claim_one + known)};
+    auto const made_claim = [&](std::string_view or_is_over, std::string_view or_takeover) {
+        return made(filled(claim_text, {{"or_is_over", or_is_over}, {"or_takeover", or_takeover}}));
     };
-    claim = made_claim("OR record.lease_until <= clock_timestamp()");
-    claim_without_takeover = made_claim("");
-    string const known = complete_of_a_known_key;
+    claim = made_claim("OR found.is_over", "OR record.lease_until {<=} {now}");
+    claim_without_takeover = made_claim("", "");
+    std::string const known = complete_of_a_known_key;
     complete = {made(complete_many + known), made(complete_one + known)};
     renew = made(renew_text);
     abandon = made(abandon_text);
     read = made(read_text);
+    fetch = made(fetch_text);
     peek = made(peek_text);
     forget = made(forget_text);
 }

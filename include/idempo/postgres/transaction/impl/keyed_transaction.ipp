@@ -2,330 +2,385 @@
 
 #include <idempo/postgres/transaction/keyed_transaction.hpp>
 
+#include <idempo/postgres/connection/sqlstate.hpp>
+#include <idempo/postgres/connection/statement_io.hpp>
 #include <idempo/postgres/queue/record_row.hpp>
 #include <idempo/postgres/transaction/transaction_pool.hpp>
+#include <idempo/postgres/transaction/transaction_refused.hpp>
 
-#include <boost/algorithm/string/replace.hpp>
-
-#include <pqxx/except>
-#include <pqxx/result>
 #include <pqxx/subtransaction>
-#include <pqxx/transaction>
 
 #include <chrono>
-#include <cstdint>
-#include <cstring>
 #include <exception>
-#include <optional>
 #include <stdexcept>
-#include <string>
 #include <thread>
-#include <utility>
+#include <vector>
 
 namespace idempo::postgres {
 
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::steady_clock;
 
-/// The server is not what we need, or no longer.
-struct unfit_server : std::runtime_error {
-    using runtime_error::runtime_error;
+/// There is no connection.
+struct no_connection {};
+
+/// The server answered, but not as we need it.
+struct unfit_server {
+    postgres_problem problem = postgres_problem::statement_failed;
+    std::string sqlstate{};
 };
 
-/// From the first eight bytes of a SHA-256. Two keys that share it get a needless 409.
-std::int64_t lock_number(store_key const& key) {
-    std::int64_t number = 0;
-    std::memcpy(&number, key.bytes.data(), sizeof number);
-    return number;
-}
+/// libpq's deadline comes first; this one is for the end of the executor's context.
+constexpr std::chrono::seconds grace{5};
 
-/// What the server must do for itself when we are gone, or stopped.
-std::string settings_text(pqxx_connection const& connection, transactional_options const& options) {
-    auto const handler = std::to_string(options.handler_timeout.count());
-    std::string text = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on; "
-                       "SET LOCAL statement_timeout = " +
-                       handler + "; SET LOCAL idle_in_transaction_session_timeout = " + handler;
-    constexpr int with_client_check = 140000;
-    if (connection.server_version() >= with_client_check) text += "; SET LOCAL client_connection_check_interval = 1000";
-    return text;
-}
+/// Firewalls forget connections that have been idle for longer, some for much longer.
+constexpr std::chrono::seconds long_idle{2};
 
-// The settings come back, since a pooler or a role may overrule what was asked for.
-constexpr auto transactional_read_text = R"sql(
-SELECT
-    current_setting('transaction_isolation') = 'read committed' AND current_setting('transaction_read_only') = 'off',
-    record.token = $2::bytea,
-    record.fingerprint = $3::bytea,
-    record.attempt,
-    (extract(epoch FROM record.lease_until - clock_timestamp()) * 1000000)::bigint,
-    record.response IS NOT NULL,
-    CASE WHEN record.fingerprint = $3::bytea THEN encode(record.response, 'hex') END
-FROM (SELECT $1::bytea AS key) AS given
-LEFT JOIN LATERAL (
-    SELECT * FROM {table} AS found WHERE found.key = given.key AND found.expires_at > clock_timestamp() OFFSET 0
-) AS record ON true)sql";
-
-/// The record under the key, if there is one that has not expired. Its own statement: only so does it see what others
-/// have committed before it began.
-std::optional<record_row> read(pqxx::transaction_base& within, std::string const& table, store_key const& key,
-                               token const& by, fingerprint const& of) {
-    binary_parameters parameters;
-    parameters.add(key.view());
-    parameters.add(by.view());
-    parameters.add(of.view());
-    auto const result =
-        execute(within, boost::replace_all_copy(std::string(transactional_read_text), "{table}", table), parameters);
-    auto const row = result[0];
-    if (!row[0].as<bool>()) throw unfit_server("not a read committed transaction that may write");
-    if (row[1].is_null()) return std::nullopt;
+std::optional<record_row> read_record(result const& table, token const& by, fingerprint const& of) {
+    if (!table.has_rows()) return std::nullopt;
+    using column = transaction_text::record_columns;
     record_row found;
-    found.is_own_token = row[1].as<bool>();
-    found.is_same_fingerprint = row[2].as<bool>();
-    found.attempt = row[3].as<unsigned>();
-    found.lease_remaining = std::chrono::microseconds(row[4].as<std::int64_t>());
-    found.is_completed = row[5].as<bool>();
-    if (!row[6].is_null()) found.record = decode_hex({row[6].c_str(), row[6].size()});
+    found.is_own_token = table.bytes(0, column::token) == to_hex(by.view());
+    found.is_same_fingerprint = table.bytes(0, column::fingerprint) == to_hex(of.view());
+    found.attempt = static_cast<unsigned>(table.number(0, column::attempt));
+    found.lease_remaining = std::chrono::microseconds(table.number(0, column::lease_remaining));
+    found.is_completed = table.flag(0, column::is_completed);
+    if (!table.is_null(0, column::record)) found.record = decode_hex(table.bytes(0, column::record));
     return found;
 }
 
-/// Held to the end of the transaction, wherever it ends.
-bool try_lock(pqxx::transaction_base& within, store_key const& key) {
-    binary_parameters parameters;
-    parameters.add(lock_number(key));
-    return execute(within, "SELECT pg_try_advisory_xact_lock($1::bigint)", parameters)[0][0].as<bool>();
-}
-
-/// False where another request's record is there.
-bool insert(pqxx::transaction_base& within, statements const& sql, complete_request const& request) {
-    binary_parameters parameters;
-    parameters.add(request.key.view());
-    parameters.add(request.token.view());
-    parameters.add(request.fingerprint.view());
-    parameters.add(std::int64_t{request.retention.count()});
-    parameters.add(request.record.view());
-    return !execute(within, sql.complete.one, parameters).empty();
+/// A pooler, a role or an operator may have overruled what was asked for. \throws unfit_server
+void check(result const& lock, std::string const& isolation) {
+    using column = transaction_text::lock_columns;
+    if (lock.flag(0, column::is_read_only)) {
+        throw unfit_server{postgres_problem::read_only, std::string(sqlstate::read_only_transaction)};
+    }
+    if (lock.bytes(0, column::isolation) != isolation) throw unfit_server{};
 }
 
 }  // namespace
 
 /// A transaction on a connection of the pool, which it gives back when it has ended well, and drops otherwise.
-struct keyed_transaction::session {
-    /// \throws unfit_server
-    explicit session(transaction_pool& from) : pool(from), connection(from.take()) {
-        if (!connection) throw unfit_server("no connection in time");
+class keyed_transaction::session {
+public:
+    /// \throws no_connection
+    explicit session(transaction_pool& from)
+        : pool_(from),
+          connection_(from.take()),
+          savepoint_("idempo_" + to_hex(make_token().view())) {
+        if (!connection_) throw no_connection();
+        if (has_been_closed(connection_->raw)) replace();
     }
     session(session const&) = delete;
     session& operator=(session const&) = delete;
 
     ~session() {
-        if (connection) connection->guard.shut_down();  // so that nothing below waits for the server
+        if (!connection_) return;
+        connection_->guard.shut_down();  // so that nothing below waits for the server
         close();
-        if (!is_given_back) pool.drop(std::move(connection));
+        pool_.drop(std::move(connection_), is_late_);
     }
 
-    /// A connection that was idle may have ended since, and nothing has been lost with it: then on another one.
-    void begin() {
+    [[nodiscard]] std::string const& savepoint() const noexcept { return savepoint_; }
+    [[nodiscard]] bool checks_client() const noexcept { return connection_->checks_client; }
+
+    /// The tables of a message that begins a transaction. A connection that was idle may have been forgotten, and
+    /// nothing has been lost with it: then on another one.
+    std::vector<result> begin(std::string const& message) {
+        auto const timeout = pool_.options().database.operation_timeout;
+        auto const is_old = connection_->was_idle && steady_clock::now() - connection_->idle_since > long_idle;
         try {
-            try_to_begin();
-        } catch (pqxx::failure const&) {
-            if (!connection->was_idle) throw;
-            reconnect();
-            try_to_begin();
+            return tables_of(send(message, is_old ? timeout / 4 : timeout));
+        } catch (statement_failure const&) {
+            if (!connection_->was_idle || (is_late_ && !is_old)) throw;
+            replace();
+            return tables_of(send(message, timeout));
         }
     }
 
-    void try_to_begin() {
-        allow(pool.options().database.operation_timeout);
-        work.emplace(*connection->to);
-        work->exec(settings_text(*connection->to, pool.options()));
+    /// \throws statement_failure where the connection is lost
+    script_outcome send(std::string const& message) {
+        return send(message, pool_.options().database.operation_timeout);
     }
 
-    void reconnect() {
-        connection->guard.shut_down();
+    pqxx::subtransaction& begin_handler() {
+        handler_.emplace(*connection_->to);
+        // The server ends the handler's statements first, and more gently.
+        allow(pool_.options().handler_timeout + pool_.options().database.operation_timeout);
+        return handler_->rows();
+    }
+    [[nodiscard]] pqxx::subtransaction& rows() noexcept { return handler_->rows(); }
+
+    /// Returns whether its rows can be kept.
+    [[nodiscard]] bool end_handler() {
+        if (!handler_) return true;
+        allow(pool_.options().database.operation_timeout + grace);
+        auto const can_be_kept = handler_->close();
+        handler_.reset();
+        return can_be_kept;
+    }
+
+    /// The transaction has ended, and the session is as it was.
+    void give_back() {
         close();
-        connection = pool.replace(std::move(connection));
-        if (connection) return;
-        is_given_back = true;
-        pool.drop(nullptr);
-        throw unfit_server("cannot connect");
+        pool_.give_back(std::move(connection_));
+    }
+
+private:
+    script_outcome send(std::string const& message, milliseconds timeout) {
+        allow(timeout + grace);
+        is_late_ = false;
+        try {
+            return run_script(connection_->raw, message, steady_clock::now() + timeout);
+        } catch (statement_failure const& failed) {
+            is_late_ = failed.timed_out;
+            throw;
+        }
+    }
+
+    static std::vector<result> tables_of(script_outcome outcome) {
+        if (!outcome.has_succeeded()) throw unfit_server{postgres_problem::statement_failed, outcome.sqlstate};
+        std::erase_if(outcome.results, [](result const& each) { return !each.is_table(); });
+        return std::move(outcome.results);
+    }
+
+    void replace() {
+        connection_->guard.shut_down();
+        close();
+        connection_ = pool_.replace(std::move(connection_));
+        if (connection_) return;
+        pool_.drop(nullptr);
+        throw no_connection();
     }
 
     /// From now on, for all that is done.
     void allow(milliseconds timeout) {
-        limit.reset();
-        limit.emplace(pool.watch(), connection->guard, timeout);
-    }
-
-    /// Under a name that the handler cannot hit upon: where it ends our transaction and begins another, RELEASE fails.
-    void set_savepoint() {
-        rows.emplace(*work, "idempo_" + to_hex(make_token().view()));
-        // The server ends the handler's statements first, and more gently.
-        allow(pool.options().handler_timeout + pool.options().database.operation_timeout);
-    }
-
-    void settle_rows(bool keeps) {
-        allow(pool.options().database.operation_timeout);
-        keeps ? rows->commit() : rows->abort();
-        rows.reset();
-    }
-
-    void commit() {
-        work->commit();
-        give_back();
-    }
-
-    void roll_back() {
-        allow(pool.options().database.operation_timeout);
-        if (rows) rows->abort();
-        work->abort();
-        give_back();
-    }
-
-    void give_back() {
-        close();
-        if (!connection->to->is_open()) return;
-        is_given_back = true;
-        pool.give_back(std::move(connection));
+        limit_.reset();
+        limit_.emplace(pool_.watch(), connection_->guard, timeout);
     }
 
     void close() noexcept {
-        rows.reset();
-        work.reset();
-        limit.reset();
+        handler_.reset();
+        limit_.reset();
     }
 
-    transaction_pool& pool;
-    std::unique_ptr<pooled_connection> connection;
-    std::optional<socket_watch::limit> limit;
-    std::optional<pqxx::work> work;
-    std::optional<pqxx::subtransaction> rows;
-    bool is_given_back = false;
+    transaction_pool& pool_;
+    std::unique_ptr<pooled_connection> connection_;
+    std::string savepoint_;
+    std::optional<socket_watch::limit> limit_;
+    std::optional<handler_transaction> handler_;
+    bool is_late_ = false;
 };
 
 keyed_transaction::keyed_transaction(std::shared_ptr<transaction_pool> pool) : pool_(std::move(pool)) {}
 keyed_transaction::~keyed_transaction() = default;
 
-pqxx::subtransaction& keyed_transaction::rows() noexcept { return *session_->rows; }
+pqxx::subtransaction& keyed_transaction::rows() noexcept { return session_->rows(); }
 
-/// Calls `steps`; whatever is thrown ends the transaction.
+/// Calls `steps`. Whatever is thrown ends the transaction, and returns false.
 template <class Steps>
-auto keyed_transaction::or_end(error_code& ec, Steps steps) -> decltype(steps()) {
-    ec = {};
+bool keyed_transaction::or_end(Steps steps) noexcept {
     try {
-        return steps();
-    } catch (pqxx::sql_error const& failed) {
-        pool_->report(postgres_problem::statement_failed, std::string(failed.sqlstate()));
-    } catch (std::exception const&) {  // lost, unfit, or not an answer of ours
+        steps();
+        return true;
+    } catch (no_connection const&) {  // told by the pool
+    } catch (unfit_server const& unfit) {
+        pool_->report(unfit.problem, unfit.sqlstate);
+        if (!sqlstate::ends_connection(unfit.sqlstate)) end_unused();
+    } catch (std::exception const&) {  // lost, or not an answer of ours
         pool_->report(postgres_problem::lost);
     }
     session_.reset();
-    ec = error::store_unavailable;
-    return decltype(steps())();
+    return false;
+}
+
+/// Before a handler has run: the connection is as good as it was.
+void keyed_transaction::end_unused() noexcept {
+    if (!session_) return;
+    try {
+        if (session_->send(pool_->text().end()).has_succeeded()) session_->give_back();
+    } catch (std::exception const&) {
+        pool_->report(postgres_problem::lost);
+    }
 }
 
 void keyed_transaction::open(error_code& ec) {
-    or_end(ec, [&] {
+    auto const is_open = or_end([&] {
         session_ = std::make_unique<session>(*pool_);
-        session_->begin();
-        session_->set_savepoint();
+        auto const tables = session_->begin(pool_->text().open(session_->savepoint(), session_->checks_client()));
+        check(tables.at(0), pool_->text().isolation());
+        session_->begin_handler();
     });
-}
-
-claim_result keyed_transaction::claim(claim_request const& request, error_code& ec) {
-    return or_end(ec, [&]() -> claim_result {
-        session_ = std::make_unique<session>(*pool_);
-        session_->begin();
-        auto met = look(request);
-        if (!met && !try_lock(*session_->work, request.key)) met = in_flight{pool_->options().handler_timeout};
-        if (!met) met = look(request);  // what was committed before the lock was ours
-        if (met) {
-            session_->roll_back();
-            session_.reset();
-            return *met;
-        }
-        session_->set_savepoint();
-        return granted{1};
-    });
+    ec = is_open ? error_code() : error_code(error::store_unavailable);
 }
 
 /// A record in flight is that of a store: whether its effect happened is not known when its lease has ended.
-std::optional<claim_result> keyed_transaction::look(claim_request const& request) {
+claim_result keyed_transaction::claim(claim_request const& request, error_code& ec) {
     constexpr bool takes_over = false;
-    return read_claim(read(*session_->work, pool_->table(), request.key, request.token, request.fingerprint),
-                      takes_over);
+    claim_result met = granted{1};
+    auto const is_known = or_end([&] {
+        auto const& text = pool_->text();
+        session_ = std::make_unique<session>(*pool_);
+        auto const tables = session_->begin(text.claim(request, session_->savepoint(), session_->checks_client()));
+        auto const& lock = tables.at(text.looks_first() ? 1 : 0);
+        check(lock, text.isolation());
+        auto const found = read_record(tables.at(text.looks_first() ? 0 : 1), request.token, request.fingerprint);
+        auto other = read_claim(found, takes_over);
+        if (!other && !lock.flag(0, transaction_text::lock_columns::is_locked)) {
+            other = in_flight{pool_->options().handler_timeout};
+        }
+        if (!other) {
+            session_->begin_handler();
+            return;
+        }
+        met = std::move(*other);
+        static_cast<void>(session_->send(text.end()));
+        session_->give_back();
+        session_.reset();
+    });
+    ec = is_known ? error_code() : error_code(error::store_unavailable);
+    return met;
 }
 
-complete_result keyed_transaction::complete(complete_request const& request, bool keeps_rows,
-                                            std::function<void()> const& committing, error_code& ec) {
+keyed_transaction::ending keyed_transaction::complete(complete_request const& request, bool keeps_rows,
+                                                      std::function<void()> const& committing) {
+    ending ended{transaction_end::undone, done{}};
     bool is_in_doubt = false;
-    auto const result = or_end(ec, [&]() -> complete_result {
-        session_->settle_rows(keeps_rows);
-        if (!insert(*session_->work, pool_->sql(), request)) {
-            session_->roll_back();
-            return settled_by_another(request);
+    or_end([&] {
+        if (!session_->end_handler() && keeps_rows) {
+            ended.end = refuse(std::string(sqlstate::in_failed_transaction), false);
+            return;
         }
+        auto const message = pool_->text().complete(request, session_->savepoint(), keeps_rows);
         committing();
         is_in_doubt = true;
-        session_->commit();
+        auto const outcome = session_->send(message);
         is_in_doubt = false;
+        auto const place = outcome.results.size();
+        if (place <= transaction_text::complete_commit_place && !outcome.has_succeeded()) {
+            bool const may_be_overtaken =
+                outcome.sqlstate == sqlstate::serialization_failure ||
+                (place == transaction_text::insert_place && outcome.sqlstate == sqlstate::division_by_zero);
+            if (may_be_overtaken) {
+                ended = look_after(request);
+            } else {
+                ended.end = end_of(place, transaction_text::complete_commit_place, outcome.sqlstate);
+            }
+            return;
+        }
+        ended.end = transaction_end::committed;
+        if (outcome.has_succeeded()) session_->give_back();
         session_.reset();
-        return done{};
     });
-    return is_in_doubt ? resolve(request, ec) : result;
+    return is_in_doubt ? resolve(request) : std::move(ended);
 }
 
-void keyed_transaction::commit(bool keeps_rows, error_code& ec) {
-    or_end(ec, [&] {
-        session_->settle_rows(keeps_rows);
-        session_->commit();
+transaction_end keyed_transaction::commit() {
+    auto end = transaction_end::undone;
+    bool is_in_doubt = false;
+    or_end([&] {
+        if (!session_->end_handler()) {
+            end = refuse(std::string(sqlstate::in_failed_transaction), false);
+            return;
+        }
+        is_in_doubt = true;
+        auto const outcome = session_->send(pool_->text().commit(session_->savepoint()));
+        is_in_doubt = false;
+        auto const place = outcome.results.size();
+        if (place <= transaction_text::commit_place && !outcome.has_succeeded()) {
+            end = end_of(place, transaction_text::commit_place, outcome.sqlstate);
+            return;
+        }
+        end = transaction_end::committed;
+        if (outcome.has_succeeded()) session_->give_back();
         session_.reset();
     });
+    return is_in_doubt ? transaction_end::in_doubt : end;
+}
+
+/// The message failed before or at COMMIT, with an answer: nothing has been committed.
+transaction_end keyed_transaction::end_of(std::size_t place, std::size_t commit_place, std::string const& sqlstate) {
+    bool const is_handlers = place == transaction_text::savepoint_place || place == commit_place;
+    if (is_handlers && !sqlstate::is_transient(sqlstate) && !sqlstate::is_servers_fault(sqlstate)) {
+        return refuse(sqlstate,
+                      place == transaction_text::savepoint_place && sqlstate != sqlstate::in_failed_transaction);
+    }
+    pool_->report(postgres_problem::statement_failed, sqlstate);
+    if (!sqlstate::ends_connection(sqlstate) && session_->send(pool_->text().clean_up()).has_succeeded()) {
+        session_->give_back();
+    }
+    session_.reset();
+    return transaction_end::undone;
+}
+
+transaction_end keyed_transaction::refuse(std::string const& sqlstate, bool handler_ended_it) {
+    refusal_ = std::make_exception_ptr(transaction_refused(sqlstate, handler_ended_it));
+    auto const problem = handler_ended_it ? postgres_problem::transaction_ended : postgres_problem::statement_failed;
+    pool_->report(problem, sqlstate);
+    // The session of a handler that ends transactions may be in any state.
+    if (!handler_ended_it && session_->send(pool_->text().clean_up()).has_succeeded()) session_->give_back();
+    session_.reset();
+    return transaction_end::refused;
 }
 
 void keyed_transaction::roll_back() noexcept {
     if (!session_) return;
-    error_code ignored;
-    or_end(ignored, [&] { session_->roll_back(); });
-    session_.reset();
-}
-
-/// What the record says that is there instead of ours. \pre the transaction has ended
-complete_result keyed_transaction::settled_by_another(complete_request const& request) {
-    session_.reset();
-    session_ = std::make_unique<session>(*pool_);
-    session_->begin();
-    auto const found =
-        read_complete(read(*session_->work, pool_->table(), request.key, request.token, request.fingerprint));
-    session_->roll_back();
-    session_.reset();
-    if (!found) throw unfit_server("neither our record nor another one");
-    return *found;
-}
-
-/// COMMIT has failed, with the connection perhaps. Once the lock can be had, that transaction has ended, and the record
-/// tells how.
-complete_result keyed_transaction::resolve(complete_request const& request, error_code& ec) {
-    constexpr milliseconds between{20};
-    auto const deadline = std::chrono::steady_clock::now() + pool_->options().database.operation_timeout;
-    bool is_known = false;
-    auto const look_again = [&]() -> complete_result {
-        session_ = std::make_unique<session>(*pool_);
-        session_->begin();
-        if (!try_lock(*session_->work, request.key)) throw unfit_server("the transaction goes on");
-        auto const found =
-            read_complete(read(*session_->work, pool_->table(), request.key, request.token, request.fingerprint));
-        is_known = true;
-        session_->roll_back();
+    or_end([&] {
+        static_cast<void>(session_->end_handler());
+        auto const outcome = session_->send(pool_->text().roll_back(session_->savepoint()));
+        if (outcome.has_succeeded()) {
+            session_->give_back();
+        } else if (outcome.results.size() == transaction_text::savepoint_place) {
+            pool_->report(postgres_problem::transaction_ended, outcome.sqlstate);
+        }
         session_.reset();
-        if (!found) throw unfit_server("not committed");
-        return *found;
-    };
+    });
+}
+
+/// Whether the lock can be had, and then what the record says: nothing where ours is not there, and nobody else's.
+/// \throws what ends a transaction
+bool keyed_transaction::look(complete_request const& request, std::optional<complete_result>& found) {
+    auto const tables = session_->begin(pool_->text().look(request));
+    check(tables.at(0), "read committed");
+    if (!tables.at(0).flag(0, transaction_text::lock_columns::is_locked)) return false;
+    found = read_complete(read_record(tables.at(1), request.token, request.fingerprint));
+    return true;
+}
+
+/// Our transaction has failed, since another one was faster.
+keyed_transaction::ending keyed_transaction::look_after(complete_request const& request) {
+    if (!session_->send(pool_->text().clean_up()).has_succeeded()) throw statement_failure({}, true);
+    std::optional<complete_result> found;
+    static_cast<void>(look(request, found));
+    session_->give_back();
+    session_.reset();
+    if (!found) return {transaction_end::undone, done{}};
+    return {transaction_end::overtaken, std::move(*found)};
+}
+
+/// COMMIT was sent, and its answer is lost. Once the lock can be had, that transaction has ended, and the record tells
+/// how.
+keyed_transaction::ending keyed_transaction::resolve(complete_request const& request) {
+    constexpr milliseconds between{20};
+    auto const deadline = steady_clock::now() + pool_->options().database.operation_timeout;
+    std::optional<complete_result> found;
+    bool is_known = false;
     while (true) {
-        auto const result = or_end(ec, look_again);
-        if (is_known || std::chrono::steady_clock::now() >= deadline) return result;
+        or_end([&] {
+            session_ = std::make_unique<session>(*pool_);
+            is_known = look(request, found);
+            session_->give_back();
+            session_.reset();
+        });
+        if (is_known || steady_clock::now() >= deadline) break;
         std::this_thread::sleep_for(between);
     }
+    if (!is_known) return {transaction_end::in_doubt, done{}};
+    if (!found) return {transaction_end::undone, done{}};
+    auto const end = std::holds_alternative<done>(*found) ? transaction_end::committed : transaction_end::overtaken;
+    return {end, std::move(*found)};
 }
 
 }  // namespace idempo::postgres

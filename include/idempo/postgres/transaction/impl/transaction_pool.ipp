@@ -3,13 +3,19 @@
 #include <idempo/postgres/transaction/transaction_pool.hpp>
 
 #include <idempo/postgres/connection/context_threads.hpp>
+#include <idempo/postgres/connection/late_processes.hpp>
 #include <idempo/postgres/connection/libpq_connect.hpp>
+#include <idempo/postgres/connection/statement_io.hpp>
+#include <idempo/postgres/statements/filled.hpp>
 
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <exception>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -17,11 +23,24 @@ namespace idempo {
 
 namespace postgres {
 
+namespace {
+
+/// Not all versions have the setting, and not all platforms can do it.
+bool knows_client_check(PGconn* of, std::chrono::milliseconds timeout) {
+    constexpr int first_version = 140000;
+    if (PQserverVersion(of) < first_version) return false;
+    auto const deadline = std::chrono::steady_clock::now() + timeout;
+    return run_script(of, "SELECT pg_catalog.set_config('client_connection_check_interval', '1000', true)", deadline)
+        .has_succeeded();
+}
+
+}  // namespace
+
 transaction_pool::transaction_pool(asio::any_io_executor executor, transactional_options options)
     : executor_(std::move(executor)),
       options_((validate(options), std::move(options))),
-      table_(quoted_name(options_.database.schema) + "." + quoted_name(options_.database.table)),
-      sql_(table_, options_.database.operation_timeout),
+      text_(quoted_name(options_.database.schema) + "." + quoted_name(options_.database.table), options_),
+      connector_(options_.database.connection, options_.database.connect_timeout),
       watch_(std::make_shared<socket_watch>()),
       context_(std::make_shared<asio::io_context>(static_cast<int>(options_.connections))),
       work_(context_->get_executor()) {
@@ -34,9 +53,13 @@ transaction_pool::transaction_pool(asio::any_io_executor executor, transactional
                           context->stop();
                       });
     }
+    if (options_.database.sweep_interval == std::chrono::milliseconds::zero()) return;
+    sweeper_ = std::make_shared<sweeper_thread>(options_.database);
+    threads.start([sweeping = sweeper_] { sweeping->run(); }, [sweeping = sweeper_] { sweeping->stop(); });
 }
 
 transaction_pool::~transaction_pool() {
+    if (sweeper_) sweeper_->stop();
     watch_->stop();
     for (auto const& each : idle_) each->guard.shut_down();
 }
@@ -53,11 +76,11 @@ bool transaction_pool::submit(std::function<void()> work) {
     return true;
 }
 
-void transaction_pool::report(postgres_problem problem, std::string sqlstate) {
+void transaction_pool::report(postgres_problem problem, std::string sqlstate, std::string detail) {
     if (!options_.database.observer) return;
     std::lock_guard const one_at_a_time(observer_mutex_);
     try {
-        options_.database.observer({problem, std::move(sqlstate)});
+        options_.database.observer({problem, std::move(sqlstate), std::move(detail)});
     } catch (...) {
         // observers must not affect the operation
     }
@@ -77,6 +100,7 @@ void transaction_pool::release(store_key const& key) noexcept {
 }
 
 std::unique_ptr<pooled_connection> transaction_pool::take() {
+    look_for_late_processes();
     {
         std::unique_lock lock(mutex_);
         auto const has_place = [&] { return taken_ < options_.connections; };
@@ -91,6 +115,40 @@ std::unique_ptr<pooled_connection> transaction_pool::take() {
     auto made = connect();
     if (!made) drop(nullptr);
     return made;
+}
+
+void transaction_pool::look_for_late_processes() {
+    constexpr std::chrono::milliseconds between{100};
+    constexpr std::chrono::milliseconds longest{1000};
+    std::vector<server_process> late;
+    std::unique_ptr<pooled_connection> asking;
+    {
+        std::lock_guard const lock(mutex_);
+        if (late_.empty() || is_looking_ || std::chrono::steady_clock::now() < next_look_) return;
+        is_looking_ = true;
+        late = late_;
+        if (!idle_.empty()) {
+            asking = std::move(idle_.back());
+            idle_.pop_back();
+        }
+    }
+    auto const asked = late.size();
+    if (!asking) asking = connect();
+    try {
+        auto const timeout = std::min(options_.database.operation_timeout, longest);
+        if (asking) forget_ended(late, asking->raw, std::chrono::steady_clock::now() + timeout);
+    } catch (statement_failure const&) {
+        asking.reset();
+    }
+    std::lock_guard const lock(mutex_);
+    is_looking_ = false;
+    next_look_ = std::chrono::steady_clock::now() + between;
+    if (!asking) return;
+    idle_.push_back(std::move(asking));
+    late_.erase(late_.begin(), late_.begin() + static_cast<std::ptrdiff_t>(asked));
+    late_.insert(late_.begin(), late.begin(), late.end());
+    taken_ -= asked - late.size();
+    freed_.notify_all();
 }
 
 std::unique_ptr<pooled_connection> transaction_pool::replace(std::unique_ptr<pooled_connection> lost) {
@@ -108,30 +166,47 @@ std::unique_ptr<pooled_connection> transaction_pool::replace(std::unique_ptr<poo
 
 void transaction_pool::give_back(std::unique_ptr<pooled_connection> free) {
     free->was_idle = true;
+    free->idle_since = std::chrono::steady_clock::now();
     std::lock_guard const lock(mutex_);
     idle_.push_back(std::move(free));
     --taken_;
     freed_.notify_one();
 }
 
-void transaction_pool::drop(std::unique_ptr<pooled_connection> lost) {
-    if (lost) lost->guard.shut_down();
+void transaction_pool::drop(std::unique_ptr<pooled_connection> lost, bool is_late) {
+    std::optional<server_process> late;
+    if (lost) {
+        if (is_late) late = lost->process;
+        lost->guard.shut_down();
+    }
     lost.reset();
     std::lock_guard const lock(mutex_);
-    --taken_;
-    freed_.notify_one();
+    if (late) {
+        late_.push_back(std::move(*late));
+    } else {
+        --taken_;
+        freed_.notify_one();
+    }
 }
 
 std::unique_ptr<pooled_connection> transaction_pool::connect() {
     auto const& database = options_.database;
     std::unique_ptr<pooled_connection> connected;
+    std::string why;
     try {
-        if (auto made = postgres::connect(database.connection, database.connect_timeout, *is_stopped_)) {
+        if (auto made = connector_.connect(*is_stopped_, why)) {
+            auto const checks_client = knows_client_check(made.get(), database.operation_timeout);
             connected = std::make_unique<pooled_connection>(std::move(made));
+            connected->checks_client = checks_client;
         }
-    } catch (std::exception const&) {  // lost while it is handed over
+    } catch (std::exception const& failed) {  // lost while it is handed over
+        why = failed.what();
     }
-    report(connected ? postgres_problem::none : postgres_problem::unreachable);
+    if (connected) {
+        report(postgres_problem::none);
+    } else {
+        report(postgres_problem::unreachable, {}, std::move(why));
+    }
     return connected;
 }
 

@@ -17,6 +17,8 @@ options checked(options options) {
     refuse_if(options.on_takeover != on_takeover::run, "transactional: there is no takeover, since there is no lease");
     refuse_if(options.on_throw == on_throw::hold, "transactional: on_throw::hold needs a lease");
     refuse_if(options.on_store_error != on_store_error::refuse, "transactional: there is no run without a transaction");
+    refuse_if(options.unstorable == unstorable::release,
+              "transactional: unstorable::release would answer a success and undo it");
     return options;
 }
 
