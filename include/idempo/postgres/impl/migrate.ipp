@@ -83,12 +83,11 @@ void lock(pqxx::work& transaction, char const* purpose, string const& name) {
 }
 
 void make_missing(pqxx::work& transaction, table_names const& names) {
+    // Tables that share a new schema are migrated at once. The lock comes before the first look: the server remembers
+    // that there is no such schema, and an advisory lock does not make it look again.
+    lock(transaction, "schema", names.schema);
     // Not IF NOT EXISTS: that needs the permission to make a schema also where there is one.
-    if (!exists(transaction, "to_regnamespace", names.schema)) {
-        // Tables that share a new schema are migrated at once.
-        lock(transaction, "schema", names.schema);
-        if (!exists(transaction, "to_regnamespace", names.schema)) transaction.exec("CREATE SCHEMA " + names.schema);
-    }
+    if (!exists(transaction, "to_regnamespace", names.schema)) transaction.exec("CREATE SCHEMA " + names.schema);
     if (exists(transaction, "to_regclass", names.migrations)) return;
     if (exists(transaction, "to_regclass", names.records)) {
         throw std::runtime_error("postgres: there is the table, but not its " + names.migrations +
@@ -169,9 +168,9 @@ postgres_check check_postgres(postgres_options const& options) {
     return in_transaction(options, [&](pqxx::work& transaction) {
         postgres_check found;
         auto const result = transaction.exec("SELECT pg_catalog.current_setting('server_version_num'), "
-                                          "pg_catalog.current_setting('transaction_read_only'), "
-                                          "pg_catalog.current_setting('fsync'), "
-                                          "pg_catalog.current_setting('synchronous_commit')");
+                                             "pg_catalog.current_setting('transaction_read_only'), "
+                                             "pg_catalog.current_setting('fsync'), "
+                                             "pg_catalog.current_setting('synchronous_commit')");
         auto const row = result[0];
         found.server_version = row[0].as<int>();
         found.is_read_only = row[1].as<string>() == "on";
