@@ -133,6 +133,8 @@ TEST_CASE("postgres: a deadlock with another session ends, and costs no other cl
     inspectable_postgres store(options);
     effect_ledger ledger;
     for (std::size_t number : {1, 2}) execute(store, numbered_key(number), ledger);
+    // A claim that meets a record only reads; one that finds an expired row locks it.
+    server.ask("UPDATE idempo_records SET expires_at = '-infinity'");
 
     pqxx::connection other(server.connection());
     pqxx::work transaction(other);
@@ -155,9 +157,7 @@ TEST_CASE("postgres: a deadlock with another session ends, and costs no other cl
         is_victim = true;
     }
     transaction.abort();
-    CHECK(std::holds_alternative<completed>(claims[0].get().second));
-    CHECK(std::holds_alternative<completed>(claims[1].get().second));
-    CHECK(std::holds_alternative<granted>(claims[2].get().second));
+    for (auto& each : claims) CHECK(std::holds_alternative<granted>(each.get().second));
     CHECK((is_victim || events.count("40P01") + events.count("55P03") > 0));
 }
 
@@ -169,6 +169,7 @@ TEST_CASE("postgres: a row that another session has locked fails alone") {
     inspectable_postgres store(options);
     effect_ledger ledger;
     execute(store, numbered_key(0), ledger);
+    server.ask("UPDATE idempo_records SET expires_at = '-infinity'");
     pqxx::connection other(server.connection());
     pqxx::work transaction(other);
     transaction.exec("SELECT 1 FROM idempo_records WHERE key = " + sql_key(0) + " FOR UPDATE");
