@@ -17,6 +17,9 @@ bool is_claim(operation_kind kind) {
     return kind == operation_kind::claim || kind == operation_kind::claim_without_takeover;
 }
 
+/// Without it, claims that wait would use up the lease of the one that they wait for.
+bool is_of_holder(operation_kind kind) { return kind == operation_kind::complete || kind == operation_kind::renew; }
+
 /// As many as fit, and one at least.
 std::size_t count_of_batch(std::deque<operation_ptr> const& ready) {
     std::size_t count = 0;
@@ -87,7 +90,7 @@ operation_ptr operation_queue::take_next(std::list<operation_ptr>& behind) {
     auto chosen = behind.begin();
     for (auto each = behind.begin(); each != behind.end(); ++each) {
         auto const is_own = [&](operation_ptr const& before) { return before->request().by == (*each)->request().by; };
-        if (is_claim((*each)->kind()) || std::any_of(behind.begin(), each, is_own)) continue;
+        if (!is_of_holder((*each)->kind()) || std::any_of(behind.begin(), each, is_own)) continue;
         chosen = each;
         break;
     }
