@@ -319,17 +319,17 @@ answered forget(connection& with, statements const& sql, requests const& one) {
 
 }  // namespace
 
-void carry_out(connection& with, statements const& sql, std::vector<request const*> const& batch,
+void carry_out(connection& with, statements const& sql, std::vector<request const*> const& all,
                std::function<void(answered)> const& tell) {
-    round_trips trips(with, sql, batch, tell);
-    switch (batch.front()->kind) {
+    round_trips trips(with, sql, all, tell);
+    switch (all.front()->kind) {
     case operation_kind::claim: return trips.claim(sql.claim, true);
     case operation_kind::claim_without_takeover: return trips.claim(sql.claim_without_takeover, false);
     case operation_kind::complete: return trips.complete();
-    case operation_kind::renew: return tell(renew(with, sql, batch));
-    case operation_kind::abandon: return tell(abandon(with, sql, batch));
-    case operation_kind::peek: return tell(peek(with, sql, batch));
-    case operation_kind::forget: return tell(forget(with, sql, batch));
+    case operation_kind::renew: return tell(renew(with, sql, all));
+    case operation_kind::abandon: return tell(abandon(with, sql, all));
+    case operation_kind::peek: return tell(peek(with, sql, all));
+    case operation_kind::forget: return tell(forget(with, sql, all));
     }
 }
 

@@ -36,7 +36,7 @@ struct unfit_server {
 constexpr std::chrono::seconds grace{5};
 
 /// Firewalls forget connections that have been idle for longer, some for much longer.
-constexpr std::chrono::seconds long_idle{2};
+constexpr std::chrono::seconds idle_for_long{2};
 
 std::optional<record_row> read_record(result const& table, token const& by, fingerprint const& of) {
     if (!table.has_rows()) return std::nullopt;
@@ -90,7 +90,7 @@ public:
     /// nothing has been lost with it: then on another one.
     std::vector<result> begin(std::string const& message) {
         auto const timeout = pool_.options().database.operation_timeout;
-        auto const is_old = connection_->was_idle && steady_clock::now() - connection_->idle_since > long_idle;
+        auto const is_old = connection_->was_idle && steady_clock::now() - connection_->idle_since > idle_for_long;
         try {
             return tables_of(send(message, is_old ? timeout / 4 : timeout));
         } catch (statement_failure const&) {

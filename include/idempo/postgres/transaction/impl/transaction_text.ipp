@@ -22,7 +22,7 @@ constexpr auto raised_commit = "pg_catalog.set_config('synchronous_commit', CASE
 constexpr auto checks = "SELECT {lock}, pg_catalog.current_setting('transaction_isolation'), "
                         "pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on', ";
 
-constexpr auto read_text = R"sql(
+constexpr auto transactional_read_text = R"sql(
 SELECT
     pg_catalog.encode(token, 'hex'),
     pg_catalog.encode(fingerprint, 'hex'),
@@ -36,7 +36,7 @@ WHERE key OPERATOR(pg_catalog.=) {key} AND expires_at OPERATOR(pg_catalog.>) pg_
 
 // What has expired is as good as absent. Where nothing is inserted, the division fails, and with it what follows in the
 // message.
-constexpr auto insert_text = R"sql(
+constexpr auto transactional_insert_text = R"sql(
 WITH made AS (
     INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
     VALUES (
@@ -96,9 +96,9 @@ std::string transaction_text::lock(store_key const& key) const {
 }
 
 std::string transaction_text::read(store_key const& key, fingerprint const& of) const {
-    return filled(read_text, {{"fingerprint", quoted_bytes(of.view())},  //
-                              {"key", quoted_bytes(key.view())},
-                              {"table", table_}});
+    return filled(transactional_read_text, {{"fingerprint", quoted_bytes(of.view())},  //
+                                            {"key", quoted_bytes(key.view())},
+                                            {"table", table_}});
 }
 
 std::string transaction_text::open(std::string const& savepoint, bool checks_client) const {
@@ -118,12 +118,12 @@ std::string transaction_text::complete(complete_request const& request, std::str
                                        bool keeps_rows) const {
     constexpr std::chrono::milliseconds longest = std::chrono::years{1000};
     auto const retention = std::clamp(request.retention, std::chrono::milliseconds::zero(), longest);
-    auto const inserted = filled(insert_text, {{"table", table_},
-                                               {"key", quoted_bytes(request.key.view())},
-                                               {"token", quoted_bytes(request.token.view())},
-                                               {"fingerprint", quoted_bytes(request.fingerprint.view())},
-                                               {"retention", milliseconds_of(retention)},
-                                               {"response", quoted_bytes(request.record.view())}});
+    auto const inserted = filled(transactional_insert_text, {{"table", table_},
+                                                             {"key", quoted_bytes(request.key.view())},
+                                                             {"token", quoted_bytes(request.token.view())},
+                                                             {"fingerprint", quoted_bytes(request.fingerprint.view())},
+                                                             {"retention", milliseconds_of(retention)},
+                                                             {"response", quoted_bytes(request.record.view())}});
     return (keeps_rows ? "RELEASE SAVEPOINT " : "ROLLBACK TO SAVEPOINT ") + savepoint + "; " + lock_timeout_ + "; " +
            inserted + "; COMMIT; " + reset_;
 }
