@@ -1,5 +1,5 @@
 // Claims, completes and replays a second of the PostgreSQL store, beside pgbench with a statement for a single row,
-// interleaved in one run; and the latency of a lone claim beside the same statement through libpqxx.
+// interleaved in one run; and the latency of a lone claim beside the same statement through libpq.
 // docs/benchmarks.md has the results and the command. It makes, empties and drops the table `idempo_bench`.
 //
 // With `analyze` the server gathers statistics while the table is empty, and plans with them ever after.
@@ -7,8 +7,8 @@
 #include "store_bench/benches.hpp"
 
 #include <idempo/postgres/connection/binary_parameters.hpp>
+#include <idempo/postgres/connection/connection.hpp>
 #include <idempo/postgres/connection/libpq_connect.hpp>
-#include <idempo/postgres/connection/pqxx_versions.hpp>
 
 #include <idempo/postgres/migrate.hpp>
 #include <idempo/postgres/store.hpp>
@@ -239,7 +239,10 @@ void compare_latency(server const& at, bool analyze) {
     auto const work = boost::asio::make_work_guard(context);
     idempo::postgres_store store(context.get_executor(), at.options());
     std::atomic<bool> const stop{false};
-    auto const plain = idempo::postgres::adopt(idempo::postgres::connect(at.options().connection, 5s, stop));
+    std::string why;
+    idempo::postgres::socket_guard guard;
+    idempo::postgres::connection plain(idempo::postgres::connector(at.options().connection, 5s).connect(stop, why),
+                                       guard, 5s);
     auto const text = filled(single_claim, "{values}", "$1::bytea, $2::bytea, $3::bytea");
     std::vector<double> ours;
     std::vector<double> theirs;
@@ -260,8 +263,7 @@ void compare_latency(server const& at, bool analyze) {
             idempo::postgres::binary_parameters parameters;
             for (auto const each : {claim.key.view(), claim.token.view(), claim.fingerprint.view()})
                 parameters.add(each);
-            pqxx::nontransaction autocommit(*plain);
-            static_cast<void>(idempo::postgres::execute(autocommit, text, parameters));
+            static_cast<void>(plain.execute(text, parameters));
         });
     }
     std::ranges::sort(ours);

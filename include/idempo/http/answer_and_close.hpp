@@ -204,20 +204,20 @@ template <class AsyncStream, class Answer,
           asio::completion_token_for<void(error_code)> Token =
               asio::default_completion_token_t<beast::executor_type<AsyncStream>>>
     requires std::constructible_from<http::message_generator, Answer>
-auto async_answer_and_close(AsyncStream& stream, Answer&& answer, linger_limits limits, Token&& token = {}) {
+auto async_answer_and_close(AsyncStream& stream, Answer&& answer, linger_limits limits, Token&& done = {}) {
     return asio::async_compose<Token, void(error_code)>(
         detail::answer_and_close_operation<AsyncStream>(stream, http::message_generator(std::forward<Answer>(answer)),
                                                         limits),
-        token, stream);
+        done, stream);
 }
 
 template <class AsyncStream, class Answer,
           asio::completion_token_for<void(error_code)> Token =
               asio::default_completion_token_t<beast::executor_type<AsyncStream>>>
     requires std::constructible_from<http::message_generator, Answer>
-auto async_answer_and_close(AsyncStream& stream, Answer&& answer, Token&& token = {}) {
+auto async_answer_and_close(AsyncStream& stream, Answer&& answer, Token&& done = {}) {
     return idempo::async_answer_and_close(stream, std::forward<Answer>(answer), linger_limits(),
-                                          std::forward<Token>(token));
+                                          std::forward<Token>(done));
 }
 
 }  // namespace idempo

@@ -196,10 +196,10 @@ private:
 };
 
 template <bool MayWrite, class Stream, class DynamicBuffer, class Body, class Allocator, class Source, class Token>
-auto initiate_reader(Stream& stream, DynamicBuffer& buffer, Source source, read_options const& options, Token&& token) {
+auto initiate_reader(Stream& stream, DynamicBuffer& buffer, Source source, read_options const& options, Token&& done) {
     using operation = read_request_operation<MayWrite, Stream, DynamicBuffer, Body, Allocator, Source>;
     return asio::async_compose<Token, void(error_code, std::size_t)>(
-        operation(stream, buffer, std::move(source), options), token, stream);
+        operation(stream, buffer, std::move(source), options), done, stream);
 }
 
 template <class Token>
@@ -274,27 +274,27 @@ std::size_t read_request(SyncReadStream& stream, DynamicBuffer& buffer, ParserOr
 template <class AsyncStream, class DynamicBuffer, class Body, class Allocator,
           detail::read_token Token = asio::default_completion_token_t<boost::beast::executor_type<AsyncStream>>>
 auto async_read_request(AsyncStream& stream, DynamicBuffer& buffer, http::request_parser<Body, Allocator>& parser,
-                        read_options const& options, Token&& token = {}) {
+                        read_options const& options, Token&& done = {}) {
     return detail::initiate_reader<true, AsyncStream, DynamicBuffer, Body, Allocator>(
-        stream, buffer, detail::borrowed_parser(parser), options, std::forward<Token>(token));
+        stream, buffer, detail::borrowed_parser(parser), options, std::forward<Token>(done));
 }
 
 /// The same for a stream that is only read. The names and the array that holds them must stay alive, too.
 template <class AsyncReadStream, class DynamicBuffer, class Body, class Allocator,
           detail::read_token Token = asio::default_completion_token_t<boost::beast::executor_type<AsyncReadStream>>>
 auto async_read_request(AsyncReadStream& stream, DynamicBuffer& buffer, http::request_parser<Body, Allocator>& parser,
-                        std::span<std::string_view const> also_protected, Token&& token = {}) {
+                        std::span<std::string_view const> also_protected, Token&& done = {}) {
     return detail::initiate_reader<false, AsyncReadStream, DynamicBuffer, Body, Allocator>(
         stream, buffer, detail::borrowed_parser(parser), read_options{.also_protected = also_protected},
-        std::forward<Token>(token));
+        std::forward<Token>(done));
 }
 
 template <class AsyncReadStream, class DynamicBuffer, class Body, class Allocator,
           detail::read_token Token = asio::default_completion_token_t<boost::beast::executor_type<AsyncReadStream>>>
 auto async_read_request(AsyncReadStream& stream, DynamicBuffer& buffer, http::request_parser<Body, Allocator>& parser,
-                        Token&& token = {}) {
+                        Token&& done = {}) {
     return detail::initiate_reader<false, AsyncReadStream, DynamicBuffer, Body, Allocator>(
-        stream, buffer, detail::borrowed_parser(parser), read_options(), std::forward<Token>(token));
+        stream, buffer, detail::borrowed_parser(parser), read_options(), std::forward<Token>(done));
 }
 
 /// The same into a request, which must stay alive until the handler is called, and is not to be looked at before.
@@ -302,18 +302,18 @@ template <class AsyncStream, class DynamicBuffer, class Body, class Allocator,
           detail::read_token Token = asio::default_completion_token_t<boost::beast::executor_type<AsyncStream>>>
 auto async_read_request(AsyncStream& stream, DynamicBuffer& buffer,
                         http::request<Body, http::basic_fields<Allocator>>& request, read_options const& options,
-                        Token&& token = {}) {
+                        Token&& done = {}) {
     return detail::initiate_reader<true, AsyncStream, DynamicBuffer, Body, Allocator>(
-        stream, buffer, detail::owned_parser<Body, Allocator>(request, options), options, std::forward<Token>(token));
+        stream, buffer, detail::owned_parser<Body, Allocator>(request, options), options, std::forward<Token>(done));
 }
 
 template <class AsyncReadStream, class DynamicBuffer, class Body, class Allocator,
           detail::read_token Token = asio::default_completion_token_t<boost::beast::executor_type<AsyncReadStream>>>
 auto async_read_request(AsyncReadStream& stream, DynamicBuffer& buffer,
-                        http::request<Body, http::basic_fields<Allocator>>& request, Token&& token = {}) {
+                        http::request<Body, http::basic_fields<Allocator>>& request, Token&& done = {}) {
     read_options const options;
     return detail::initiate_reader<false, AsyncReadStream, DynamicBuffer, Body, Allocator>(
-        stream, buffer, detail::owned_parser<Body, Allocator>(request, options), options, std::forward<Token>(token));
+        stream, buffer, detail::owned_parser<Body, Allocator>(request, options), options, std::forward<Token>(done));
 }
 
 }  // namespace idempo
