@@ -38,6 +38,7 @@ enum class flaw {
     complete_needs_a_live_lease,
     unfenced_abandon,
     abandon_comes_late,
+    abandon_forgets_attempt,
     short_keys,
     copies_are_apart,
     waits_for_the_holder,
@@ -146,7 +147,7 @@ public:
         transact(removal.first, [&](maybe_record& found) {
             bool const is_fenced_off = found && found->token != removal.second && !is(flaw::unfenced_abandon);
             if (!found || found->bytes || is_fenced_off) return true;
-            if (found->attempt == 1) {
+            if (found->attempt == 1 || is(flaw::abandon_forgets_attempt)) {
                 found.reset();
             } else {
                 found->token = {};

@@ -64,6 +64,7 @@ std::vector<expectation> const expectations = {
       "a token that lost its record to a takeover changes nothing", "a random concurrent history is linearizable"}},
     {flaw::abandon_comes_late,
      {"operations of a key run in the order of their submission", "a random concurrent history is linearizable"}},
+    {flaw::abandon_forgets_attempt, {"an abandoned takeover leaves the number of its attempt behind"}},
     {flaw::short_keys, {"a record is seen under its own key only"}},
     {flaw::copies_are_apart, {"copies of a store share the records"}},
     {flaw::waits_for_the_holder, {"no operation waits for the end of a lease"}},

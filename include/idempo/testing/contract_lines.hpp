@@ -69,6 +69,7 @@ void add_lease_lines(std::vector<contract_line<F>>& lines) {
          {"a retried claim whose lease has ended is no takeover", claim_retried_after_the_lease<F>},
          {"Complete needs no live lease, only that nobody took over", complete_needs_no_live_lease<F>},
          {"a token that lost its record to a takeover changes nothing", a_lost_token_does_nothing<F>},
+         {"an abandoned takeover leaves the number of its attempt behind", an_abandoned_takeover_leaves_its_number<F>},
          {"a completed record is not taken over", a_completed_record_has_no_lease<F>},
          {"a record in flight expires at its lease deadline plus the retention", a_record_in_flight_expires<F>},
          {"Complete restarts the retention", complete_restarts_the_retention<F>},

@@ -77,6 +77,21 @@ void a_lost_token_does_nothing(scene<F>& scene) {
 }
 
 template <store_fixture F>
+void an_abandoned_takeover_leaves_its_number(scene<F>& scene) {
+    auto first = scene.rival(1);
+    first.claim();
+    scene.advance(2);
+    auto second = scene.rival(1);
+    scene.expect_granted(second.claim(), 2, "a takeover");
+    second.abandon();
+    auto third = scene.rival(1);
+    scene.expect_granted(third.claim(), 2, "a claim after Abandon of the takeover");
+    scene.template expect<in_flight>(second.complete("stale"), "Complete by the token that has abandoned");
+    third.abandon();
+    scene.template expect<mismatch>(scene.stranger().claim(), "another fingerprint after that");
+}
+
+template <store_fixture F>
 void a_completed_record_has_no_lease(scene<F>& scene) {
     auto holder = scene.rival(1);
     holder.claim();
