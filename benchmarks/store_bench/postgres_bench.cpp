@@ -17,6 +17,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include <pqxx/connection>
 #include <pqxx/nontransaction>
 
 #include <algorithm>
