@@ -142,7 +142,7 @@ TEST_CASE("redis: at any distance, operations of one key are carried out in thei
         auto const second = claim_of(numbered_key(round));
         if (round % 5 == 0) redis.server.ask({"SCRIPT", "FLUSH"});
         auto granted_first = begin_claim(store.async(), first);
-        // In the same turn of the loop, or in a later one, before the first answer.
+        // In the same turn of the loop, or in a later one, before the first answer: only time passes between the two.
         if (round % 2 == 0) std::this_thread::sleep_for(distance / 3);
         auto rival = begin_claim(store.async(), second);
         auto renewed = begin_renew(store.async(), first);
