@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Conan 2: conan create . -o "idempo/*:redis=True" -o "idempo/*:postgres=True" """
 
 import re

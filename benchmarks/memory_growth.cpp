@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // How a memory store grows: bytes a record, and the time of a claim, as it fills. docs/benchmarks.md has the results.
 
 #include <idempo/store.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The time and the allocations that the middleware adds to one call. docs/benchmarks.md has results and the command.
 
 #include <idempo/fingerprint.hpp>

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # Finds hiredis, 0.14 or 1.x, and defines hiredis::hiredis. Debian's package of 0.14 has no CMake files of its own.
 find_package(hiredis CONFIG QUIET)
 if(TARGET hiredis::hiredis)

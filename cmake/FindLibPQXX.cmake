@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # Finds libpqxx, 6.4, 7.x or 8.x, with the libpq below it, and defines libpqxx::pqxx. Debian's package has no CMake files of
 # its own; those of vcpkg and Conan have.
 find_package(libpqxx CONFIG QUIET)

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # PrometheusCpp::core, from prometheus-cpp. Its own package file asks for curl and civetweb, which the core does not use.
 find_path(PrometheusCpp_INCLUDE_DIR prometheus/registry.h)
 find_library(PrometheusCpp_LIBRARY prometheus-cpp-core)

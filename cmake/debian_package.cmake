@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # One Debian package for users of the library: cpack -G DEB in the build directory. It depends on the packages of Boost and
 # of the client libraries that the build has found.
 set(CPACK_GENERATOR DEB)

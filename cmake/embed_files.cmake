@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # embed_files(<to> <header> <namespace> <file>...): writes a C++ source file with the text of each file in a
 # std::string_view, named like the file with _ for the dot. Runs at configure time, again whenever a file changes.
 function(embed_files to header namespace)

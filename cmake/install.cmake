@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # Headers, libraries and the files that find_package(idempo) reads. An optional library is a component with targets and
 # dependencies of its own, so that find_package(idempo) alone requires nothing but the needs of idempo::idempo.
 include(CMakePackageConfigHelpers)

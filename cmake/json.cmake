@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # idempo::json, the comparison of JSON bodies. Boost.JSON is compiled in, from its headers: no library of it is needed.
 add_library(idempo_json)
 add_library(idempo::json ALIAS idempo_json)

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # pkg-config files: idempo, idempo-redis, idempo-json and idempo-postgres. Boost has none: its headers must be
 # where the compiler looks.
 # Users of a static library link its dependencies themselves; a shared one brings them along.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # idempo::postgres, the store in PostgreSQL.
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
 find_package(LibPQXX MODULE REQUIRED)

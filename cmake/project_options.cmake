@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # idempo_project_options: warnings and sanitizers of our own targets. Linked PRIVATE, so nobody inherits them.
 add_library(idempo_project_options INTERFACE)
 

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # idempo_version: read from include/idempo/version.hpp, the only place that has it.
 set(version_header ${CMAKE_CURRENT_LIST_DIR}/../include/idempo/version.hpp)
 file(READ ${version_header} version_text)

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # idempo::redis, the store in Redis. Users of its public headers need no hiredis header.
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
 find_package(Hiredis MODULE REQUIRED) # also where config files come first, of which Debian's is broken

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/awaitable_charges.hpp"
 #include "common/charge_service.hpp"
 #include "common/port.hpp"

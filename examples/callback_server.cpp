@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/callback_charges.hpp"
 #include "common/charge_service.hpp"
 #include "common/port.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/charge_service.hpp"
 #include "common/port.hpp"
 #include "common/sync_charges.hpp"

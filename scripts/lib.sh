@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # Functions that the scripts share. Sourced, not run; it also changes to the root of the project.
 # shellcheck shell=bash
 

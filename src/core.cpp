@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/impl/error.ipp>
 #include <idempo/impl/execution.ipp>
 #include <idempo/impl/fingerprint.ipp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/detail/impl/hmac_sha256.ipp>
 #include <idempo/detail/impl/media_type.ipp>
 #include <idempo/detail/impl/multipart.ipp>

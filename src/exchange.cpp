@@ -1,1 +1,2 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/exchange/impl/exchange.ipp>

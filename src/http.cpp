@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/http/impl/answer_and_close.ipp>
 #include <idempo/http/impl/head_checks.ipp>
 #include <idempo/http/impl/outgoing.ipp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/layers/impl/client.ipp>
 #include <idempo/layers/impl/cors.ipp>
 #include <idempo/layers/impl/hmac_auth.ipp>

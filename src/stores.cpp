@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/stores/impl/heartbeat.ipp>
 #include <idempo/stores/impl/memory_store.ipp>
 #include <idempo/stores/impl/open_store.ipp>

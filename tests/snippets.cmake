@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # Compares each code block after `<!-- snippet: NAME -->` in the documentation with the region NAME of a source that is
 # compiled and run as a test, tests/unit/docs/*_snippets_test.cpp or the example of a store of one's own:
 # cmake -D ROOT=... -P snippets.cmake

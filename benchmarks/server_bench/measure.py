@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Loads charge_server with wrk on loopback and appends what it measured to a file, a line of JSON for each cell.
 
 A cell is a style of server, a store and a kind of request. All servers run all the time, and one at a time is loaded, in

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Makes tables and a picture of what measure.py has measured.
 
     benchmarks/server_bench/report.py build/server_bench.jsonl                             # tables, in Markdown

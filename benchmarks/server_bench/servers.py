@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Throw-away servers: each is started on a port or a socket of its own, and its data goes with it."""
 
 import contextlib

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The stores beside their servers' own benchmarks. docs/benchmarks.md has the results and the commands.
 
 #include "store_bench/benches.hpp"

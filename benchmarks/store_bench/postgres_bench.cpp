@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Claims, completes and replays a second of the PostgreSQL store, beside pgbench with a statement for a single row,
 // interleaved in one run; and the latency of a lone claim beside the same statement through libpq.
 // docs/benchmarks.md has the results and the command. It makes, empties and drops the table `idempo_bench`.

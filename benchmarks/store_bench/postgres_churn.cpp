@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // How large the table of the PostgreSQL store gets when many keys come and go: the store's own sweeper deletes, and the
 // server's autovacuum gives the space back. docs/postgres.md has a result and the command.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // What the transactional mode adds to a transaction: a request whose handler changes one row, beside the same change in
 // a transaction alone, in turns. docs/benchmarks.md has the results and the command. It makes and drops the tables
 // `idempo_bench` and `idempo_bench_counters`.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Claims and replays a second of the Redis store, beside redis-benchmark with the claim script, in turns within one
 // run. docs/benchmarks.md has the results and the command.
 //

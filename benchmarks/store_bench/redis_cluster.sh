@@ -1,4 +1,6 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
 # Three primaries of a Redis Cluster beside one Redis: redis_cluster.sh build/release/benchmarks/store_bench [OPTIONS]
 # The servers are this script's own, and gone when it ends.
 set -euo pipefail

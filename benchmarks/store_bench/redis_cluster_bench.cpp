@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Claims a second on three primaries of a Redis Cluster and on one Redis, in turns within one run, and the CPU time
 // that a claim takes on either side. docs/benchmarks.md has the results and the command.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/charge_order.hpp"
 
 #include <nlohmann/json.hpp>

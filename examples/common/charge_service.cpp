@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/charge_service.hpp"
 
 #include "common/random_id.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/ledger.hpp"
 
 #include "common/random_id.hpp"

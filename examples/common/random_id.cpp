@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/random_id.hpp"
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/responses.hpp"
 
 #include <idempo/problem.hpp>

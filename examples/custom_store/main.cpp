@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/charge_service.hpp"
 #include "common/sync_charges.hpp"
 #include "custom_store/sqlite_store.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "custom_store/sqlite_store.hpp"
 
 #include "custom_store/sqlite.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/database.hpp"
 
 #include "orders/limits.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/flags.hpp"
 
 #include <CLI/CLI.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/ledger_feed.hpp"
 
 #include "orders/limits.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/metrics.hpp"
 
 #include <prometheus/text_serializer.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/order.hpp"
 
 #include <nlohmann/json.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/orders_table.hpp"
 
 #include "common/execute_sql.hpp"

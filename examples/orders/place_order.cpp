@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/place_order.hpp"
 
 #include "orders/outage.hpp"

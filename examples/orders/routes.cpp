@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/routes.hpp"
 
 #include "orders/embedded_files.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/service_log.hpp"
 
 #include <nlohmann/json.hpp>

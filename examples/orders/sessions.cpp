@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/sessions.hpp"
 
 #include "common/responses.hpp"

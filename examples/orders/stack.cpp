@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "orders/stack.hpp"
 
 #include "orders/place_order.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/json/impl/acp.ipp>
 #include <idempo/json/impl/canonical.ipp>
 #include <idempo/json/impl/canonical_json.ipp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/postgres/connection/impl/binary_parameters.ipp>
 #include <idempo/postgres/connection/impl/connection.ipp>
 #include <idempo/postgres/connection/impl/context_threads.ipp>

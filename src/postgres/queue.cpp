@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/postgres/queue/impl/batch.ipp>
 #include <idempo/postgres/queue/impl/client.ipp>
 #include <idempo/postgres/queue/impl/dispatcher.ipp>

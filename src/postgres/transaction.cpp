@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/postgres/transaction/impl/keyed_transaction.ipp>
 #include <idempo/postgres/transaction/impl/transaction_pool.ipp>
 #include <idempo/postgres/transaction/impl/transaction_text.ipp>

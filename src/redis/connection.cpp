@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/redis/connection/impl/connection.ipp>
 #include <idempo/redis/connection/impl/credentials.ipp>
 #include <idempo/redis/connection/impl/handshake.ipp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/redis/discovery/impl/client.ipp>
 #include <idempo/redis/discovery/impl/cluster_router.ipp>
 #include <idempo/redis/discovery/impl/cluster_watch.ipp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/redis/operations/impl/operations.ipp>
 #include <idempo/redis/operations/impl/record.ipp>
 #include <idempo/redis/operations/impl/script.ipp>

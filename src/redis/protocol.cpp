@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/redis/protocol/impl/key_slot.ipp>
 #include <idempo/redis/protocol/impl/redirection.ipp>
 #include <idempo/redis/protocol/impl/reply_error.ipp>

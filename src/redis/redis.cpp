@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/redis/impl/options.ipp>
 #include <idempo/redis/impl/rate_limiter.ipp>
 #include <idempo/redis/impl/scheme.ipp>

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Wraps Beast's own example servers in the middleware, and counts the lines that it takes.
 
     tests/beast/wrap_examples.py EXAMPLES             prints the table of docs/cookbook.md

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The page of the orders service in a real browser: every button does what its text says.
 
 usage: orders_page_test.py ORDERS_SERVER [DIRECTORY_FOR_SCREENSHOTS]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A browser, by the WebDriver protocol (https://www.w3.org/TR/webdriver2/) and nothing but the standard library."""
 
 import base64

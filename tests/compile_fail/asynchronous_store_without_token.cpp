@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A synchronous session cannot wait for an asynchronous store by itself.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A store that blocks would block the io_context.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The right way to do what the other files do wrong.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A coroutine has not answered when its call returns.
 
 #include <idempo/idempo.hpp>

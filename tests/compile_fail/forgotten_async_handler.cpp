@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A handler that takes a completion token has to say so.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A handler that takes its request as an rvalue cannot be given one that is kept.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A coroutine needs an executor, and neither the callback nor a memory store has one.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The options in place of the store.
 
 #include <idempo/idempo.hpp>

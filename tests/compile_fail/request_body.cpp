@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The bytes of a file are not in memory, so there is no fingerprint.
 
 #include <idempo/idempo.hpp>

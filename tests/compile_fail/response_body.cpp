@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The sender feeds a buffer_body, so it cannot be captured.
 
 #include <idempo/idempo.hpp>

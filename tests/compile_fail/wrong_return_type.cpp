@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A text is no response.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/manual_clock.hpp"
 
 #include <idempo/store.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/campaign.hpp"
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"

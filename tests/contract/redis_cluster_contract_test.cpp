@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/redis_cluster.hpp"
 #include "support/redis_cluster_scene.hpp"

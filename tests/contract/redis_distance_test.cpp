@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/fault_proxy.hpp"
 #include "support/inspectable_redis.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/poll_until.hpp"
 #include "support/redis_scene.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/inspectable_redis.hpp"
 #include "support/pending_answer.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/redis_contract_fixture.hpp"
 #include "support/redis_sentinel.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A JSON text, as anybody may send it.
 
 #include "fuzz/require.hpp"

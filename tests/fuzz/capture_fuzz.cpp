@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The responses of handlers: one of arbitrary parts, and a message_generator of arbitrary bytes.
 
 #include "fuzz/replay_properties.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The value of an Idempotency-Key field from any client.
 
 #include "fuzz/require.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The input and output of layers: a signature, its time, and the head of a response that gets more fields.
 
 #include "fuzz/replay_properties.hpp"

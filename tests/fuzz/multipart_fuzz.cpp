@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A multipart body and its boundary, as anybody may send them: the first line of the input is the boundary.
 
 #include "fuzz/require.hpp"

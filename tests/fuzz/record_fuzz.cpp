@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The bytes of a record from a store: ours, forged or damaged.
 
 #include "fuzz/replay_properties.hpp"

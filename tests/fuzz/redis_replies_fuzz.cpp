@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The bytes from a server on a connection of the Redis store: replies of Redis cut at random, forged ones, and
 // noise.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The bytes of a connection, cut anywhere: read_request reads them, and each request goes twice through the
 // middleware.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // What RFC 9110 and RFC 9112 ask of an origin server, of each style of session.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A client that makes its body anew for each try, over a connection.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The small servers of examples/, in what any client can do to them.
 
 #include "support/catch.hpp"

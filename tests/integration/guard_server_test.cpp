@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Guard mode over HTTP: examples/guard_server.cpp.
 
 #include "support/catch.hpp"

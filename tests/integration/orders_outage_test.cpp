@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/campaign.hpp"
 #include "support/catch.hpp"
 #include "support/http_client.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The smallest use of the library: a handler, wrapped; the same request twice; one execution.
 
 #include <idempo/idempo.hpp>

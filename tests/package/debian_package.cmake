@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # cmake -D BUILD=... -D OUTPUT=... -P debian_package.cmake
 # Makes the Debian package of a build and unpacks it into a root of its own, OUTPUT/root.
 file(REMOVE_RECURSE ${OUTPUT})

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # cmake -D COMPILER=... -D STAGE=... -D SOURCE=... -D PACKAGE=idempo -D OUTPUT=... -P pkg_config.cmake
 # Builds and runs a consumer with what pkg-config says, and nothing else: as a makefile would.
 file(GLOB_RECURSE found ${STAGE}/${PACKAGE}.pc)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A store and a transactional handler on a PostgreSQL that is not there: requests are refused, and nothing runs.
 
 #include <idempo/layers/idempotency.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A wrapped handler on a Redis that is not there: it is refused, and does not run.
 
 #include <idempo/layers/idempotency.hpp>

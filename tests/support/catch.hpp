@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 
 // Debian 12 has Catch2 2, Ubuntu 24.04 has Catch2 3; both have the macros that we use.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/fault_proxy.hpp"
 
 #include <boost/asio/awaitable.hpp>

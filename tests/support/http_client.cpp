@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/http_client.hpp"
 
 #include "support/patience.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/nginx.hpp"
 
 #include "support/http_client.hpp"

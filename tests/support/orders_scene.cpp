@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/orders_scene.hpp"
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/pgbouncer.hpp"
 
 #include "support/poll_until.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/postgres_server.hpp"
 
 #include "support/poll_until.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/redis_cluster.hpp"
 
 #include "support/poll_until.hpp"

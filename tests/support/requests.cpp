@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/requests.hpp"
 
 #include <boost/asio/buffer.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/service.hpp"
 
 #include "support/patience.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/temporary_server.hpp"
 
 #include <array>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/test_certificate.hpp"
 
 #include <openssl/evp.h>

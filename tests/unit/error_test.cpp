@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/error.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/fingerprint.hpp>
 
 #include "support/catch.hpp"

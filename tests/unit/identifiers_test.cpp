@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/identifiers.hpp>
 
 #include "support/catch.hpp"

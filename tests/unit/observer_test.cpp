@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/observer.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/options.hpp>
 
 #include "support/catch.hpp"

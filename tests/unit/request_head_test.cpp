@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/request_head.hpp>
 
 #include "support/catch.hpp"

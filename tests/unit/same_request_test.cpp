@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // What of a request its fingerprint covers.
 
 #include <idempo/fingerprint.hpp>

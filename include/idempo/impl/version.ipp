@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <idempo/version.hpp>
@@ -14,7 +15,7 @@ std::string_view version() noexcept {
 
 namespace detail {
 
-char const library_v0_1 = 0;
+char const library_v0_2 = 0;
 
 /// Two versions linked statically into one program define it twice, which the linker reports.
 extern char const only_one_version;

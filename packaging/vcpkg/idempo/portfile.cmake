@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: MIT
+
 # An overlay port, built from the tree that it lies in: vcpkg install idempo --overlay-ports=<idempo>/packaging/vcpkg
 # A registry's copy says vcpkg_from_github here, with the tag and the hash of a release.
 get_filename_component(SOURCE_PATH "${CURRENT_PORT_DIR}/../../.." ABSOLUTE)

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The one translation unit that defines the library.
 
 #include <idempo/postgres/src.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // As if it included the headers of another version: it must not link.
 namespace idempo::detail {
 extern char const library_v0_999;

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Headers and library of one version: it links, and both report that version.
 #include <idempo/version.hpp>
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // As if the library of another version were linked, too: it must not link.
 #include <idempo/error.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/awaitable_charges.hpp"
 #include "servers/charge_server/connection.hpp"
 #include "servers/charge_server/limits.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/callback_charges.hpp"
 #include "servers/charge_server/connection.hpp"
 #include "servers/charge_server/limits.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/charge_server/connection_registry.hpp"
 
 #include <utility>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/charge_server/deadline_socket.hpp"
 
 #include <boost/beast/core/error.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/charge_server/duration.hpp"
 
 #include <algorithm>

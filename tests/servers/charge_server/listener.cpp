@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/charge_server/listener.hpp"
 
 #include <boost/asio/error.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/charge_server/flags.hpp"
 #include "servers/charge_server/limits.hpp"
 #include "servers/charge_server/server.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/charge_server/refusals.hpp"
 
 #include "servers/charge_server/limits.hpp"

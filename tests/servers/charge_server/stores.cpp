@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/charge_server/stores.hpp"
 
 #include <idempo/stores/any_store.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "common/sync_charges.hpp"
 #include "servers/charge_server/deadline_socket.hpp"
 #include "servers/charge_server/limits.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/transfer_server/failpoint.hpp"
 
 #include <algorithm>

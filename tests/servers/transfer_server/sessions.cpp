@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "servers/transfer_server/sessions.hpp"
 
 #include <idempo/http/answer_and_close.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Preloaded into a server, it shifts the wall clock by CLOCK_SHIFT_SECONDS. The monotonic clock is unchanged, as when
 // an administrator sets the time.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/detail/body_bytes.hpp>
 
 #include "support/catch.hpp"

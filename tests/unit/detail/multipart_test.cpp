@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/detail/media_type.hpp>
 #include <idempo/detail/multipart.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/detail/sha256.hpp>
 #include <idempo/identifiers.hpp>
 

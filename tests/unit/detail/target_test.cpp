@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/detail/target.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The code blocks of docs/cookbook.md. tests/snippets.cmake compares them.
 
 #include <idempo/idempo.hpp>

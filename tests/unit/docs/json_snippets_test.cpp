@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The code blocks of docs/options.md that need idempo::json. tests/snippets.cmake compares them.
 
 #include <idempo/json/canonical_json.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The code blocks of docs/layers.md, and of docs/options.md about guard mode. tests/snippets.cmake compares them.
 
 #include <idempo/layers/cors.hpp>

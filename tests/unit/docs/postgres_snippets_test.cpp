@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The code blocks of docs/postgres.md, each between //[name and //]. tests/snippets.cmake compares them.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The code blocks of README and docs, each between //[name and //]. tests/snippets.cmake compares them.
 
 #include <idempo/idempo.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Which rule a record is compared by: the machine alone.
 
 #include <idempo/exchange/exchange.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The whole of the decisions, step by step, with no server, no store and no time but the test's own.
 
 #include <idempo/exchange/exchange.hpp>

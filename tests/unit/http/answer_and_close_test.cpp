@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // RFC 9112 section 9.6: an answer to a client that is still sending.
 
 #include <idempo/http/answer_and_close.hpp>

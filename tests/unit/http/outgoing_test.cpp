@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // RFC 9110 sections 5.6.7 and 6.6.1, RFC 9112 section 9.6.
 
 #include <idempo/http/outgoing.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/http/read_request.hpp>
 
 #include "support/catch.hpp"

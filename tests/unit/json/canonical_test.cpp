@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/fingerprint.hpp>
 #include <idempo/json/canonical.hpp>
 #include <idempo/json/canonical_json.hpp>

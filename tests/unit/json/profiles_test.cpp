@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The profiles, each held to its contract's text. A row's name quotes what it is about.
 
 #include <idempo/json/acp.hpp>

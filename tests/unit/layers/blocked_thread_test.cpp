@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A handler that blocks its thread does not lose its lease to itself.
 
 #include <idempo/layers/idempotency.hpp>

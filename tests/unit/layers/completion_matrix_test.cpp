@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Every style of call, in every order of layers, for every way in which a handler can end: the completion is called
 // once, and what goes over the wire is one whole answer.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // https://fetch.spec.whatwg.org, section 3.3: the HTTP-CORS protocol.
 
 #include <idempo/layers/cors.hpp>

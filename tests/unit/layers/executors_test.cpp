@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Tokens and handlers of every kind of executor, cancellation, and options in templates.
 
 #include <idempo/layers/cors.hpp>

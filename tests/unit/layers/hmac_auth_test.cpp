@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // RFC 2104, RFC 4231 (test vectors), RFC 9110 section 11.6.1.
 
 #include <idempo/layers/hmac_auth.hpp>

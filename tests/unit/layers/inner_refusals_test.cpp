@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // An answer that a layer further in gives instead of the handler is not stored by a layer further out.
 
 #include <idempo/layers/cors.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Layers before handlers of every kind, alone and in orders that make sense, in every style of call.
 
 #include <idempo/layers/cors.hpp>

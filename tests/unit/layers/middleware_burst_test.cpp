@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A thousand identical requests at once, a hundred times over, in each style: exactly one execution each.
 
 #include "support/catch.hpp"

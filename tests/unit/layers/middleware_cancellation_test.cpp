@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Every suspension point is cancelled or cut off; and where everything runs.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Waiting for requests in flight, for shutdown.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The events of each request: one outcome, and begin and end of each step.
 
 #include "support/catch.hpp"

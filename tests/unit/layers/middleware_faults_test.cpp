@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Every call of the store fails before it applies, after it, late and twice, in every style. An effect ledger is
 // counted at the end: it has nothing that would prevent a duplicate.
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Guard mode keeps callers apart, too.
 
 #include "support/catch.hpp"

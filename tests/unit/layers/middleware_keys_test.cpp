@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Which requests the middleware handles, and how it treats their keys.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Requests that are not the first of their key, and handlers that throw.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A retry gets the stored response; which responses are stored.
 
 #include "support/catch.hpp"

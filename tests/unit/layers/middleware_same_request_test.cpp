@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // What is replayed as the same request, and what gets 422.
 
 #include <idempo/fingerprint.hpp>

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Key scope: callers with the same key do not meet.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The middleware and its store: expiry, a custom store, and a store that is down.
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // A claim that follows one whose lease has ended, with a manual clock.
 
 #include "support/catch.hpp"

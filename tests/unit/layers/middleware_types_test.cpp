@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Which types of request, response and handler can be wrapped, and what comes out.
 
 #include "support/catch.hpp"

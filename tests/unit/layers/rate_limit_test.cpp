@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // draft-ietf-httpapi-ratelimit-headers, RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After).
 
 #include <idempo/key.hpp>

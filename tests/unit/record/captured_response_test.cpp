@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/record/captured_response.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // Fields for a response that only its generator knows.
 
 #include <idempo/record/response_fields.hpp>

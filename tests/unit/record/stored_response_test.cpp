@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/identifiers.hpp>
 #include <idempo/record/stored_response.hpp>
 #include <idempo/store.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/stores/blocking.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: MIT
+
 // The lease of a slow handler. In real time, but no test measures it: handlers wait until they have counted renewals.
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/stores/memory_store.hpp>
 
 #include "contract/model_store.hpp"

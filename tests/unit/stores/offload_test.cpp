@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/stores/offload.hpp>
 
 #include "support/catch.hpp"

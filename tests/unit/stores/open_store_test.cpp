@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/stores/open_store.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/stores/record_memory.hpp>
 
 #include <idempo/shared_bytes.hpp>

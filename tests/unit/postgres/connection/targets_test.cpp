@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include <idempo/postgres/connection/libpq_connect.hpp>
 #include <idempo/postgres/statements/filled.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include <idempo/postgres/connection/binary_parameters.hpp>
 #include <idempo/postgres/connection/sqlstate.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include <idempo/redis/discovery/sentinel_protocol.hpp>
 #include <idempo/redis/url.hpp>

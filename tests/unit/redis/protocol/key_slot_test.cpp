@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/redis/protocol/key_slot.hpp>
 
 #include "support/catch.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 #include <idempo/redis/protocol/slot_map.hpp>
 
 #include "support/catch.hpp"
