@@ -126,6 +126,8 @@ private:
         case step::complete: return complete();
         case step::renew: return exchange_.renewed(renew());
         case step::abandon: return abandon();
+        case step::open:
+        case step::commit:
         case step::respond: break;
         }
         return step::respond;

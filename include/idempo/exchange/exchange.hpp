@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -52,6 +53,10 @@ struct request_identity {
 ///                          ⇅                              └→ abandon ─────────────────────↗
 ///                       reconcile
 ///
+/// Where each request has a transaction, one without a key has a way, too:
+///
+///     pass → open → run → commit or abandon → respond
+///
 /// Each member that reports something returns the next step. Not thread-safe; the options must outlive it.
 class exchange {
 public:
@@ -63,16 +68,22 @@ public:
         /// Find out who calls and what is asked; `identified`, `unidentified`, `key_not_accepted` or `identify_threw`.
         /// Where `rule()` is not 0: what is asked, by that rule; `identified_by_rule`.
         identify,
-        claim,      ///< `claim()`; `claimed`
+        claim,      ///< `claim()`; `claimed`, or `overloaded`
+        open,       ///< begin a transaction without a claim; `opened`, or `overloaded`
         pause,      ///< `pause()`; `paused`, or `pause_cancelled` where `pause_is_cancellable()`
         reconcile,  ///< call `options::reconcile`; `reconciled` or `reconcile_threw`
         heartbeat,  ///< renew the claim from now until the handler has answered; `beating`
         run,        ///< call the handler; `ran`, `ran_unreadably`, `threw` or, in a transaction, `undone`
         capture,    ///< make the record of its response; `captured` or `capture_threw`
-        complete,   ///< `complete()`; `completed`
-        renew,      ///< give a claim without a lease its lease, `options::lease`; `renewed`
-        abandon,    ///< `claim().key` and `.token`; `abandoned`; no need to wait where `abandon_is_best_effort()`
-        respond,    ///< send what `answer()` says
+        /// `complete()`; `completed`. In a transaction: with or without the handler's rows, as `keeps_rows()` says, and
+        /// `commit_refused` or `commit_in_doubt` may be what came of it.
+        complete,
+        commit,  ///< as `complete` in a transaction, with the rows, and without a record
+        renew,   ///< give a claim without a lease its lease, `options::lease`; `renewed`
+        /// `claim().key` and `.token`; `abandoned`; no need to wait where `abandon_is_best_effort()`. In a transaction:
+        /// roll it back.
+        abandon,
+        respond,  ///< send what `answer()` says
     };
 
     /// Whose response the client gets.
@@ -106,33 +117,49 @@ public:
           now_(now),
           renewable_(renewable) {}
 
+    /// For requests that are transactions of one database each, where claim, effect and record are.
+    /// \param commit_if which statuses commit the handler's rows; empty: those below 400. It outlives the exchange.
+    exchange(options const& options, std::function<bool(unsigned)> const& commit_if,
+             clock now = &std::chrono::steady_clock::now)
+        : exchange(options, claim_lifetime::transaction, now) {
+        commit_if_ = &commit_if;
+    }
+
     exchange(exchange const&) = delete;
     exchange& operator=(exchange const&) = delete;
 
     /// \name What happened
     /// @{
     step admit(request_facts const& facts);
+    /// Instead of `admit`, in a transaction: the request has no key, or is not to be protected.
+    step pass();
     step identified(request_identity const& identity);
     step identified_by_rule(idempo::fingerprint asked);
     step unidentified();
     step key_not_accepted();
     step identify_threw(std::exception_ptr exception);
     step claimed(error_code error, claim_result result);
+    /// Instead of `claimed` and `opened`: nobody is free to begin a transaction.
+    step overloaded();
+    step opened(error_code error);
     step paused();
     step pause_cancelled();
     step reconciled(reconciliation result);
     step reconcile_threw(std::exception_ptr exception);
     /// \param lost the flag of the heartbeat, for `execution::lost`
     step beating(std::shared_ptr<std::atomic<bool> const> lost);
-    /// \param commits whether the handler's rows are committed with this status: that leaves a record in any case
-    step ran(unsigned status, bool commits = false);
+    step ran(unsigned status);
     /// The handler has answered, and nobody can say with what. `lost` where nothing is left of it that could be sent.
     step ran_unreadably(std::exception_ptr lost);
     step threw(std::exception_ptr exception);
     /// The database has rolled back what the handler did, and the claim with it, for no fault of the handler's.
     step undone(std::exception_ptr exception);
+    /// In a transaction: COMMIT is about to be sent.
+    void committing();
     /// Instead of `completed`, in a transaction: the database does not commit what the handler did, whose fault it is.
     step commit_refused(std::exception_ptr exception);
+    /// Instead of `completed`, in a transaction: COMMIT was sent, and nobody can tell what became of it.
+    step commit_in_doubt(std::exception_ptr exception);
     step captured(std::optional<shared_bytes> record);
     step capture_threw(std::exception_ptr exception);
     step completed(error_code error, complete_result result);
@@ -148,6 +175,8 @@ public:
     [[nodiscard]] std::size_t rule() const noexcept { return rule_; }
     [[nodiscard]] claim_request const& claim() const noexcept { return claim_; }
     [[nodiscard]] complete_request complete() const;
+    /// Whether the transaction is committed with the handler's rows.
+    [[nodiscard]] bool keeps_rows() const noexcept { return keeps_rows_; }
     [[nodiscard]] std::chrono::milliseconds pause() const noexcept { return pause_; }
     [[nodiscard]] bool pause_is_cancellable() const noexcept { return !running_; }
     [[nodiscard]] bool abandon_is_best_effort() const noexcept { return !running_; }
@@ -180,12 +209,14 @@ private:
     step met_completed(shared_bytes record);
     step met_expired(expired const& met);
     step grant(granted const& grant);
+    step claimed_anew(error_code error, claim_result result);
     step start_run();
     void begin_execution();
     step call_handler();
     step start_complete(shared_bytes record);
     step start_tombstone();
     step start_abandon();
+    step end_unkeyed();
     step complete_failed(error_code error);
     step fenced_off(complete_result result);
     step leave_to_lease();
@@ -194,6 +225,7 @@ private:
     step settle();
     step respond(answer_source answer) noexcept;
     [[nodiscard]] bool stores(unsigned status);
+    [[nodiscard]] bool commits(unsigned status);
     [[nodiscard]] std::optional<shared_bytes> record_of(http::response<http::string_body> const& response) const;
     [[nodiscard]] std::optional<shared_bytes> sanitized(shared_bytes record);
     [[nodiscard]] bool guards() const noexcept { return options_.on_duplicate == on_duplicate::reject; }
@@ -201,6 +233,8 @@ private:
 
     void begin(event_step timed);
     void end(event_step timed, error_code error = {});
+    void end_commit(error_code error);
+    void tell_step(event_type type, event_step timed, std::chrono::steady_clock::duration duration, error_code error);
     void tell(event_type type, error_code error = {}, std::exception_ptr exception = {});
 
     options const& options_;
@@ -222,11 +256,17 @@ private:
     /// The handler may have had its effect: from here on nothing gives up the claim but a decision about the response.
     bool running_ = false;
     bool unprotected_ = false;
+    /// A transaction without a claim.
+    bool unkeyed_ = false;
     bool settled_ = false;
     /// Which answer the handler's outcome calls for, once the store has been told.
     answer_source pending_ = answer_source::handler;
     shared_bytes record_;
     bool tombstone_ = false;
+    std::function<bool(unsigned)> const* commit_if_ = nullptr;
+    bool keeps_rows_ = false;
+    /// The handler's transaction has ended without a commit, and there may be a record to be stored all the same.
+    bool transaction_is_gone_ = false;
     bool has_reconciled_record_ = false;
     /// The observer has been told of an outcome.
     bool has_outcome_ = false;
@@ -241,6 +281,7 @@ private:
     stored_response stored_;
 
     time_point began_{};
+    std::optional<time_point> commit_began_;
     event_step current_ = event_step::claim;
 };
 

@@ -93,28 +93,41 @@ public:
     using response_type = typename decltype(response_tag<Handler, Request>())::type;
     using slot_type = boost::asio::cancellation_slot;
 
+    /// Calls a handler that answers by returning: the outcome is there when this returns.
+    template <class Execution>
+        requires(runs_at_once)
+    void run(Handler& handler, Request& request, Execution execution) noexcept {
+        try {
+            response_.emplace(invoke_inner(handler, std::move(request), execution));
+        } catch (...) {
+            exception_ = std::current_exception();
+        }
+    }
+
     /// True where the outcome is there when this returns. What the handler throws is an outcome. The handler's own work
     /// is cancelled through the slot, which may be one without a signal. Handler and request are the owner's.
     /// \param execution `idempo::execution*` or `no_execution`
     template <class Execution>
     [[nodiscard]] bool start(std::shared_ptr<Owner> const& owner, Handler& handler, Request& request,
                              Execution execution, call_executor const& where, slot_type slot = {}) {
-        try {
-            if constexpr (runs_with_token) {
-                with_token(owner, handler, request, execution, where, slot);
-            } else if constexpr (runs_at_once) {
-                response_.emplace(invoke_inner(handler, std::move(request), execution));
-                return true;
-            } else {
-                spawn(owner, handler, request, execution, where, slot);
+        if constexpr (runs_at_once) {
+            run(handler, request, execution);
+            return true;
+        } else {
+            try {
+                if constexpr (runs_with_token) {
+                    with_token(owner, handler, request, execution, where, slot);
+                } else {
+                    spawn(owner, handler, request, execution, where, slot);
+                }
+            } catch (...) {
+                if (handoff_.settle()) {
+                    exception_ = std::current_exception();
+                    return true;
+                }
             }
-        } catch (...) {
-            if (runs_at_once || handoff_.settle()) {
-                exception_ = std::current_exception();
-                return true;
-            }
+            return handoff_.is_second();
         }
-        return handoff_.is_second();
     }
 
     /// The outcome: an exception, or else a response.

@@ -5,11 +5,8 @@
 #include <idempo/execution.hpp>
 #include <idempo/options.hpp>
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstddef>
-#include <thread>
 #include <utility>
 
 namespace idempo::detail {
@@ -45,23 +42,5 @@ public:
 private:
     std::atomic<std::size_t>* count_;
 };
-
-inline constexpr std::chrono::milliseconds drain_interval{5};
-
-/// Of a timeout that may be "for ever".
-inline std::chrono::steady_clock::time_point end_of(std::chrono::milliseconds timeout) {
-    constexpr std::chrono::hours a_year{24 * 365};
-    return std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, a_year);
-}
-
-/// Waits until nothing is in flight. Returns whether that came about within the timeout.
-inline bool drain(std::atomic<std::size_t> const& in_flight, std::chrono::milliseconds timeout) {
-    auto const until = end_of(timeout);
-    while (in_flight != 0) {
-        if (std::chrono::steady_clock::now() >= until) return false;
-        std::this_thread::sleep_for(drain_interval);
-    }
-    return true;
-}
 
 }  // namespace idempo::detail

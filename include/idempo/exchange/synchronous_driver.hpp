@@ -80,6 +80,8 @@ private:
         }
         case step::renew: return exchange_.renewed(renew());
         case step::abandon: store.abandon(claim.key, claim.token, error); return exchange_.abandoned(error);
+        case step::open:
+        case step::commit:
         case step::respond: break;
         }
         return step::respond;

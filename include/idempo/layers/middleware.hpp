@@ -4,6 +4,7 @@
 #include <idempo/detail/call_executor.hpp>
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/asynchronous_driver.hpp>
+#include <idempo/exchange/drain.hpp>
 #include <idempo/exchange/middleware_state.hpp>
 #include <idempo/exchange/synchronous_driver.hpp>
 #include <idempo/execution.hpp>
@@ -17,9 +18,6 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/cancellation_state.hpp>
-#include <boost/asio/compose.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/system_executor.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
@@ -154,24 +152,7 @@ public:
     template <asio::completion_token_for<void(error_code, bool)> Token>
     auto async_drain(asio::any_io_executor executor, std::chrono::milliseconds timeout,
                      Token&& completion_token) const {
-        auto timer = std::make_unique<asio::steady_timer>(executor);
-        auto const until = detail::end_of(timeout);
-        return asio::async_compose<Token, void(error_code, bool)>(
-            [state = state_, timer = std::move(timer), until, started = false](auto& self,
-                                                                               error_code error = {}) mutable {
-                bool const drained = state->in_flight == 0;
-                bool const ended = error || drained || std::chrono::steady_clock::now() >= until;
-                if (!started) self.reset_cancellation_state(asio::enable_total_cancellation());
-                if (ended && started) {
-                    timer.reset();
-                    return self.complete(error, drained);
-                }
-                started = true;
-                timer->expires_after(ended ? std::chrono::milliseconds{0} : detail::drain_interval);
-                auto& waiting = *timer;
-                waiting.async_wait(std::move(self));
-            },
-            completion_token, executor);
+        return detail::async_drain(state_, std::move(executor), timeout, std::forward<Token>(completion_token));
     }
 
 private:

@@ -481,7 +481,8 @@ TEST_CASE("exchange: what the database undid is refused, to be tried again", "[e
     tested.run();
     tested->execution().keep();
     auto const exception = std::make_exception_ptr(std::runtime_error("deadlock"));
-    check_refused(tested, tested->undone(exception), idempo::refusal::store_unavailable);
+    REQUIRE(tested->undone(exception) == step::abandon);
+    check_refused(tested, tested->abandoned({}), idempo::refusal::store_unavailable);
     CHECK(tested->refusal().retry_after == 1s);
     CHECK(tested.told(idempo::event_type::handler_threw) == 1);
     CHECK(tested.told(idempo::event_type::refused) == 1);

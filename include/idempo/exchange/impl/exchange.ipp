@@ -40,6 +40,11 @@ exchange::step exchange::admit(request_facts const& facts) {
     return step::identify;
 }
 
+exchange::step exchange::pass() {
+    unkeyed_ = true;
+    return step::open;
+}
+
 exchange::step exchange::unidentified() { return refuse(refusal::caller_unknown); }
 
 exchange::step exchange::key_not_accepted() { return refuse(refusal::key_malformed); }
@@ -76,12 +81,36 @@ exchange::step exchange::start_claim() {
 
 exchange::step exchange::claimed(error_code error, claim_result result) {
     end(event_step::claim, error);
+    if (transaction_is_gone_) return claimed_anew(error, std::move(result));
     if (error) return claim_failed(error);
     if (auto* met = std::get_if<granted>(&result)) return grant(*met);
     if (auto* met = std::get_if<idempo::completed>(&result)) return met_completed(std::move(met->record));
     if (auto* met = std::get_if<expired>(&result)) return met_expired(*met);
     if (auto* met = std::get_if<in_flight>(&result)) return met_in_flight(*met);
     return met_mismatch(std::get<mismatch>(result));
+}
+
+/// For a record that is stored without the handler's rows: somebody else may have been faster.
+exchange::step exchange::claimed_anew(error_code error, claim_result result) {
+    if (error) return complete_failed(error);
+    if (std::holds_alternative<granted>(result)) {
+        begin(event_step::complete);
+        return step::complete;
+    }
+    if (auto* met = std::get_if<idempo::completed>(&result)) return fenced_off(std::move(*met));
+    if (auto* met = std::get_if<in_flight>(&result)) return fenced_off(*met);
+    return fenced_off(mismatch{});
+}
+
+exchange::step exchange::overloaded() {
+    end(event_step::claim, error::store_unavailable);
+    return refuse_unavailable();
+}
+
+exchange::step exchange::opened(error_code error) {
+    if (error) return refuse_unavailable();
+    execution_.emplace();
+    return call_handler();
 }
 
 /// Whether it is another request is for the rule to say that the record was made by. Where nobody knows that rule, the
@@ -102,6 +131,8 @@ exchange::step exchange::met_mismatch(mismatch const& met) {
 exchange::step exchange::claim_failed(error_code error) {
     // A full store says that it wrote nothing; after any other error the claim may have been, or yet be, executed.
     if (error == idempo::error::store_full) return go_without_claim();
+    // Nothing is left of a transaction that failed.
+    if (lifetime_ == claim_lifetime::transaction) return go_without_claim();
     // If it was a takeover, then to give it up would erase that there was an earlier attempt, and a retry would run
     // without asking. The lease ends it, and then the application is asked again.
     if (options_.on_takeover == on_takeover::reconcile && claim_.take_over) return go_without_claim();
@@ -211,7 +242,7 @@ exchange::step exchange::pause_cancelled() {
     return refuse_in_flight(last_lease_remaining_);
 }
 
-exchange::step exchange::ran(unsigned status, bool commits) {
+exchange::step exchange::ran(unsigned status) {
     end(event_step::handler);
     status_ = status;
     pending_ = answer_source::handler;
@@ -219,10 +250,15 @@ exchange::step exchange::ran(unsigned status, bool commits) {
         tell(event_type::unprotected);
         return respond(answer_source::handler);
     }
+    keeps_rows_ = commits(status);
+    if (unkeyed_) return end_unkeyed();
     bool const is_stored = stores(status);
-    if (!is_stored && (!commits || execution_->decision() == execution::verdict::release)) return start_abandon();
+    // Rows that are committed leave a record in any case: a retry must not make them again.
+    if (!is_stored && !keeps_rows_) return start_abandon();
     return is_stored && !guards() ? step::capture : start_tombstone();
 }
+
+exchange::step exchange::end_unkeyed() { return keeps_rows_ ? step::commit : start_abandon(); }
 
 exchange::step exchange::ran_unreadably(std::exception_ptr lost) {
     end(event_step::handler);
@@ -236,8 +272,12 @@ exchange::step exchange::ran_unreadably(std::exception_ptr lost) {
         tell(event_type::unprotected);
         return respond(pending_);
     }
+    auto const decision = execution_->decision();
+    // Without a key a retry of what the client sees fail would have the effect twice.
+    keeps_rows_ = unkeyed_ ? decision == execution::verdict::keep : decision != execution::verdict::release;
+    if (unkeyed_) return end_unkeyed();
     // The effect may have happened, whatever the status would have been.
-    return execution_->decision() == execution::verdict::release ? start_abandon() : start_tombstone();
+    return keeps_rows_ ? start_tombstone() : start_abandon();
 }
 
 exchange::step exchange::captured(std::optional<shared_bytes> record) {
@@ -267,9 +307,19 @@ exchange::step exchange::threw(std::exception_ptr exception) {
 }
 
 exchange::step exchange::commit_refused(std::exception_ptr exception) {
+    end_commit(error::store_unavailable);
     end(event_step::complete);
     tombstone_ = false;
+    transaction_is_gone_ = true;
     return failed(std::move(exception));
+}
+
+/// A retry will be told what became of it; without a key nobody can look it up, and nobody may be told to try again.
+exchange::step exchange::commit_in_doubt(std::exception_ptr exception) {
+    if (!unkeyed_) return completed(error::store_unavailable, {});
+    tell(event_type::handler_threw, {}, std::move(exception));
+    refusal_.what = refusal::handler_threw;
+    return respond(answer_source::exception);
 }
 
 exchange::step exchange::failed(std::exception_ptr exception) {
@@ -281,6 +331,8 @@ exchange::step exchange::failed(std::exception_ptr exception) {
         tell(event_type::unprotected);
         return respond(answer_source::exception);
     }
+    keeps_rows_ = !transaction_is_gone_ && execution_->decision() == execution::verdict::keep;
+    if (unkeyed_) return end_unkeyed();
     auto policy = options_.on_throw;
     if (execution_->decision() == execution::verdict::keep) policy = on_throw::store_500;
     if (execution_->decision() == execution::verdict::release) policy = on_throw::release;
@@ -296,11 +348,13 @@ exchange::step exchange::failed(std::exception_ptr exception) {
 exchange::step exchange::undone(std::exception_ptr exception) {
     end(event_step::handler);
     tell(event_type::handler_threw, {}, std::move(exception));
-    return refuse_unavailable();
+    pending_ = answer_source::refusal;
+    return start_abandon();
 }
 
 exchange::step exchange::start_complete(shared_bytes record) {
     record_ = std::move(record);
+    if (transaction_is_gone_) return start_claim();
     begin(event_step::complete);
     return step::complete;
 }
@@ -311,8 +365,10 @@ complete_request exchange::complete() const {
 }
 
 exchange::step exchange::completed(error_code error, complete_result result) {
+    end_commit(error);
     end(event_step::complete, error);
     if (error) return complete_failed(error);
+    if (unkeyed_) return respond(pending_);
     if (!std::holds_alternative<done>(result)) return fenced_off(std::move(result));
     if (!has_reconciled_record_) tell(tombstone_ ? event_type::tombstone : event_type::executed);
     return settle();
@@ -370,6 +426,8 @@ exchange::step exchange::start_abandon() {
 exchange::step exchange::abandoned(error_code error) {
     end(event_step::abandon, error);
     if (!running_) return go_without_claim();
+    if (pending_ == answer_source::refusal) return refuse_unavailable();
+    if (unkeyed_) return respond(pending_);
     tell(error ? event_type::held : event_type::released, error);
     return error ? leave_to_lease() : settle();
 }
@@ -416,6 +474,19 @@ void exchange::report_to(idempo::execution& outer) const noexcept {
     if (execution_->decision() == execution::verdict::release) outer.release();
 }
 
+/// In a transaction: whether the handler's rows stay.
+bool exchange::commits(unsigned status) {
+    constexpr unsigned first_error = 400;
+    if (commit_if_ == nullptr || execution_->decision() == execution::verdict::release) return false;
+    if (execution_->decision() == execution::verdict::keep) return true;
+    try {
+        if (*commit_if_) return (*commit_if_)(status);
+    } catch (...) {  // a success that the client sees must be committed
+        tell(event_type::handler_threw, {}, std::current_exception());
+    }
+    return status < first_error;
+}
+
 bool exchange::stores(unsigned status) {
     if (execution_->decision() == execution::verdict::keep) return true;
     if (execution_->decision() == execution::verdict::release) return false;
@@ -458,26 +529,38 @@ void exchange::begin(event_step timed) {
     current_ = timed;
     if (!options_.observer) return;
     began_ = now_();
-    event event;
-    event.type = event_type::step_began;
-    event.step = timed;
-    event.key = claim_.key;
-    event.attempt = attempt_;
-    notify(options_.observer, event);
+    tell_step(event_type::step_began, timed, {}, {});
 }
 
 void exchange::end(event_step timed, error_code error) {
     if (!options_.observer) return;
+    auto const duration = now_() - began_;
+    tell_step(event_type::step_ended, timed, duration, error);
+    if (error) tell_step(event_type::store_error, timed, duration, error);
+}
+
+void exchange::committing() {
+    if (!options_.observer) return;
+    commit_began_ = now_();
+    tell_step(event_type::step_began, event_step::commit, {}, {});
+}
+
+void exchange::end_commit(error_code error) {
+    if (!commit_began_) return;
+    tell_step(event_type::step_ended, event_step::commit, now_() - *commit_began_, error);
+    commit_began_.reset();
+}
+
+void exchange::tell_step(event_type type, event_step timed, std::chrono::steady_clock::duration duration,
+                         error_code error) {
+    if (unkeyed_) return;
     event event;
-    event.type = event_type::step_ended;
+    event.type = type;
     event.step = timed;
     event.key = claim_.key;
     event.attempt = attempt_;
-    event.duration = now_() - began_;
+    event.duration = duration;
     event.error = error;
-    notify(options_.observer, event);
-    if (!error) return;
-    event.type = event_type::store_error;
     notify(options_.observer, event);
 }
 

@@ -3,25 +3,24 @@
 
 #include <idempo/detail/answered_request.hpp>
 #include <idempo/exchange/admission.hpp>
+#include <idempo/exchange/completion.hpp>
 #include <idempo/exchange/exchange.hpp>
+#include <idempo/exchange/handler_call.hpp>
 #include <idempo/exchange/middleware_state.hpp>
-#include <idempo/exchange/request_rules.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
-#include <idempo/observer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/postgres/transaction/keyed_transaction.hpp>
-#include <idempo/postgres/transaction/transactional_options.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/record/captured_response.hpp>
+
+#include <boost/beast/http/message_generator.hpp>
 
 #include <pqxx/except>
 #include <pqxx/subtransaction>
 
-#include <atomic>
 #include <chrono>
 #include <concepts>
-#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -29,122 +28,150 @@
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace idempo::detail {
 
-template <class Handler, class Request>
+template <class Handler, class Request, class Rows>
 struct transactional_result {};
-template <class Handler, class Request>
-    requires std::invocable<Handler&, Request, pqxx::subtransaction&, execution&>
-struct transactional_result<Handler, Request>
-    : std::invoke_result<Handler&, Request, pqxx::subtransaction&, execution&> {};
-template <class Handler, class Request>
-    requires(!std::invocable<Handler&, Request, pqxx::subtransaction&, execution&> &&
-             std::invocable<Handler&, Request, pqxx::subtransaction&>)
-struct transactional_result<Handler, Request> : std::invoke_result<Handler&, Request, pqxx::subtransaction&> {};
+template <class Handler, class Request, class Rows>
+    requires std::invocable<Handler&, Request, Rows&, execution&>
+struct transactional_result<Handler, Request, Rows> : std::invoke_result<Handler&, Request, Rows&, execution&> {};
+template <class Handler, class Request, class Rows>
+    requires(!std::invocable<Handler&, Request, Rows&, execution&> && std::invocable<Handler&, Request, Rows&>)
+struct transactional_result<Handler, Request, Rows> : std::invoke_result<Handler&, Request, Rows&> {};
 
-template <class Handler, class Request>
-using transactional_result_t = typename transactional_result<Handler, Request>::type;
+template <class Handler, class Request, class Rows = pqxx::subtransaction>
+using transactional_result_t = typename transactional_result<Handler, Request, Rows>::type;
+
+/// Where transactions come from, as the driver needs it.
+struct postgres_transactions {
+    using pool = postgres::transaction_pool;
+    using reservation = postgres::reservation;
+    using transaction = postgres::keyed_transaction;
+    using rows = pqxx::subtransaction;
+
+    /// Whether the database chose the handler's transaction to give way to another one: a deadlock, or a serialization
+    /// failure. A retry may well succeed.
+    [[nodiscard]] static bool has_undone(std::exception_ptr const& thrown) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (pqxx::transaction_rollback const&) {
+            return true;
+        } catch (...) {
+            return false;
+        }
+    }
+};
 
 /// What the copies of a transactional middleware share, and every running operation owns too.
-template <class Handler>
-struct transactional_state {
-    transactional_state(Handler handler_, std::shared_ptr<postgres::transaction_pool> pool_,
+template <class Handler, class Database>
+struct transactional_state : middleware_state<Handler, std::shared_ptr<typename Database::pool>> {
+    transactional_state(Handler handler_, std::shared_ptr<typename Database::pool> pool,
                         std::function<bool(unsigned)> commit_if_, idempo::options options_)
-        : handler(std::move(handler_)),
-          pool(std::move(pool_)),
-          commit_if(std::move(commit_if_)),
-          options(std::move(options_)),
-          rules(options) {}
+        : middleware_state<Handler, std::shared_ptr<typename Database::pool>>(std::move(handler_), std::move(pool),
+                                                                              std::move(options_)),
+          commit_if(std::move(commit_if_)) {}
 
-    Handler handler;
-    std::shared_ptr<postgres::transaction_pool> pool;
     std::function<bool(unsigned)> const commit_if;
-    idempo::options const options;
-    request_rules const rules;
-    std::atomic<std::size_t> in_flight{0};
+};
+
+/// A handler with the transaction that it is given, as one that takes `(request, execution&)`.
+template <class Handler, class Transaction, class Rows>
+struct handler_in_transaction {
+    template <class Request>
+    transactional_result_t<Handler, Request, Rows> operator()(Request&& request, execution& execution) {
+        if constexpr (std::invocable<Handler&, Request, Rows&, idempo::execution&>) {
+            return handler(std::forward<Request>(request), transaction.rows(), execution);
+        } else {
+            return handler(std::forward<Request>(request), transaction.rows());
+        }
+    }
+
+    Handler& handler;
+    Transaction& transaction;
 };
 
 /// Obeys the exchange where claim, effect and record are one transaction. Its caller chooses the threads: `transact`
-/// blocks, and all else returns at once.
-template <class Handler, class Request>
+/// blocks, and all else returns at once. What a member throws is to be reported by `fail`, or thrown on.
+template <class Handler, class Request, class Database = postgres_transactions>
 class transactional_driver {
     using step = exchange::step;
-    using clock = std::chrono::steady_clock;
-    using result_type = std::remove_cvref_t<transactional_result_t<Handler, Request>>;
-
-    /// Of an answer whose generator failed before its first line.
-    static constexpr unsigned unknown_status = 500;
+    using transaction_type = typename Database::transaction;
+    using handler_type = handler_in_transaction<Handler, transaction_type, typename Database::rows>;
+    using call_type = handler_call<transactional_driver, handler_type, Request>;
 
 public:
-    using state = transactional_state<Handler>;
+    using state = transactional_state<Handler, Database>;
+    using pool = typename Database::pool;
+    using reply_type = reply_for<typename call_type::response_type>;
 
     /// What comes next: `transact`, `paused` after `pause()`, or `release`.
     enum class stage { transact, pause, respond };
 
-    transactional_driver(std::shared_ptr<state> shared, Request request)
+    /// \param outer of the layer further out whose handler this is, or null; it outlives the call
+    transactional_driver(std::shared_ptr<state> shared, Request request, execution* outer)
         : state_(std::move(shared)),
           request_(std::move(request)),
           answered_(request_),
-          exchange_(state_->options, exchange::claim_lifetime::transaction),
+          outer_(outer),
+          exchange_(state_->options, state_->commit_if),
           ticket_(state_->in_flight),
-          reservation_(state_->pool),
-          transaction_(state_->pool) {}
+          reservation_(state_->store),
+          transaction_(state_->store),
+          handler_{state_->handler, transaction_} {}
 
-    stage start() {
-        try {
-            auto const facts = look_at(state_->options, request_);
-            if (facts) return advance(exchange_.admit(*facts));
-            unkeyed_.emplace();
-            return stage::transact;
-        } catch (...) {  // `options::applies` threw
-            exception_ = std::current_exception();
-            unkeyed_.emplace();
-            return stage::respond;
-        }
-    }
+    stage start() { return advance(begin()); }
 
     [[nodiscard]] std::chrono::milliseconds pause() const noexcept { return exchange_.pause(); }
     stage paused() { return advance(exchange_.paused()); }
 
     /// Instead of `transact`: there is no thread for it.
-    stage refuse() {
-        if (!unkeyed_) return advance(exchange_.claimed(error::store_unavailable, {}));
-        is_unavailable_ = true;
-        return stage::respond;
-    }
+    stage refuse() { return advance(exchange_.overloaded()); }
 
     stage transact() {
-        if (unkeyed_) return transact_unkeyed();
-        error_code error;
-        auto met = transaction_.claim(exchange_.claim(), error);
-        auto next = exchange_.claimed(error, std::move(met));
-        while (next == step::run || next == step::capture || next == step::complete || next == step::abandon) {
-            next = perform(next);
-        }
+        auto next = begins_with_;
+        while (next != step::identify && next != step::pause && next != step::respond) next = perform(next);
         reservation_.release();
         return advance(next);
     }
 
-    /// \throws what the handler threw
-    reply_for<result_type> release() && {
-        if (exception_ && !is_undone_ && (unkeyed_ || exchange_.answer() == exchange::answer_source::exception)) {
-            std::rethrow_exception(exception_);
-        }
-        if (captured_ && !is_unavailable_ && (unkeyed_ || exchange_.answer() == exchange::answer_source::handler)) {
-            return reply_for<result_type>(std::move(*captured_).release());
-        }
-        return reply_for<result_type>(substitute());
+    /// For what one of the other members has thrown: out of memory, or one of the caller's functions.
+    void fail(std::exception_ptr exception) noexcept {
+        exception_ = std::move(exception);
+        failed_ = true;
     }
 
-    /// As `release`; what the handler threw is answered with a refusal.
+    /// \throws what the handler threw
+    reply_type release() && {
+        report();
+        if (exchange_.answer() == exchange::answer_source::exception) std::rethrow_exception(exception_);
+        return answer();
+    }
+
+    /// As `release`; what was thrown is answered with a refusal.
     http::message_generator release_message() && {
-        if (!exception_) return std::move(*this).release();
-        return substitute();
+        if (failed_) {
+            tell_exception(state_->options.observer, exception_);
+            return failure();
+        }
+        report();
+        return message_or([this] { return http::message_generator(answer()); }, [this] { return failure(); });
     }
 
 private:
+    step begin() {
+        std::optional<request_facts> facts;
+        try {
+            facts = look_at(state_->options, request_);
+        } catch (...) {  // `options::applies` threw
+            exception_ = std::current_exception();
+            return exchange_.identify_threw(exception_);
+        }
+        if (!facts) return exchange_.pass();
+        facts->draining = state_->draining;
+        return exchange_.admit(*facts);
+    }
+
     /// As far as nothing has to be waited for.
     stage advance(step next) {
         while (true) {
@@ -152,18 +179,20 @@ private:
             case step::identify: next = identify(); break;
             case step::claim: {
                 auto met = reservation_.take(exchange_.claim());
-                if (!met) return stage::transact;
+                if (!met) return transact_from(next);
                 next = exchange_.claimed({}, std::move(*met));
                 break;
             }
-            case step::abandon:  // nothing has been claimed
-                reservation_.release();
-                next = exchange_.abandoned({});
-                break;
+            case step::open: return transact_from(next);
             case step::pause: return stage::pause;
-            default: return stage::respond;
+            default: reservation_.release(); return stage::respond;
             }
         }
+    }
+
+    stage transact_from(step first) noexcept {
+        begins_with_ = first;
+        return stage::transact;
     }
 
     step identify() {
@@ -176,153 +205,94 @@ private:
     }
 
     step perform(step next) {
+        error_code error;
         switch (next) {
-        case step::run:
-            run_handler(exchange_.execution());
-            if (is_undone_) return undo();
-            return exception_ ? exchange_.threw(exception_)
-                              : exchange_.ran(captured_->status().value_or(unknown_status), keeps_rows_);
-        case step::capture:
-            return exchange_.captured(
-                captured_->record({state_->options.max_response_body, state_->options.store_set_cookie}));
-        case step::complete: return complete();
-        default:
+        case step::claim: {
+            auto met = transaction_.claim(exchange_.claim(), error);
+            return exchange_.claimed(error, std::move(met));
+        }
+        case step::open: transaction_.open(error); return exchange_.opened(error);
+        case step::run: return run();
+        case step::capture: return capture(exchange_, *response_, state_->options);
+        case step::complete: {
+            auto ended =
+                transaction_.complete(exchange_.complete(), exchange_.keeps_rows(), [this] { exchange_.committing(); });
+            return ended_with(ended.end, std::move(ended.result));
+        }
+        case step::commit: return ended_with(transaction_.commit(), done{});
+        case step::abandon:
             // Also where the connection is lost, nothing is left of it.
             transaction_.roll_back();
             return exchange_.abandoned({});
+        default: return step::respond;
         }
     }
 
-    step undo() {
-        transaction_.roll_back();
-        return exchange_.undone(exception_);
-    }
-
-    step complete() {
-        if (!transaction_.is_open()) return complete_anew();
-        std::optional<clock::time_point> began;
-        auto const committing = [&] {
-            if (!state_->options.observer) return;
-            began = clock::now();
-            tell_commit(event_type::step_began, {}, {});
-        };
-        using postgres::transaction_end;
-        auto ended = transaction_.complete(exchange_.complete(), keeps_rows_, committing);
-        bool const is_told = ended.end == transaction_end::committed || ended.end == transaction_end::overtaken;
-        auto const error = is_told ? error_code() : error_code(error::store_unavailable);
-        if (began) tell_commit(event_type::step_ended, clock::now() - *began, error);
-        if (ended.end == transaction_end::refused) {
-            keeps_rows_ = false;
-            exception_ = transaction_.refusal();
-            return exchange_.commit_refused(exception_);
+    step run() {
+        call_.run(handler_, request_, &exchange_.execution());
+        if (call_.exception()) {
+            exception_ = call_.exception();
+            return Database::has_undone(exception_) ? exchange_.undone(exception_) : exchange_.threw(exception_);
         }
-        return exchange_.completed(error, std::move(ended.result));
-    }
-
-    /// The transaction of the handler is gone, and there is a response to be stored all the same.
-    step complete_anew() {
-        error_code error;
-        auto met = transaction_.claim(exchange_.claim(), error);
-        if (!error && std::holds_alternative<granted>(met)) return complete();
-        if (error) return exchange_.completed(error, {});
-        if (auto* other = std::get_if<completed>(&met)) return exchange_.completed({}, std::move(*other));
-        if (auto* other = std::get_if<in_flight>(&met)) return exchange_.completed({}, *other);
-        return exchange_.completed({}, mismatch{});
-    }
-
-    void tell_commit(event_type type, clock::duration duration, error_code error) const {
-        event event;
-        event.type = type;
-        event.step = event_step::commit;
-        event.key = exchange_.claim().key;
-        event.attempt = 1;
-        event.duration = duration;
-        event.error = error;
-        notify(state_->options.observer, event);
-    }
-
-    void run_handler(execution& execution) {
-        try {
-            captured_.emplace(invoke(execution), state_->options.max_response_body);
-            keeps_rows_ = commits(captured_->status().value_or(unknown_status));
-        } catch (pqxx::transaction_rollback const&) {  // a deadlock, or a serialization failure
-            exception_ = std::current_exception();
-            is_undone_ = true;
-        } catch (...) {
-            exception_ = std::current_exception();
-        }
-        if (execution.decision() == execution::verdict::keep) keeps_rows_ = true;
-    }
-
-    result_type invoke(execution& execution) {
-        if constexpr (std::invocable<Handler&, Request, pqxx::subtransaction&, idempo::execution&>) {
-            return state_->handler(std::move(request_), transaction_.rows(), execution);
-        } else {
-            return state_->handler(std::move(request_), transaction_.rows());
-        }
-    }
-
-    [[nodiscard]] bool commits(unsigned status) const {
-        constexpr unsigned first_error = 400;
-        return state_->commit_if ? state_->commit_if(status) : status < first_error;
-    }
-
-    stage transact_unkeyed() {
-        error_code error;
-        transaction_.open(error);
-        is_unavailable_ = bool(error);
-        if (error) return stage::respond;
-        run_handler(*unkeyed_);
-        if (is_undone_ || !keeps_rows_ || unkeyed_->decision() == execution::verdict::release) {
-            transaction_.roll_back();
-            is_unavailable_ = is_undone_;
-        } else {
-            commit_unkeyed();
-        }
-        return stage::respond;
-    }
-
-    void commit_unkeyed() {
-        using postgres::transaction_end;
-        switch (transaction_.commit()) {
-        case transaction_end::committed: break;
-        case transaction_end::refused: exception_ = transaction_.refusal(); break;
-        // Nobody can look up what became of it, so nobody may be told to try again.
-        case transaction_end::in_doubt:
-            exception_ = std::make_exception_ptr(std::runtime_error("idempo: it is unknown whether COMMIT happened"));
-            break;
-        default: is_unavailable_ = true;
-        }
-    }
-
-    http::response<http::string_body> substitute() const {
         auto const& options = state_->options;
-        if (!unkeyed_) {
-            if (exchange_.answer() == exchange::answer_source::stored) {
-                return replay_response(exchange_, options, answered_);
-            }
-            return refusal_response(exchange_, options, answered_);
+        return capture_answer(exchange_, response_, std::move(call_.response()), options.max_response_body,
+                              foreign_marker(options, exchange_.execution()), exception_);
+    }
+
+    template <class End>
+    step ended_with(End end, complete_result result) {
+        switch (end) {
+        case End::committed:
+        case End::overtaken: return exchange_.completed({}, std::move(result));
+        case End::refused: exception_ = transaction_.refusal(); return exchange_.commit_refused(exception_);
+        case End::in_doubt:
+            exception_ = std::make_exception_ptr(std::runtime_error("idempo: it is unknown whether COMMIT happened"));
+            return exchange_.commit_in_doubt(exception_);
+        case End::undone: break;
         }
-        refusal_details details{is_unavailable_ ? refusal::store_unavailable : refusal::handler_threw, {}, {}};
-        if (is_unavailable_) details.retry_after = options.retry_after;
-        return make_refusal(options.problems, options.write_problem, details, answered_);
+        return exchange_.completed(error::store_unavailable, {});
+    }
+
+    void report() {
+        if (outer_ != nullptr) exchange_.report_to(*outer_);
+        ticket_.reset();
+    }
+
+    reply_type answer() {
+        auto const& options = state_->options;
+        bool const closes = state_->draining;
+        if (closes) answered_.keep_alive = false;
+        switch (exchange_.answer()) {
+        case exchange::answer_source::handler:
+            return reply_type(handler_response(exchange_, options, std::move(*response_).release(), closes));
+        case exchange::answer_source::stored: return reply_type(replay_response(exchange_, options, answered_));
+        case exchange::answer_source::exception:
+        case exchange::answer_source::refusal: break;
+        }
+        request_head const head(request_);
+        return reply_type(refusal_response(exchange_, options, answered_, exchange_.handed_over() ? nullptr : &head));
+    }
+
+    http::message_generator failure() const {
+        return make_refusal(state_->options.problems, state_->options.write_problem, {refusal::handler_threw, {}, {}},
+                            answered_);
     }
 
     std::shared_ptr<state> state_;
     Request request_;
     answered_request answered_;
+    execution* outer_;
     exchange exchange_;
-    in_flight_ticket ticket_;
-    postgres::reservation reservation_;
-    postgres::keyed_transaction transaction_;
-    /// The execution of a request that has no key, or is none of ours.
-    std::optional<execution> unkeyed_;
-    std::optional<captured_response<result_type>> captured_;
+    std::optional<in_flight_ticket> ticket_;
+    typename Database::reservation reservation_;
+    transaction_type transaction_;
+    handler_type handler_;
+    call_type call_;
+    std::optional<captured_response<typename call_type::response_type>> response_;
     std::exception_ptr exception_;
-    bool keeps_rows_ = false;
-    /// The database chose the handler's transaction as the one to give way to another: a retry may well succeed.
-    bool is_undone_ = false;
-    bool is_unavailable_ = false;
+    step begins_with_ = step::claim;
+    /// Something threw that is none of the steps.
+    bool failed_ = false;
 };
 
 }  // namespace idempo::detail
