@@ -59,7 +59,7 @@ public:
 
     /// Also where nobody is left to go on, since the executor has ended: a claim without end must not stay behind.
     ~asynchronous_driver() {
-        if (exchange_.owes_lease()) renew();
+        if (state_ && exchange_.owes_lease()) renew();
     }
 
     /// Runs what can be run at once; the rest follows.
@@ -244,6 +244,7 @@ private:
     }
 
     next_step run() {
+        auto const state = state_;  // the handler may go on after its answer
         bool const there = call_.start(this->shared_from_this(), state_->handler, request_, &exchange_.execution(),
                                        completion_.where());
         return there ? next_step(outcome()) : next_step();
@@ -278,6 +279,8 @@ private:
                             answered_);
     }
 
+    /// Lets go of store, handler and options first: whoever is told may end what they need, such as the pool of
+    /// `offload`, while this object still lives on another thread.
     void respond() {
         if (outer_ != nullptr && !failed_) exchange_.report_to(*outer_);
         if (failed_) tell_exception(state_->options.observer, exception_);
@@ -286,6 +289,8 @@ private:
         auto slot = asio::get_associated_cancellation_slot(completion_.handler());
         if (slot.is_connected()) slot.clear();
         ticket_.reset();
+        heartbeat_.stop();
+        state_.reset();
         completion_.complete(std::move(message));
     }
 

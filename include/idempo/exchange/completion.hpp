@@ -35,7 +35,7 @@ public:
     /// Once. The owner may be gone when it returns.
     void complete(http::message_generator message) {
         auto handler = std::move(handler_);
-        auto const where = where_;
+        auto const where = std::move(where_);
         auto const work = std::move(work_);
         if (where.calling_thread_only) {
             std::move(handler)(std::move(message));

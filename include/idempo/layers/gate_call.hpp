@@ -73,6 +73,7 @@ public:
 
     void start() {
         auto const self = this->shared_from_this();
+        auto const access = access_;   // the gate may go on after its answer
         std::exception_ptr exception;  // no member: what async_check begins may have gone on in another thread
         try {
             if constexpr (gate_type::is_asynchronous) {
@@ -110,7 +111,7 @@ public:
         } catch (...) {  // no longer the handler's throw: its effect has happened
             exception = std::current_exception();
         }
-        if (!exception) return completion_.complete(std::move(*message));
+        if (!exception) return complete(std::move(*message));
         tell_answered(execution_);
         threw(std::move(exception));
     }
@@ -124,6 +125,7 @@ private:
             return answer(std::move(*said_.answer));
         }
         auto const slot = asio::get_associated_cancellation_slot(completion_.handler());
+        auto const access = access_;  // the handler may go on after its answer
         bool const there = call_.start(this->shared_from_this(), access_.handler(), request_, argument_of(execution_),
                                        completion_.where(), slot);
         if (there) handled();
@@ -135,8 +137,15 @@ private:
     }
 
     void answer(http::response<http::string_body> answer) {
-        completion_.complete(
+        complete(
             message_or([&] { return with_fields(std::move(answer)); }, [this] { return access_.failure(answered_); }));
+    }
+
+    /// Lets go of gate and handler first: whoever is told may end what they need, while this object still lives on
+    /// another thread.
+    void complete(http::message_generator message) {
+        { auto const dropped = std::move(access_); }
+        completion_.complete(std::move(message));
     }
 
     template <class Body, class Fields>

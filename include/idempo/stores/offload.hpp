@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -42,7 +43,11 @@ struct offload_options {
 /// It has two threads of its own, since a pool whose threads are all blocked could do neither's work. One keeps the
 /// deadlines and renews claims. The other runs completions whose token has no executor, and so also handlers of a
 /// middleware that is called with such a token: one at a time, and what a completion throws there ends the process.
-/// Bind the token to an executor where handlers may take long. The pool must outlive all copies.
+/// Bind the token to an executor where handlers may take long.
+///
+/// The pool must outlive all copies, those in handlers and middleware included. A middleware lets go of its copy before
+/// it completes a call. So end in this order: wait for the answers, destroy what was wrapped, then end the pool. The
+/// last copy waits for what its two threads are doing, unless it goes on one of them.
 template <store Store>
 class offloaded_store {
 public:
@@ -119,15 +124,19 @@ private:
               executor(owner.completions.get_executor()),
               deadline(owner.deadlines.get_executor(), timeout) {}
 
-        /// Straight to the handler's own executor: a blocked thread of completions must not hold it up.
+        /// Straight to the handler's own executor: a blocked thread of completions must not hold it up. Nothing of the
+        /// handler stays behind, since the deadline ends later and on another thread.
         template <class... Results>
         void complete(Results... results) {
             if (answered.exchange(true)) return;
-            auto const where = detail::io_executor(asio::get_associated_executor(handler, executor), executor);
-            asio::post(where, asio::append(std::move(handler), std::move(results)...));
+            auto told = std::move(*handler);
+            handler.reset();
+            auto const where = detail::io_executor(asio::get_associated_executor(told, executor), executor);
+            asio::post(where, asio::append(std::move(told), std::move(results)...));
         }
 
-        Handler handler;
+        /// Until it is completed.
+        std::optional<Handler> handler;
         /// Of a handler that has none.
         asio::io_context::executor_type executor;
         asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
