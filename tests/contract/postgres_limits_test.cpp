@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
+#include "support/pgbouncer.hpp"
 #include "support/poll_until.hpp"
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
@@ -166,6 +167,20 @@ TEST_CASE("postgres: a claim that meets a record writes nothing") {
     CHECK(next_transaction() == before);
     CHECK(server.ask("SELECT count(*) FROM idempo_records WHERE xmax <> 0 AND response IS NOT NULL AND token = ''") ==
           "0");
+}
+
+TEST_CASE("postgres: no statement of the store is compiled, however low the database sets the bar") {
+    postgres_server server({"jit=on", "jit_above_cost=0"});
+    server.ask("CREATE TABLE seen (jit text NOT NULL)");
+    server.ask("CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS "
+               "$$ BEGIN INSERT INTO public.seen VALUES (current_setting('jit')); RETURN new; END $$");
+    server.ask("CREATE TRIGGER see BEFORE INSERT ON idempo_records FOR EACH ROW EXECUTE FUNCTION see()");
+    bool const is_pooled = GENERATE(false, true);
+    pgbouncer const pooler(server);
+    inspectable_postgres store(local_postgres(is_pooled ? pooler.connection() : server.connection()));
+    poll_until([&] { return works(store); });
+    static_cast<void>(claim_now(store, claim_of(numbered_key(1))));
+    CHECK(server.ask("SELECT string_agg(DISTINCT jit, ' ') FROM seen") == (is_pooled ? "on" : "off"));
 }
 
 TEST_CASE("postgres: a takeover that is abandoned leaves the attempt's number behind") {

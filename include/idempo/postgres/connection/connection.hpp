@@ -42,6 +42,11 @@ public:
     /// \throws statement_failure
     [[nodiscard]] result execute(std::string const& text, binary_parameters const& parameters);
 
+    /// Turns the server's JIT compiler off for the session: it needs longer for a statement of ours than the statement
+    /// may take, where the database's settings make it believe in large costs. Not behind a pooler, where the session
+    /// is others', too. \throws statement_failure where the connection is lost
+    void turn_jit_off();
+
     /// Which of the server's processes serves it.
     [[nodiscard]] server_process process() const { return process_; }
 

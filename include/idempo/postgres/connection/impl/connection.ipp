@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 
+#include <string>
 #include <utility>
 
 namespace idempo::postgres {
@@ -79,6 +80,15 @@ void connection::run(std::string const& script) {
     if (!outcome.has_succeeded()) {
         throw statement_failure(outcome.sqlstate, sqlstate::ends_connection(outcome.sqlstate));
     }
+}
+
+void connection::turn_jit_off() {
+    // A pooler gives its clients process numbers of its own. A server without such a compiler may refuse.
+    static_cast<void>(run_script(connection_.get(),
+                                 "SELECT pg_catalog.set_config('jit', 'off', false) WHERE pg_catalog.pg_backend_pid() "
+                                 "OPERATOR(pg_catalog.=) " +
+                                     std::to_string(process_.number) + "::pg_catalog.int4",
+                                 deadline()));
 }
 
 void connection::forget_ended(std::vector<server_process>& late) {

@@ -90,6 +90,13 @@ bool worker::connect_once() {
     std::string why;
     if (auto made = setup_->to.connect(dispatcher_->is_stopped(), why)) {
         connection_.emplace(std::move(made), dispatcher_->guard(number_), setup_->options.operation_timeout);
+        try {
+            connection_->turn_jit_off();
+        } catch (statement_failure const& failed) {
+            after(failed);
+            dispatcher_->is_unreachable(number_);
+            return false;
+        }
         if (late_.empty()) {
             dispatcher_->is_connected(number_);
             report(postgres_problem::none);
