@@ -5,6 +5,7 @@
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
 #include "support/requests.hpp"
+#include "support/transactional_scene.hpp"
 
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/options.hpp>
@@ -24,6 +25,7 @@
 #include <csignal>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -35,6 +37,8 @@
 using namespace std::chrono_literals;
 using namespace idempo::tests;
 namespace asio = boost::asio;
+using rows = idempo::tests::transactional_rows;
+using handler = idempo::tests::transactional_handler;
 
 namespace {
 
@@ -48,68 +52,16 @@ postgres_server& shared_server() {
     return server;
 }
 
-idempo::options single_tenant() {
-    idempo::options options;
-    options.scope = idempo::scope::single_tenant();
-    return options;
-}
-
-idempo::transactional_options database_of(postgres_server const& server) {
-    idempo::transactional_options database;
-    database.database.connection = server.connection();
-    database.connections = 4;
-    return database;
-}
-
-using rows = pqxx::subtransaction;
-using handler = std::function<text_response(text_request const&, rows&, idempo::execution&)>;
-
-/// What a handler does: an effect with the request's key as its name, and after that what the test wants.
-void have_effect(rows& transaction, idempo::execution const& execution) {
-    transaction.exec("INSERT INTO effects VALUES (" + transaction.quote(std::string(execution.key())) + ")");
-}
-
-text_response answer(http::status status, std::string body = "done") {
-    text_response response(status, 11);
-    response.body() = std::move(body);
-    response.prepare_payload();
-    return response;
-}
-
-/// A middleware over the shared server, and what became of its requests.
-class scene {
+/// Over the shared server, unless the test has one of its own.
+class scene : public transactional_scene {
 public:
+    using transactional_scene::transactional_scene;
     explicit scene(handler inner, idempo::options options = single_tenant())
-        : scene(std::move(inner), database_of(shared_server()), std::move(options)) {}
-    scene(handler inner, idempo::transactional_options database, idempo::options options = single_tenant())
-        : wrapped_(idempo::transactional(thread_.get_executor(), std::move(database), std::move(options)) |
-                   handler([this, inner = std::move(inner)](text_request const& request, rows& transaction,
-                                                            idempo::execution& execution) {
-                       ++runs;
-                       return inner(request, transaction, execution);
-                   })) {}
-
-    text_response send(std::string_view key) { return wrapped_(keyed_request(key)); }
-    text_response send(text_request request) { return wrapped_(std::move(request)); }
-    std::future<http::message_generator> send_async(text_request request) {
-        return wrapped_(std::move(request), asio::use_future);
-    }
-    text_response await(text_request request) { return read(send_async(std::move(request)).get()); }
-
-    std::atomic<int> runs{0};
-
-private:
-    idempo::detail::background_thread thread_;
-    idempo::transactional_middleware<handler> wrapped_;
+        : transactional_scene(std::move(inner), database_of(shared_server()), std::move(options)) {}
 };
 
 std::string effects(std::string const& key, postgres_server const& server = shared_server()) {
-    return server.ask("SELECT count(*) FROM effects WHERE name = '" + key + "'");
-}
-
-text_response charge(text_request const&, rows& transaction, idempo::execution& execution) {
-    have_effect(transaction, execution);
-    return answer(http::status::created, "first of " + std::string(execution.key()));
+    return effects_in(server, key);
 }
 
 }  // namespace
@@ -638,6 +590,34 @@ TEST_CASE("transactional: what a handler leaves in the session is gone before th
         scene.await(unkeyed_request());
         CHECK(seen == "\"$user\", public  idempo 0 off");
     }
+}
+
+TEST_CASE("transactional: handlers that make the session forget our statements cost one request at most") {
+    postgres_events events;
+    auto database = database_of(shared_server());
+    database.connections = 1;
+    database.database.observer = events.observer();
+    scene scene(
+        [](text_request const& request, rows& transaction, idempo::execution& execution) {
+            transaction.exec("DEALLOCATE ALL");
+            return charge(request, transaction, execution);
+        },
+        database);
+    std::map<unsigned, int> answers;
+    for (int number = 0; number < 10; ++number) {
+        auto const key = "forgets-" + std::to_string(number);
+        auto const status = scene.send(key).result_int();
+        ++answers[status];
+        if (status == 503) {
+            CHECK(effects(key) == "0");
+            CHECK(scene.send(key).result_int() == 201);
+        }
+        CHECK(is_replay(scene.send(key)));
+        CHECK(effects(key) == "1");
+    }
+    CHECK(answers[503] <= 1);
+    CHECK(answers[201] + answers[503] == 10);
+    CHECK(events.count(idempo::postgres_problem::lost) == 0);
 }
 
 TEST_CASE("transactional: expired records are deleted") {

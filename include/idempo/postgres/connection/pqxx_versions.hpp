@@ -16,8 +16,11 @@ namespace idempo::postgres {
 
 #if PQXX_VERSION_MAJOR < 7
 using pqxx_connection = pqxx::connection_base;
+/// Whether a subtransaction sends a savepoint of its own, and releases it.
+inline constexpr bool sets_savepoints = false;
 #else
 using pqxx_connection = pqxx::connection;
+inline constexpr bool sets_savepoints = true;
 #endif
 
 /// Hands a connection that has been made over to libpqxx, which will not connect again when it is lost.

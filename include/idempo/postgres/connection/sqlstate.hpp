@@ -18,6 +18,8 @@ inline constexpr std::string_view division_by_zero = "22012";
 inline constexpr std::string_view in_failed_transaction = "25P02";
 inline constexpr std::string_view no_active_transaction = "25P01";
 inline constexpr std::string_view no_such_savepoint = "3B001";
+inline constexpr std::string_view unknown_prepared_statement = "26000";
+inline constexpr std::string_view duplicate_prepared_statement = "42P05";
 
 /// Whether the connection is gone, or of no more use: its server shuts down, cannot be reached, or cannot write.
 [[nodiscard]] inline bool ends_connection(std::string_view code) {

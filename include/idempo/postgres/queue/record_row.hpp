@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <optional>
-#include <string_view>
 
 /// \file
 /// What a record that has been read means for the operation that it stopped.
@@ -35,8 +34,5 @@ struct record_row {
 
 /// Rounded away from zero, so that a lease which has not ended is never zero, nor one that has.
 [[nodiscard]] std::chrono::milliseconds rounded(std::chrono::microseconds remaining);
-
-/// The bytes that `hexadecimal` stands for. \throws std::invalid_argument
-[[nodiscard]] shared_bytes decode_hex(std::string_view hexadecimal);
 
 }  // namespace idempo::postgres

@@ -18,7 +18,4 @@ namespace idempo::postgres {
 /// As SQL writes a string, whatever `standard_conforming_strings` is.
 [[nodiscard]] std::string quoted_string(std::string_view text);
 
-/// As SQL writes bytes, whatever `standard_conforming_strings` is.
-[[nodiscard]] std::string quoted_bytes(std::string_view bytes);
-
 }  // namespace idempo::postgres

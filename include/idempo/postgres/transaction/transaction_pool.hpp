@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/postgres/connection/connection.hpp>
+#include <idempo/postgres/connection/pipeline.hpp>
 #include <idempo/postgres/connection/pqxx_versions.hpp>
 #include <idempo/postgres/connection/socket_watch.hpp>
 #include <idempo/postgres/queue/sweeper_thread.hpp>
@@ -25,9 +26,11 @@ namespace idempo::postgres {
 
 /// A connection, and what ends it from another thread.
 struct pooled_connection {
-    explicit pooled_connection(libpq_connection made)
+    pooled_connection(libpq_connection made, bool serves_us_alone, bool keeps_names)
         : raw(made.get()),
           process(process_of(raw)),
+          is_direct(serves_us_alone),
+          line(raw, serves_us_alone && keeps_names),
           to(adopt(std::move(made))) {
         guard.watch(PQsocket(raw));
     }
@@ -38,6 +41,9 @@ struct pooled_connection {
     /// For what is sent without libpqxx, which owns it.
     PGconn* raw;
     server_process process;
+    /// There is no pooler, which could give the session to others between two transactions.
+    bool is_direct;
+    pipeline line;
     socket_guard guard;
     std::shared_ptr<pqxx_connection> to;
     /// It may have ended while it was idle.
@@ -82,6 +88,8 @@ public:
     /// Ends it, if it is not null, without a word to the server, and frees its place: where the server did not answer
     /// in time, once its process is known to have ended.
     void drop(std::unique_ptr<pooled_connection> lost, bool is_late = false);
+    /// A session has forgotten the names of its statements: no new connection uses any.
+    void stop_naming() noexcept { uses_names_ = false; }
     /// \}
 
 private:
@@ -93,6 +101,7 @@ private:
     transaction_text text_;
     connector connector_;
     std::shared_ptr<socket_watch> watch_;
+    std::atomic<bool> uses_names_{true};
     std::shared_ptr<std::atomic<bool>> is_stopped_ = std::make_shared<std::atomic<bool>>(false);
 
     std::shared_ptr<asio::io_context> context_;

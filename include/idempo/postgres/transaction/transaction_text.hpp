@@ -4,8 +4,10 @@
 #include <idempo/postgres/transaction/transactional_options.hpp>
 
 #include <idempo/identifiers.hpp>
+#include <idempo/postgres/connection/pipeline.hpp>
 #include <idempo/store.hpp>
 
+#include <array>
 #include <cstddef>
 #include <string>
 
@@ -13,24 +15,23 @@ namespace idempo::postgres {
 
 /// What one request's transaction sends: each member returns one message, whatever it takes.
 ///
-/// Names are those of `pg_catalog`, so that nobody who may create functions, operators or types is asked. A savepoint
+/// Names are those of `pg_catalog`, so that nobody who may create functions, operators or types is asked. The savepoint
 /// has a name that nobody can guess: where the handler ended our transaction and began another, RELEASE fails.
 class transaction_text {
 public:
     /// \param table quoted, with its schema
-    transaction_text(std::string table, transactional_options const& options);
+    transaction_text(std::string const& table, transactional_options const& options);
 
     /// Where a message failed, by the number of statements before it.
     static constexpr std::size_t savepoint_place = 0;
 
     /// Before the handler. Returns one table: `lock_columns`, with `is_locked` always true.
     /// \param checks_client whether the server knows `client_connection_check_interval`
-    [[nodiscard]] std::string open(std::string const& savepoint, bool checks_client) const;
+    [[nodiscard]] message open(bool checks_client) const;
 
     /// Before the handler of a request with a key. Returns two tables: `lock_columns` and `record_columns`, the latter
     /// first where `looks_first()`.
-    [[nodiscard]] std::string claim(claim_request const& request, std::string const& savepoint,
-                                    bool checks_client) const;
+    [[nodiscard]] message claim(claim_request const& request, bool checks_client) const;
 
     /// With a stricter isolation than read committed, one snapshot serves the whole transaction, and two transactions
     /// that look for different keys in one page of the index would conflict. So the look is a transaction of its own
@@ -55,37 +56,47 @@ public:
 
     /// After the handler: all or nothing. Fails at `insert_place` with a division by zero where another request's
     /// record is there.
-    [[nodiscard]] std::string complete(complete_request const& request, std::string const& savepoint,
-                                       bool keeps_rows) const;
-    static constexpr std::size_t insert_place = 2;
-    static constexpr std::size_t complete_commit_place = 3;
+    [[nodiscard]] message complete(complete_request const& request, bool keeps_rows) const;
+    static constexpr std::size_t insert_place = 1;
+    static constexpr std::size_t complete_commit_place = 2;
 
     /// After the handler of a request without a key.
-    [[nodiscard]] std::string commit(std::string const& savepoint) const;
+    [[nodiscard]] message commit() const;
     static constexpr std::size_t commit_place = 1;
 
     /// After the handler: nothing. Fails at `savepoint_place` where the handler has ended the transaction.
-    [[nodiscard]] std::string roll_back(std::string const& savepoint) const;
+    [[nodiscard]] message roll_back() const;
 
-    /// Ends a transaction in which no handler ran.
-    [[nodiscard]] std::string end() const { return "ROLLBACK"; }
-    /// The same after a handler ran and something failed.
-    [[nodiscard]] std::string clean_up() const { return "ROLLBACK; " + reset_; }
+    /// Ends a transaction in which no handler ran, or something failed.
+    [[nodiscard]] message end() const { return {{&rollback_}}; }
+
+    /// Makes the session what it was before the handler.
+    [[nodiscard]] message reset() const;
 
     /// What there is now: the tables of `claim`, the lock first.
-    [[nodiscard]] std::string look(complete_request const& request) const;
+    [[nodiscard]] message look(complete_request const& request, bool checks_client) const;
 
 private:
-    [[nodiscard]] std::string begin(std::string const& lock, bool checks_client) const;
-    [[nodiscard]] std::string lock(store_key const& key) const;
-    [[nodiscard]] std::string read(store_key const& key, fingerprint const& of) const;
+    [[nodiscard]] statement_call lock(store_key const& key, bool checks_client) const;
+    [[nodiscard]] statement_call read(store_key const& key, fingerprint const& of) const;
 
     std::string table_;
     transaction_isolation isolation_;
     std::string isolation_name_;
-    std::string settings_;
-    std::string lock_timeout_;
-    std::string reset_;
+
+    statement_text begin_;
+    statement_text begin_look_;
+    /// Without and with the check of the client.
+    std::array<statement_text, 2> open_;
+    std::array<statement_text, 2> lock_;
+    statement_text read_;
+    statement_text savepoint_;
+    statement_text release_;
+    statement_text roll_back_to_;
+    statement_text insert_;
+    statement_text commit_;
+    statement_text rollback_;
+    std::array<statement_text, 8> reset_;
 };
 
 }  // namespace idempo::postgres

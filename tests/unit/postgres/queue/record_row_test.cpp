@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <variant>
 
@@ -81,11 +80,4 @@ TEST_CASE("postgres record_row: what is left is rounded away from zero") {
     CHECK(rounded(0us) == -1ms);
     CHECK(rounded(-1us) == -1ms);
     CHECK(rounded(-1001us) == -2ms);
-}
-
-TEST_CASE("postgres record_row: hexadecimal digits are decoded") {
-    CHECK(decode_hex("").view().empty());
-    CHECK(decode_hex("00ff7a").view() == std::string("\x00\xffz", 3));
-    CHECK_THROWS_AS(decode_hex("0"), std::invalid_argument);
-    CHECK_THROWS_AS(decode_hex("0g"), std::invalid_argument);
 }

@@ -4,8 +4,6 @@
 #include <idempo/postgres/queue/record_row.hpp>
 
 #include <algorithm>
-#include <cstddef>
-#include <stdexcept>
 
 namespace idempo::postgres {
 
@@ -13,12 +11,6 @@ namespace {
 
 in_flight still_in_flight(record_row const& found) {
     return {std::max(rounded(found.lease_remaining), std::chrono::milliseconds::zero())};
-}
-
-unsigned value_of(char digit) {
-    if (digit >= '0' && digit <= '9') return static_cast<unsigned>(digit - '0');
-    if (digit >= 'a' && digit <= 'f') return static_cast<unsigned>(digit - 'a') + 10;
-    throw std::invalid_argument("not a hexadecimal digit");
 }
 
 }  // namespace
@@ -48,15 +40,6 @@ std::chrono::milliseconds rounded(std::chrono::microseconds remaining) {
     using std::chrono::milliseconds;
     if (remaining > remaining.zero()) return std::chrono::ceil<milliseconds>(remaining);
     return std::min(std::chrono::floor<milliseconds>(remaining), milliseconds{-1});
-}
-
-shared_bytes decode_hex(std::string_view hexadecimal) {
-    if (hexadecimal.size() % 2 != 0) throw std::invalid_argument("half a byte");
-    return shared_bytes(hexadecimal.size() / 2, [&](char* to) {
-        for (std::size_t at = 0; at < hexadecimal.size(); at += 2) {
-            *to++ = static_cast<char>(16 * value_of(hexadecimal[at]) + value_of(hexadecimal[at + 1]));
-        }
-    });
 }
 
 }  // namespace idempo::postgres

@@ -3,8 +3,6 @@
 
 #include <idempo/postgres/statements/filled.hpp>
 
-#include <idempo/identifiers.hpp>
-
 #include <cstddef>
 
 namespace idempo::postgres {
@@ -47,7 +45,5 @@ std::string quoted_string(std::string_view text) {
     }
     return quoted + '\'';
 }
-
-std::string quoted_bytes(std::string_view bytes) { return "pg_catalog.decode('" + to_hex(bytes) + "', 'hex')"; }
 
 }  // namespace idempo::postgres

@@ -43,12 +43,12 @@ std::optional<record_row> read_record(result const& table, token const& by, fing
     if (!table.has_rows()) return std::nullopt;
     using column = transaction_text::record_columns;
     record_row found;
-    found.is_own_token = table.bytes(0, column::token) == to_hex(by.view());
-    found.is_same_fingerprint = table.bytes(0, column::fingerprint) == to_hex(of.view());
+    found.is_own_token = table.bytes(0, column::token) == by.view();
+    found.is_same_fingerprint = table.bytes(0, column::fingerprint) == of.view();
     found.attempt = static_cast<unsigned>(table.number(0, column::attempt));
     found.lease_remaining = std::chrono::microseconds(table.number(0, column::lease_remaining));
     found.is_completed = table.flag(0, column::is_completed);
-    if (!table.is_null(0, column::record)) found.record = decode_hex(table.bytes(0, column::record));
+    if (!table.is_null(0, column::record)) found.record = shared_bytes(table.bytes(0, column::record));
     return found;
 }
 
@@ -67,12 +67,9 @@ void check(result const& lock, std::string const& isolation) {
 class keyed_transaction::session {
 public:
     /// \throws no_connection
-    explicit session(transaction_pool& from)
-        : pool_(from),
-          connection_(from.take()),
-          savepoint_("idempo_" + to_hex(make_token().view())) {
+    explicit session(transaction_pool& from) : pool_(from), connection_(from.take()) {
         if (!connection_) throw no_connection();
-        if (has_been_closed(connection_->raw)) replace();
+        if (!is_usable()) replace();
     }
     session(session const&) = delete;
     session& operator=(session const&) = delete;
@@ -84,26 +81,45 @@ public:
         pool_.drop(std::move(connection_), is_late_);
     }
 
-    [[nodiscard]] std::string const& savepoint() const noexcept { return savepoint_; }
     [[nodiscard]] bool checks_client() const noexcept { return connection_->checks_client; }
 
     /// The tables of a message that begins a transaction. A connection that was idle may have been forgotten, and
     /// nothing has been lost with it: then on another one.
-    std::vector<result> begin(std::string const& message) {
+    std::vector<result> begin(message const& all) {
         auto const timeout = pool_.options().database.operation_timeout;
         auto const is_old = connection_->was_idle && steady_clock::now() - connection_->idle_since > idle_for_long;
         try {
-            return tables_of(send(message, is_old ? timeout / 4 : timeout));
+            return tables_of(send_beginning(all, is_old ? timeout / 4 : timeout));
         } catch (statement_failure const&) {
             if (!connection_->was_idle || (is_late_ && !is_old)) throw;
             replace();
-            return tables_of(send(message, timeout));
+            return tables_of(send_beginning(all, timeout));
         }
     }
 
+    /// \param then is carried out whatever becomes of `first`; a pooler must see both as one, and gets it only where
+    /// `first` succeeds
     /// \throws statement_failure where the connection is lost
-    script_outcome send(std::string const& message) {
-        return send(message, pool_.options().database.operation_timeout);
+    script_outcome send(message const& first, message const& then = {}) {
+        return send(first, then, pool_.options().database.operation_timeout);
+    }
+
+    /// After a message failed: whether the session is as it was before the transaction.
+    [[nodiscard]] bool clean_up() {
+        try {
+            settle();
+        } catch (statement_failure const& failed) {  // within the transaction that failed
+            if (failed.connection_lost) throw;
+        }
+        return send(pool_.text().end(), pool_.text().reset()).has_succeeded();
+    }
+
+    /// Ends a transaction in which no handler ran, and does not wait for it.
+    void end_and_give_back() {
+        auto const timeout = pool_.options().database.operation_timeout;
+        allow(timeout + grace);
+        connection_->line.post(pool_.text().end(), steady_clock::now() + timeout);
+        give_back();
     }
 
     pqxx::subtransaction& begin_handler() {
@@ -130,14 +146,51 @@ public:
     }
 
 private:
-    script_outcome send(std::string const& message, milliseconds timeout) {
-        allow(timeout + grace);
+    script_outcome send(message const& first, message const& then, milliseconds timeout) {
         is_late_ = false;
         try {
-            return run_script(connection_->raw, message, steady_clock::now() + timeout);
+            settle();
+            allow(timeout + grace);
+            auto const deadline = steady_clock::now() + timeout;
+            auto outcome = connection_->is_direct ? connection_->line.run(first, then, deadline)
+                                                  : connection_->line.run(joined(first, then), {}, deadline);
+            if (connection_->is_direct && !connection_->line.keeps_names()) pool_.stop_naming();
+            return outcome;
         } catch (statement_failure const& failed) {
             is_late_ = failed.timed_out;
             throw;
+        }
+    }
+
+    /// The handler of an earlier request may have made the session forget its prepared statements.
+    script_outcome send_beginning(message const& all, milliseconds timeout) {
+        bool const had_names = connection_->line.keeps_names();
+        auto outcome = send(all, {}, timeout);
+        if (connection_->line.keeps_names() || !had_names) return outcome;
+        static_cast<void>(send(pool_.text().end(), {}, timeout));
+        return send(all, {}, timeout);
+    }
+
+    static message joined(message first, message const& then) {
+        first.insert(first.end(), then.begin(), then.end());
+        return first;
+    }
+
+    /// \throws statement_failure
+    void settle() {
+        if (!connection_->line.owes_answer()) return;
+        auto const timeout = pool_.options().database.operation_timeout / 4;
+        allow(timeout + grace);
+        connection_->line.settle(steady_clock::now() + timeout);
+    }
+
+    /// It was idle: what was sent last must have succeeded.
+    [[nodiscard]] bool is_usable() {
+        try {
+            settle();
+            return !has_been_closed(connection_->raw);
+        } catch (statement_failure const&) {
+            return false;
         }
     }
 
@@ -169,7 +222,6 @@ private:
 
     transaction_pool& pool_;
     std::unique_ptr<pooled_connection> connection_;
-    std::string savepoint_;
     std::optional<socket_watch::limit> limit_;
     std::optional<handler_transaction> handler_;
     bool is_late_ = false;
@@ -210,7 +262,7 @@ void keyed_transaction::end_unused() noexcept {
 void keyed_transaction::open(error_code& ec) {
     auto const is_open = or_end([&] {
         session_ = std::make_unique<session>(*pool_);
-        auto const tables = session_->begin(pool_->text().open(session_->savepoint(), session_->checks_client()));
+        auto const tables = session_->begin(pool_->text().open(session_->checks_client()));
         check(tables.at(0), pool_->text().isolation());
         session_->begin_handler();
     });
@@ -224,7 +276,7 @@ claim_result keyed_transaction::claim(claim_request const& request, error_code& 
     auto const is_known = or_end([&] {
         auto const& text = pool_->text();
         session_ = std::make_unique<session>(*pool_);
-        auto const tables = session_->begin(text.claim(request, session_->savepoint(), session_->checks_client()));
+        auto const tables = session_->begin(text.claim(request, session_->checks_client()));
         auto const& lock = tables.at(text.looks_first() ? 1 : 0);
         check(lock, text.isolation());
         auto const found = read_record(tables.at(text.looks_first() ? 0 : 1), request.token, request.fingerprint);
@@ -237,8 +289,7 @@ claim_result keyed_transaction::claim(claim_request const& request, error_code& 
             return;
         }
         met = std::move(*other);
-        static_cast<void>(session_->send(text.end()));
-        session_->give_back();
+        session_->end_and_give_back();
         session_.reset();
     });
     ec = is_known ? error_code() : error_code(error::store_unavailable);
@@ -254,10 +305,11 @@ keyed_transaction::ending keyed_transaction::complete(complete_request const& re
             ended.end = refuse(std::string(sqlstate::in_failed_transaction), false);
             return;
         }
-        auto const message = pool_->text().complete(request, session_->savepoint(), keeps_rows);
+        auto const completing = pool_->text().complete(request, keeps_rows);
+        auto const reset = pool_->text().reset();
         committing();
         is_in_doubt = true;
-        auto const outcome = session_->send(message);
+        auto const outcome = session_->send(completing, reset);
         is_in_doubt = false;
         auto const place = outcome.results.size();
         if (place <= transaction_text::complete_commit_place && !outcome.has_succeeded()) {
@@ -287,7 +339,7 @@ transaction_end keyed_transaction::commit() {
             return;
         }
         is_in_doubt = true;
-        auto const outcome = session_->send(pool_->text().commit(session_->savepoint()));
+        auto const outcome = session_->send(pool_->text().commit(), pool_->text().reset());
         is_in_doubt = false;
         auto const place = outcome.results.size();
         if (place <= transaction_text::commit_place && !outcome.has_succeeded()) {
@@ -309,7 +361,7 @@ transaction_end keyed_transaction::end_of(std::size_t place, std::size_t commit_
                       place == transaction_text::savepoint_place && sqlstate != sqlstate::in_failed_transaction);
     }
     pool_->report(postgres_problem::statement_failed, sqlstate);
-    if (!sqlstate::ends_connection(sqlstate) && session_->send(pool_->text().clean_up()).has_succeeded()) {
+    if (!sqlstate::ends_connection(sqlstate) && session_->clean_up()) {
         session_->give_back();
     }
     session_.reset();
@@ -321,7 +373,7 @@ transaction_end keyed_transaction::refuse(std::string const& sqlstate, bool hand
     auto const problem = handler_ended_it ? postgres_problem::transaction_ended : postgres_problem::statement_failed;
     pool_->report(problem, sqlstate);
     // The session of a handler that ends transactions may be in any state.
-    if (!handler_ended_it && session_->send(pool_->text().clean_up()).has_succeeded()) session_->give_back();
+    if (!handler_ended_it && session_->clean_up()) session_->give_back();
     session_.reset();
     return transaction_end::refused;
 }
@@ -330,7 +382,7 @@ void keyed_transaction::roll_back() noexcept {
     if (!session_) return;
     or_end([&] {
         static_cast<void>(session_->end_handler());
-        auto const outcome = session_->send(pool_->text().roll_back(session_->savepoint()));
+        auto const outcome = session_->send(pool_->text().roll_back(), pool_->text().reset());
         if (outcome.has_succeeded()) {
             session_->give_back();
         } else if (outcome.results.size() == transaction_text::savepoint_place) {
@@ -343,7 +395,7 @@ void keyed_transaction::roll_back() noexcept {
 /// Whether the lock can be had, and then what the record says: nothing where ours is not there, and nobody else's.
 /// \throws what ends a transaction
 bool keyed_transaction::look(complete_request const& request, std::optional<complete_result>& found) {
-    auto const tables = session_->begin(pool_->text().look(request));
+    auto const tables = session_->begin(pool_->text().look(request, session_->checks_client()));
     check(tables.at(0), "read committed");
     if (!tables.at(0).flag(0, transaction_text::lock_columns::is_locked)) return false;
     found = read_complete(read_record(tables.at(1), request.token, request.fingerprint));
@@ -352,7 +404,7 @@ bool keyed_transaction::look(complete_request const& request, std::optional<comp
 
 /// Our transaction has failed, since another one was faster.
 keyed_transaction::ending keyed_transaction::look_after(complete_request const& request) {
-    if (!session_->send(pool_->text().clean_up()).has_succeeded()) throw statement_failure({}, true);
+    if (!session_->clean_up()) throw statement_failure({}, true);
     std::optional<complete_result> found;
     static_cast<void>(look(request, found));
     session_->give_back();

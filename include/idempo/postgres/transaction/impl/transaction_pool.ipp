@@ -35,6 +35,13 @@ bool knows_client_check(PGconn* of, std::chrono::milliseconds timeout) {
         .has_succeeded();
 }
 
+/// A pooler gives its clients process numbers of its own.
+bool serves_us_alone(PGconn* connection, std::chrono::milliseconds timeout) {
+    auto const deadline = std::chrono::steady_clock::now() + timeout;
+    auto const outcome = run_script(connection, "SELECT pg_catalog.pg_backend_pid()", deadline);
+    return outcome.has_succeeded() && outcome.results.at(0).number(0, 0) == PQbackendPID(connection);
+}
+
 }  // namespace
 
 transaction_pool::transaction_pool(asio::any_io_executor executor, transactional_options options)
@@ -137,7 +144,9 @@ void transaction_pool::look_for_late_processes() {
     if (!asking) asking = connect();
     try {
         auto const timeout = std::min(options_.database.operation_timeout, longest);
-        if (asking) forget_ended(late, asking->raw, std::chrono::steady_clock::now() + timeout);
+        auto const deadline = std::chrono::steady_clock::now() + timeout;
+        if (asking) asking->line.settle(deadline);
+        if (asking) forget_ended(late, asking->raw, deadline);
     } catch (statement_failure const&) {
         asking.reset();
     }
@@ -197,7 +206,8 @@ std::unique_ptr<pooled_connection> transaction_pool::connect() {
     try {
         if (auto made = connector_.connect(*is_stopped_, why)) {
             auto const checks_client = knows_client_check(made.get(), database.operation_timeout);
-            connected = std::make_unique<pooled_connection>(std::move(made));
+            auto const is_direct = serves_us_alone(made.get(), database.operation_timeout);
+            connected = std::make_unique<pooled_connection>(std::move(made), is_direct, uses_names_);
             connected->checks_client = checks_client;
         }
     } catch (std::exception const& failed) {  // lost while it is handed over

@@ -8,60 +8,60 @@
 
 #include <algorithm>
 #include <chrono>
-#include <string_view>
 #include <utility>
 
 namespace idempo::postgres {
 
 namespace {
 
-/// Only raised: what the application chose may be stricter.
-constexpr auto raised_commit = "pg_catalog.set_config('synchronous_commit', CASE WHEN "
-                               "pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'remote_apply' "
-                               "THEN 'remote_apply' ELSE 'on' END, true)";
+// `synchronous_commit` is only raised: what the application chose may be stricter.
+constexpr auto lock_text = R"sql(
+SELECT
+    {lock},
+    pg_catalog.current_setting('transaction_isolation'),
+    pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on',
+    pg_catalog.set_config('synchronous_commit', CASE
+        WHEN pg_catalog.current_setting('synchronous_commit') OPERATOR(pg_catalog.=) 'remote_apply' THEN 'remote_apply'
+        ELSE 'on'
+    END, true),
+    pg_catalog.set_config('statement_timeout', '{timeout}', true),
+    pg_catalog.set_config('idle_in_transaction_session_timeout', '{timeout}', true){check})sql";
 
-constexpr auto checks = "SELECT {lock}, pg_catalog.current_setting('transaction_isolation'), "
-                        "pg_catalog.current_setting('transaction_read_only') OPERATOR(pg_catalog.=) 'on', ";
+constexpr auto client_check = ", pg_catalog.set_config('client_connection_check_interval', '1000', true)";
+constexpr auto try_lock = "pg_catalog.pg_try_advisory_xact_lock($1::pg_catalog.int8)";
 
 constexpr auto transactional_read_text = R"sql(
 SELECT
-    pg_catalog.encode(token, 'hex'),
-    pg_catalog.encode(fingerprint, 'hex'),
+    token,
+    fingerprint,
     attempt,
     (pg_catalog.date_part('epoch', lease_until OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())
         OPERATOR(pg_catalog.*) 1000000::pg_catalog.float8)::pg_catalog.int8,
     response IS NOT NULL,
-    CASE WHEN fingerprint OPERATOR(pg_catalog.=) {fingerprint} THEN pg_catalog.encode(response, 'hex') END
+    CASE WHEN fingerprint OPERATOR(pg_catalog.=) $2::pg_catalog.bytea THEN response END
 FROM {table}
-WHERE key OPERATOR(pg_catalog.=) {key} AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())sql";
+WHERE key OPERATOR(pg_catalog.=) $1::pg_catalog.bytea AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())sql";
 
-// What has expired is as good as absent. Where nothing is inserted, the division fails, and with it what follows in the
-// message.
+// What has expired is as good as absent. Where another record is there, the division fails, and with it what follows in
+// the message. The limit of the wait for its row is set in a value that the row needs before it can be locked.
 constexpr auto transactional_insert_text = R"sql(
-WITH made AS (
-    INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
-    VALUES (
-        {key}, {token}, {fingerprint}, 1, pg_catalog.clock_timestamp(),
-        pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+)
-            ({retention}::pg_catalog.float8 OPERATOR(pg_catalog.*) '1 millisecond'::pg_catalog.interval),
-        {response}
-    )
-    ON CONFLICT (key) DO UPDATE SET
-        token = excluded.token,
-        fingerprint = excluded.fingerprint,
-        attempt = 1,
-        lease_until = excluded.lease_until,
-        expires_at = excluded.expires_at,
-        response = excluded.response
-    WHERE record.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()
-    RETURNING 1
+INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
+VALUES (
+    $1::pg_catalog.bytea, $2::pg_catalog.bytea, $3::pg_catalog.bytea,
+    CASE WHEN pg_catalog.set_config('lock_timeout', '{lock_timeout}', true) IS NOT NULL THEN 1 END,
+    pg_catalog.clock_timestamp(),
+    pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) ($4::pg_catalog.int8::pg_catalog.float8
+        OPERATOR(pg_catalog.*) '1 millisecond'::pg_catalog.interval),
+    $5::pg_catalog.bytea
 )
-SELECT 1::pg_catalog.int8 OPERATOR(pg_catalog./) pg_catalog.count(*) FROM made)sql";
-
-// What DISCARD ALL does, but for prepared statements, which hold no data, and of which libpqxx keeps a list. Each
-// session may do this within a transaction.
-constexpr auto reset_text = "BEGIN; SET SESSION AUTHORIZATION DEFAULT; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; "
-                            "DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_catalog.pg_advisory_unlock_all(); COMMIT";
+ON CONFLICT (key) DO UPDATE SET
+    token = excluded.token,
+    fingerprint = excluded.fingerprint,
+    attempt = 1 OPERATOR(pg_catalog./)
+        (record.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp())::pg_catalog.int4,
+    lease_until = excluded.lease_until,
+    expires_at = excluded.expires_at,
+    response = excluded.response)sql";
 
 std::string name_of(transaction_isolation isolation) {
     switch (isolation) {
@@ -74,72 +74,93 @@ std::string name_of(transaction_isolation isolation) {
 
 std::string milliseconds_of(std::chrono::milliseconds span) { return std::to_string(span.count()); }
 
+std::string locking(std::string_view lock, std::chrono::milliseconds timeout, bool checks_client) {
+    return filled(
+        lock_text,
+        {{"lock", lock}, {"timeout", milliseconds_of(timeout)}, {"check", checks_client ? client_check : ""}});
+}
+
 }  // namespace
 
-transaction_text::transaction_text(std::string table, transactional_options const& options)
-    : table_(std::move(table)),
+transaction_text::transaction_text(std::string const& table, transactional_options const& options)
+    : table_(table),
       isolation_(options.isolation),
       isolation_name_(name_of(options.isolation)),
-      settings_("SET LOCAL statement_timeout = " + milliseconds_of(options.handler_timeout) +
-                "; SET LOCAL idle_in_transaction_session_timeout = " + milliseconds_of(options.handler_timeout)),
-      lock_timeout_("SET LOCAL lock_timeout = " + milliseconds_of(options.database.operation_timeout)),
-      reset_(reset_text) {}
-
-std::string transaction_text::begin(std::string const& lock, bool checks_client) const {
-    auto text = "BEGIN ISOLATION LEVEL " + isolation_name_ + "; " + settings_;
-    if (checks_client) text += "; SET LOCAL client_connection_check_interval = 1000";
-    return text + "; " + filled(checks, {{"lock", lock}}) + raised_commit;
+      begin_{"idempo_begin", "BEGIN ISOLATION LEVEL " + isolation_name_},
+      begin_look_{"idempo_begin_look", "BEGIN ISOLATION LEVEL READ COMMITTED"},
+      open_{statement_text{"idempo_open", locking("true", options.handler_timeout, false)},
+            statement_text{"idempo_open", locking("true", options.handler_timeout, true)}},
+      lock_{statement_text{"idempo_lock", locking(try_lock, options.handler_timeout, false)},
+            statement_text{"idempo_lock", locking(try_lock, options.handler_timeout, true)}},
+      read_{"idempo_read", filled(transactional_read_text, {{"table", table}}), true},
+      commit_{"idempo_commit", "COMMIT"},
+      rollback_{"idempo_rollback", "ROLLBACK"},
+      // What DISCARD ALL does, but for prepared statements, which hold no data, and of which libpqxx keeps a list.
+      reset_{statement_text{"idempo_reset_user", "SET SESSION AUTHORIZATION DEFAULT"},
+             statement_text{"idempo_reset_role", "RESET ROLE"},
+             statement_text{"idempo_reset_settings", "RESET ALL"},
+             statement_text{"idempo_reset_cursors", "CLOSE ALL"},
+             statement_text{"idempo_reset_channels", "UNLISTEN *"},
+             statement_text{"idempo_reset_tables", "DISCARD TEMP"},
+             statement_text{"idempo_reset_sequences", "DISCARD SEQUENCES"},
+             statement_text{"idempo_reset_locks", "SELECT pg_catalog.pg_advisory_unlock_all()"}} {
+    auto const savepoint = "idempo_" + to_hex(make_token().view());
+    savepoint_ = {"idempo_savepoint", "SAVEPOINT " + savepoint};
+    release_ = {"idempo_release", "RELEASE SAVEPOINT " + savepoint};
+    roll_back_to_ = {"idempo_roll_back_to", "ROLLBACK TO SAVEPOINT " + savepoint};
+    insert_ = {"idempo_insert",
+               filled(transactional_insert_text,
+                      {{"table", table}, {"lock_timeout", milliseconds_of(options.database.operation_timeout)}})};
 }
 
-std::string transaction_text::lock(store_key const& key) const {
-    return "pg_catalog.pg_try_advisory_xact_lock('" + std::to_string(lock_number("request", table_, key.view())) +
-           "'::pg_catalog.int8)";
+statement_call transaction_text::lock(store_key const& key, bool checks_client) const {
+    statement_call call{&lock_[checks_client ? 1 : 0]};
+    call.parameters.add(lock_number("request", table_, key.view()));
+    return call;
 }
 
-std::string transaction_text::read(store_key const& key, fingerprint const& of) const {
-    return filled(transactional_read_text, {{"fingerprint", quoted_bytes(of.view())},  //
-                                            {"key", quoted_bytes(key.view())},
-                                            {"table", table_}});
+statement_call transaction_text::read(store_key const& key, fingerprint const& of) const {
+    statement_call call{&read_};
+    call.parameters.add(key.view());
+    call.parameters.add(of.view());
+    return call;
 }
 
-std::string transaction_text::open(std::string const& savepoint, bool checks_client) const {
-    return begin("true", checks_client) + "; SAVEPOINT " + savepoint;
+message transaction_text::open(bool checks_client) const {
+    return {{&begin_}, {&open_[checks_client ? 1 : 0]}, {&savepoint_}};
 }
 
-std::string transaction_text::claim(claim_request const& request, std::string const& savepoint,
-                                    bool checks_client) const {
-    auto const begun = begin(lock(request.key), checks_client);
-    auto const looked = read(request.key, request.fingerprint);
-    auto const saved = "; SAVEPOINT " + savepoint;
-    if (!looks_first()) return begun + "; " + looked + saved;
-    return "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; " + looked + "; COMMIT; " + begun + saved;
+message transaction_text::claim(claim_request const& request, bool checks_client) const {
+    auto locked = lock(request.key, checks_client);
+    auto looked = read(request.key, request.fingerprint);
+    if (!looks_first()) return {{&begin_}, std::move(locked), std::move(looked), {&savepoint_}};
+    return {{&begin_look_}, std::move(looked), {&commit_}, {&begin_}, std::move(locked), {&savepoint_}};
 }
 
-std::string transaction_text::complete(complete_request const& request, std::string const& savepoint,
-                                       bool keeps_rows) const {
+message transaction_text::complete(complete_request const& request, bool keeps_rows) const {
     constexpr std::chrono::milliseconds longest = std::chrono::years{1000};
     auto const retention = std::clamp(request.retention, std::chrono::milliseconds::zero(), longest);
-    auto const inserted = filled(transactional_insert_text, {{"table", table_},
-                                                             {"key", quoted_bytes(request.key.view())},
-                                                             {"token", quoted_bytes(request.token.view())},
-                                                             {"fingerprint", quoted_bytes(request.fingerprint.view())},
-                                                             {"retention", milliseconds_of(retention)},
-                                                             {"response", quoted_bytes(request.record.view())}});
-    return (keeps_rows ? "RELEASE SAVEPOINT " : "ROLLBACK TO SAVEPOINT ") + savepoint + "; " + lock_timeout_ + "; " +
-           inserted + "; COMMIT; " + reset_;
+    statement_call insert{&insert_};
+    insert.parameters.add(request.key.view());
+    insert.parameters.add(request.token.view());
+    insert.parameters.add(request.fingerprint.view());
+    insert.parameters.add(std::int64_t{retention.count()});
+    insert.parameters.add(request.record.view());
+    return {{keeps_rows ? &release_ : &roll_back_to_}, std::move(insert), {&commit_}};
 }
 
-std::string transaction_text::commit(std::string const& savepoint) const {
-    return "RELEASE SAVEPOINT " + savepoint + "; COMMIT; " + reset_;
+message transaction_text::commit() const { return {{&release_}, {&commit_}}; }
+
+message transaction_text::roll_back() const { return {{&roll_back_to_}, {&rollback_}}; }
+
+message transaction_text::reset() const {
+    message all;
+    for (auto const& each : reset_) all.push_back({&each});
+    return all;
 }
 
-std::string transaction_text::roll_back(std::string const& savepoint) const {
-    return "ROLLBACK TO SAVEPOINT " + savepoint + "; ROLLBACK; " + reset_;
-}
-
-std::string transaction_text::look(complete_request const& request) const {
-    return "BEGIN ISOLATION LEVEL READ COMMITTED; " + filled(checks, {{"lock", lock(request.key)}}) + "true; " +
-           read(request.key, request.fingerprint) + "; COMMIT";
+message transaction_text::look(complete_request const& request, bool checks_client) const {
+    return {{&begin_look_}, lock(request.key, checks_client), read(request.key, request.fingerprint), {&commit_}};
 }
 
 }  // namespace idempo::postgres
