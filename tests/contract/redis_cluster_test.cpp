@@ -313,6 +313,7 @@ TEST_CASE("redis cluster: the documented permissions are enough") {
             {"ACL", "SETUSER", "app", "on", ">one", "~idempo:*", "+get", "+set", "+del", "+pttl", "+pexpire"});
         cluster[node].ask(
             {"ACL", "SETUSER", "app", "+eval", "+evalsha", "+info", "+select", "+cluster|slots", "+asking"});
+        cluster[node].ask({"ACL", "SETUSER", "app", "+hget", "+hset", "+hstrlen"});
         cluster[node].ask({"ACL", "LOG", "RESET"});
     }
     auto options = cluster_options(cluster);

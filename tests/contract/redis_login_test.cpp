@@ -13,9 +13,11 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <variant>
 
 using namespace idempo::tests;
@@ -28,7 +30,7 @@ namespace {
 /// The permissions in docs/redis.md, "What Redis must have".
 void add_app(redis_server const& server) {
     server.ask({"ACL", "SETUSER", "app", "on", ">one", "~idempo:*", "+get", "+set", "+del", "+pttl", "+pexpire"});
-    server.ask({"ACL", "SETUSER", "app", "+eval", "+evalsha", "+info", "+select"});
+    server.ask({"ACL", "SETUSER", "app", "+eval", "+evalsha", "+info", "+select", "+hget", "+hset", "+hstrlen"});
 }
 
 redis_options as_app(redis_server const& server) {
@@ -61,6 +63,11 @@ void check_all_operations(inspectable_redis& store) {
     store.abandon(claim.key, claim.token, error);
     CHECK_FALSE(error);
     CHECK(std::holds_alternative<completed>(store.claim(claim_of(claim.key), error)));
+    auto const large = claim_of(numbered_key(2));
+    CHECK(std::holds_alternative<granted>(store.claim(large, error)));
+    CHECK(std::holds_alternative<done>(store.complete(complete_of(large, std::string(100'000, 'x')), error)));
+    CHECK(std::holds_alternative<completed>(store.claim(claim_of(large.key), error)));
+    CHECK(store.peek(large.key, error));
 }
 
 }  // namespace
@@ -186,6 +193,24 @@ TEST_CASE("redis login: what the server says of a refusal is reported") {
         std::lock_guard const lock(mutex);
         CHECK(words == "ERR max number of clients reached");
     }
+}
+
+TEST_CASE("redis login: an event names the server, also one on a unix socket") {
+    redis_server const server;
+    std::promise<redis_endpoint> first;
+    auto const found = [&](redis_options options) {
+        first = {};
+        options.observer = [&, is_told = false](redis_event const& event) mutable {
+            if (!std::exchange(is_told, true)) first.set_value(event.endpoint);
+        };
+        inspectable_redis store(options);
+        CHECK(works(store));
+        return first.get_future().get();
+    };
+    redis_options local;
+    local.unix_path = server.unix_path();
+    CHECK(found(local) == redis_endpoint{server.unix_path(), 0});
+    CHECK(found(local_redis(server.port())) == redis_endpoint{"127.0.0.1", server.port()});
 }
 
 TEST_CASE("redis login: a server that asks for the client's certificate is shown it") {

@@ -25,6 +25,9 @@
 ///         76    4  size of the completed record
 ///         80    4  sum of the 20 words before it, modulo 2^32
 ///
+/// A value of more than 64 KiB and the header is a hash instead, of `header` and `answer`: what finds it with GET gets
+/// an error, and not a record that nobody may have asked for. Only what must be replayed is read.
+///
 /// The sum notices every change of one word, and the size every missing byte. What Complete was given is not summed:
 /// it has a checksum of its own (`idempo/stored_response.hpp`).
 

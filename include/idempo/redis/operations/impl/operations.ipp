@@ -65,7 +65,9 @@ reading claim_operation::read_first_step(reply_view answer_) {
     if (answer_.is_error()) {
         auto const meaning = meaning_of(answer_.text());
         if (meaning == error_meaning::wrong_server) return reading::wrong_connection;
-        if (meaning != error_meaning::full) return answer(code_of(meaning));
+        // A large record is a hash, which SET cannot read.
+        bool const is_open = meaning == error_meaning::full || meaning == error_meaning::foreign_value;
+        if (!is_open) return answer(code_of(meaning));
         needs_script_ = true;
         return reading::ask_again;
     }

@@ -34,12 +34,29 @@ local function sum(header)
     return (a + b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r + s + t) % 4294967296
 end
 
+-- What is under KEYS[1]: nil where nothing is; else the value, or of a large record's hash the header; and the size of
+-- header and answer together.
+local function fetch()
+    local value = redis.pcall('get', KEYS[1])
+    if not value then return nil end
+    if type(value) == 'string' then return value, #value end
+    -- A hash, or an error that this command repeats.
+    local header = redis.call('hget', KEYS[1], 'header') or ''
+    return header, #header + redis.call('hstrlen', KEYS[1], 'answer')
+end
+
+-- What Complete was given.
+local function answer_in(value, size)
+    if #value == size then return string.sub(value, 85) end
+    return redis.call('hget', KEYS[1], 'answer')
+end
+
 -- The record in the value, or nil where it is none of ours, or damaged.
-local function read(value)
+local function read(value, size)
     if #value < 84 then return nil end
     local magic, state, token, fingerprint, attempt, lease, life, length, sealed =
         struct.unpack('>c4c4c16c32I4I8I8I4I4', value)
-    if magic ~= 'idr\1' or sealed ~= sum(value) or #value ~= 84 + length then return nil end
+    if magic ~= 'idr\1' or sealed ~= sum(value) or size ~= 84 + length then return nil end
     if state ~= 'done' and (state ~= 'open' or length ~= 0) then return nil end
     return {state = state, token = token, fingerprint = fingerprint, attempt = attempt, lease = lease, life = life}
 end
@@ -60,9 +77,9 @@ end
 constexpr std::string_view abandon_source =
     R"lua(-- Abandon. ARGV: the token. Every answer begins with it. What an attempt leaves behind is as before its claim: nothing,
 -- or the record of the earlier attempts.
-local value = redis.call('get', KEYS[1])
+local value, size = fetch()
 if value then
-    local found = read(value)
+    local found = read(value, size)
     if not found then return {ARGV[1], 'unreadable'} end
     if found.state == 'open' and found.token == ARGV[1] then
         local left = redis.call('pttl', KEYS[1])
@@ -86,15 +103,15 @@ constexpr std::string_view claim_source =
 -- Every answer begins with the claimer's token. All that reads comes before all that writes, so that a full or a
 -- read-only server still tells of the records it has.
 local token = string.sub(ARGV[1], 9, 24)
-local value = redis.call('get', KEYS[1])
+local value, size = fetch()
 if not value then
     redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
     return {token, 'granted', 1}
 end
-local found = read(value)
+local found = read(value, size)
 if not found then return {token, 'unreadable'} end
 if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch', found.fingerprint} end
-if found.state == 'done' then return {token, 'completed', string.sub(value, 85)} end
+if found.state == 'done' then return {token, 'completed', answer_in(value, size)} end
 
 -- The life counts down while the lease does, so the time that has passed is what is missing from the life.
 local left = redis.call('pttl', KEYS[1])
@@ -115,16 +132,27 @@ constexpr std::string_view complete_source =
     R"lua(-- Complete. ARGV: the completed record as attempt 1; its life in milliseconds; '1' where the claim has reserved room.
 -- Every answer begins with the claimer's token.
 local token = string.sub(ARGV[1], 9, 24)
-local value = redis.call('get', KEYS[1])
+local function keep(record)
+    if #record <= 84 + 65536 then
+        redis.call('set', KEYS[1], record, 'px', ARGV[2])
+        return
+    end
+    local header = string.sub(record, 1, 84)
+    redis.call('set', KEYS[1], header) -- a full server refuses this, and none of the writes that follow
+    redis.call('del', KEYS[1])
+    redis.call('hset', KEYS[1], 'header', header, 'answer', string.sub(record, 85))
+    redis.call('pexpire', KEYS[1], ARGV[2])
+end
+local value, size = fetch()
 if not value then
-    redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+    keep(ARGV[1])
     return {token, 'done'}
 end
-local found = read(value)
+local found = read(value, size)
 if not found then return {token, 'unreadable'} end
 if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch'} end
 if found.token ~= token then
-    if found.state == 'done' then return {token, 'completed', string.sub(value, 85)} end
+    if found.state == 'done' then return {token, 'completed', answer_in(value, size)} end
     local left = redis.call('pttl', KEYS[1])
     return {token, 'in_flight', math.max(0, found.lease - (found.life - left))}
 end
@@ -133,7 +161,7 @@ if found.state == 'open' then
     if ARGV[3] == '1' then redis.call('pexpire', KEYS[1], ARGV[2]) end
     local completed = ARGV[1]
     if found.attempt ~= 1 then completed = with_attempt(completed, found.attempt) end
-    redis.call('set', KEYS[1], completed, 'px', ARGV[2])
+    keep(completed)
 else
     local left = redis.call('pttl', KEYS[1])
     if left < 0 then left = ARGV[2] end -- somebody has made it last for ever
@@ -145,18 +173,18 @@ return {token, 'done'}
 
 constexpr std::string_view peek_source =
     R"lua(-- Peek. ARGV: what the answer begins with. Then the record's header, the size of the value, and its life, if there is one.
-local value = redis.call('get', KEYS[1])
+local value, size = fetch()
 if not value then return {ARGV[1], 'absent'} end
 local left = redis.call('pttl', KEYS[1])
-if not read(value) or left < 0 then return {ARGV[1], 'unreadable'} end
-return {ARGV[1], 'found', string.sub(value, 1, 84), #value, left}
+if not read(value, size) or left < 0 then return {ARGV[1], 'unreadable'} end
+return {ARGV[1], 'found', string.sub(value, 1, 84), size, left}
 )lua";
 
 constexpr std::string_view renew_source =
     R"lua(-- Renew. ARGV: the token; the lease from now in milliseconds. Every answer begins with the token.
-local value = redis.call('get', KEYS[1])
+local value, size = fetch()
 if not value then return {ARGV[1], 'lost'} end
-local found = read(value)
+local found = read(value, size)
 if not found then return {ARGV[1], 'unreadable'} end
 if found.state ~= 'open' or found.token ~= ARGV[1] then return {ARGV[1], 'lost'} end
 
