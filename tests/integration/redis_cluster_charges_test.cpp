@@ -16,7 +16,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace idempo::tests;
@@ -34,6 +36,17 @@ constexpr std::uint16_t hot_slots = 16;
 
 bool is_hot(std::uint16_t slot) { return slot < hot_slots; }
 bool is_any(std::uint16_t) { return true; }
+
+/// Repeats the question until the answer is yes, or the time is over.
+template <class Condition>
+bool comes_true(Condition condition, std::chrono::seconds within) {
+    auto const deadline = std::chrono::steady_clock::now() + within;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(5ms);
+    }
+    return true;
+}
 
 /// Two servers on one cluster, and clients who never give up.
 class cluster_campaign {
@@ -102,30 +115,11 @@ public:
     void fail_over(failure how, std::size_t third, bool needs_replica) {
         await_progress(40);
         remember_replicated();
-        auto const before = primaries();
-        auto const failed = before[third];
-        std::vector<std::size_t> stopped{failed};
-        if (how == failure::half_stopped) {
-            for (auto const other : before) {
-                if (other != failed) stopped.push_back(peer_of(other));
-            }
+        for (int tries = 0; tries < 3; ++tries) {
+            if (try_fail_over(how, third, needs_replica)) return;
+            std::cout << "the nodes did not agree on a successor, and were given another chance" << std::endl;
         }
-        std::vector<std::size_t> living;
-        for (std::size_t node = 0; node < cluster.size(); ++node) {
-            if (std::find(stopped.begin(), stopped.end(), node) == stopped.end()) living.push_back(node);
-        }
-        for (auto const node : stopped)
-            how == failure::killed ? cluster[node].kill() : cluster[node].send_signal(SIGSTOP);
-        auto const slot = static_cast<std::uint16_t>(6000 * third);
-        poll_until(
-            [&] { return cluster.primary_of(slot, living[0]) == peer_of(failed) && cluster.is_healthy(living); });
-        auto const in_third = [third](std::uint16_t each) { return each * 3U / 16384U == third; };
-        if (!needs_replica) measure_recovery(in_third);
-        for (auto const node : stopped)
-            how == failure::killed ? cluster[node].start() : cluster[node].send_signal(SIGCONT);
-        poll_until([&] { return info_field(cluster[failed].ask({"INFO", "replication"}), "role") == "slave"; });
-        cluster.wait_until_healthy();
-        if (needs_replica) measure_recovery(in_third);
+        throw std::runtime_error("there was no failover");
     }
 
     /// Each charge once more: its clients may ask for it at any time.
@@ -170,6 +164,38 @@ public:
     redis_cluster cluster;
 
 private:
+    /// False: there was no successor. On a busy machine nodes may fail over by themselves just before; then others are
+    /// stopped than was meant to, and no majority is left. All is well again when this returns.
+    bool try_fail_over(failure how, std::size_t third, bool needs_replica) {
+        auto const before = primaries();
+        auto const failed = before[third];
+        std::vector<std::size_t> stopped{failed};
+        if (how == failure::half_stopped) {
+            for (auto const other : before) {
+                if (other != failed) stopped.push_back(peer_of(other));
+            }
+        }
+        std::vector<std::size_t> living;
+        for (std::size_t node = 0; node < cluster.size(); ++node) {
+            if (std::find(stopped.begin(), stopped.end(), node) == stopped.end()) living.push_back(node);
+        }
+        for (auto const node : stopped)
+            how == failure::killed ? cluster[node].kill() : cluster[node].send_signal(SIGSTOP);
+        auto const slot = static_cast<std::uint16_t>(6000 * third);
+        bool const is_done = comes_true(
+            [&] { return cluster.primary_of(slot, living[0]) == peer_of(failed) && cluster.is_healthy(living); }, 20s);
+        auto const in_third = [third](std::uint16_t each) { return each * 3U / 16384U == third; };
+        if (is_done && !needs_replica) measure_recovery(in_third);
+        for (auto const node : stopped)
+            how == failure::killed ? cluster[node].start() : cluster[node].send_signal(SIGCONT);
+        if (is_done) {
+            poll_until([&] { return info_field(cluster[failed].ask({"INFO", "replication"}), "role") == "slave"; });
+        }
+        cluster.wait_until_healthy();
+        if (is_done && needs_replica) measure_recovery(in_third);
+        return is_done;
+    }
+
     std::string store_;
     charge_scene one_;
     charge_scene other_;
@@ -190,6 +216,11 @@ std::size_t errors_of(redis_server const& node, std::string const& kind) {
 }
 
 }  // namespace
+
+TEST_CASE("redis cluster: clients that never give up end with a test that fails") {
+    answer_book book;
+    retrying_clients const clients({free_port()}, 4, is_any, book);
+}
 
 TEST_CASE("redis cluster: under load slots move there and back, and each charge is made once") {
     int const cycles = campaign_cycles(6);

@@ -219,6 +219,10 @@ failure failure_of(int cycle) {
 
 }  // namespace
 
+TEST_CASE("redis sentinel: pairs of clients that never give up end with a test that fails") {
+    charging_pairs const pairs(free_port(), free_port(), 4);
+}
+
 TEST_CASE("redis sentinel: under load a failover loses only what no replica had, and nobody gets a wrong answer") {
     int const cycles = campaign_cycles(2);
     failover_campaign campaign(2, 0);

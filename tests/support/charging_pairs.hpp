@@ -3,6 +3,7 @@
 
 #include "support/charge_receipt.hpp"
 #include "support/http_client.hpp"
+#include "support/retry_limit.hpp"
 
 #include <atomic>
 #include <barrier>
@@ -13,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -26,7 +28,7 @@ class charging_pairs {
 public:
     charging_pairs(std::uint16_t one, std::uint16_t other, std::size_t count) {
         for (std::size_t number = 0; number < count; ++number) {
-            auto* const both = pairs_.emplace_back(std::make_unique<pair>(is_stopping_)).get();
+            auto* const both = pairs_.emplace_back(std::make_unique<pair>(limit_)).get();
             for (auto const port : {one, other}) {
                 threads_.emplace_back([this, port, number, both] { run(port, number, *both); });
             }
@@ -34,13 +36,16 @@ public:
     }
     charging_pairs(charging_pairs const&) = delete;
     charging_pairs& operator=(charging_pairs const&) = delete;
-    ~charging_pairs() { stop(); }
+    ~charging_pairs() {
+        limit_.give_up();
+        join();
+    }
 
-    /// Lets each finish its present charge.
+    /// Lets each finish its present charge. \throws std::runtime_error if one cannot
     void stop() {
-        is_stopping_ = true;
-        for (auto& thread : threads_) thread.join();
-        threads_.clear();
+        limit_.stop();
+        join();
+        if (has_given_up_) throw std::runtime_error("a charge was never answered");
     }
 
     [[nodiscard]] std::vector<charge_receipt> receipts() const {
@@ -53,11 +58,16 @@ public:
 
 private:
     struct pair {
-        explicit pair(std::atomic<bool> const& is_stopping)
-            : next(2, [this, &is_stopping]() noexcept { goes_on = !is_stopping; }) {}
+        explicit pair(retry_limit const& limit)
+            : next(2, [this, &limit]() noexcept { goes_on = !limit.is_stopping(); }) {}
         bool goes_on = true;
         std::barrier<std::function<void()>> next;
     };
+
+    void join() {
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
 
     void run(std::uint16_t port, std::size_t number, pair& with_other) {
         std::optional<http_client> connection;
@@ -68,6 +78,11 @@ private:
             std::optional<charge_receipt> receipt;
             while (!(receipt = try_charge(connection, port, order))) {
                 ++setbacks_;
+                if (limit_.is_over()) {
+                    has_given_up_ = true;
+                    with_other.next.arrive_and_drop();
+                    return;
+                }
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
             }
             std::lock_guard const lock(mutex_);
@@ -75,7 +90,8 @@ private:
         }
     }
 
-    std::atomic<bool> is_stopping_{false};
+    retry_limit limit_;
+    std::atomic<bool> has_given_up_{false};
     std::atomic<std::size_t> setbacks_{0};
     std::vector<std::unique_ptr<pair>> pairs_;
     std::vector<std::thread> threads_;

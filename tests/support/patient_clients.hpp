@@ -4,6 +4,7 @@
 #include "support/http_client.hpp"
 #include "support/orders_scene.hpp"
 #include "support/requests.hpp"
+#include "support/retry_limit.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -29,13 +31,16 @@ public:
     }
     patient_clients(patient_clients const&) = delete;
     patient_clients& operator=(patient_clients const&) = delete;
-    ~patient_clients() { stop(); }
+    ~patient_clients() {
+        limit_.give_up();
+        join();
+    }
 
-    /// Lets each finish its present order.
+    /// Lets each finish its present order. \throws std::runtime_error if one cannot
     void stop() {
-        is_stopping_ = true;
-        for (auto& thread : threads_) thread.join();
-        threads_.clear();
+        limit_.stop();
+        join();
+        if (has_given_up_) throw std::runtime_error("an order was never answered");
     }
 
     [[nodiscard]] std::size_t answered() const noexcept { return answered_; }
@@ -50,13 +55,22 @@ public:
     }
 
 private:
+    void join() {
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
     void run(std::uint16_t port, int client) {
         std::optional<http_client> connection;
-        for (int number = 0; !is_stopping_; ++number) {
+        for (int number = 0; !limit_.is_stopping(); ++number) {
             auto const key = std::to_string(client) + "-" + std::to_string(number);
             std::optional<std::string> body;
             while (!(body = try_once(connection, port, make_order(key, order_of(1 + number))))) {
                 ++setbacks_;
+                if (limit_.is_over()) {
+                    has_given_up_ = true;
+                    return;
+                }
                 std::this_thread::sleep_for(std::chrono::milliseconds(20));
             }
             answers_[static_cast<std::size_t>(client)].emplace_back(key, *body);
@@ -77,7 +91,8 @@ private:
         return std::nullopt;
     }
 
-    std::atomic<bool> is_stopping_{false};
+    retry_limit limit_;
+    std::atomic<bool> has_given_up_{false};
     std::atomic<std::size_t> answered_{0};
     std::atomic<std::size_t> setbacks_{0};
     std::vector<std::vector<std::pair<std::string, std::string>>> answers_;

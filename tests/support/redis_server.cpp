@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "support/redis_server.hpp"
 
+#include "support/patience.hpp"
 #include "support/poll_until.hpp"
 #include <idempo/redis/protocol/resp_codec.hpp>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -32,6 +34,7 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using boost::system::error_code;
 
 std::string make_directory() {
     auto name = (std::filesystem::temp_directory_path() / "idempo-redis-XXXXXX").string();
@@ -54,6 +57,25 @@ std::string printed(redis::reply_view reply) {
     std::string all;
     for (std::size_t i = 0; i < reply.size(); ++i) all += (i == 0 ? "" : " ") + printed(reply[i]);
     return all;
+}
+
+/// As the member of the socket, but a server that has stopped ends in an exception, not in a test that never ends.
+std::size_t read_some(asio::io_context& context, asio::local::stream_protocol::socket& socket,
+                      asio::mutable_buffer to) {
+    error_code error = asio::error::timed_out;
+    std::size_t size = 0;
+    socket.async_read_some(to, [&](error_code result, std::size_t read) {
+        error = result;
+        size = read;
+    });
+    context.restart();
+    context.run_for(patience);
+    if (!error) return size;
+    bool const is_silent = error == asio::error::timed_out;
+    socket.close();
+    context.run();  // the handler refers to this call
+    if (is_silent) throw std::runtime_error("Redis does not answer");
+    throw boost::system::system_error(error);
 }
 
 }  // namespace
@@ -141,7 +163,7 @@ std::string redis_server::ask(std::initializer_list<std::string_view> words) con
     redis::reply_reader reader;
     std::array<char, 4096> bytes{};
     while (true) {
-        reader.feed({bytes.data(), socket.read_some(asio::buffer(bytes))});
+        reader.feed({bytes.data(), read_some(context, socket, asio::buffer(bytes))});
         if (auto const reply = reader.next()) return printed(redis::reply_view(reply.get()));
         if (reader.is_broken()) throw std::runtime_error("not an answer of Redis");
     }

@@ -46,7 +46,7 @@ public:
     void start(bool waits = true);
 
     /// Sends a command over a connection of its own. Returns the reply as redis-cli prints it, array elements by
-    /// spaces. \throws std::runtime_error if there is no answer; an error reply is returned
+    /// spaces. \throws std::runtime_error if there is no answer within `patience`; an error reply is returned
     std::string ask(std::initializer_list<std::string_view> words) const;
 
 private:

@@ -4,6 +4,7 @@
 #include "support/charge_receipt.hpp"
 #include "support/http_client.hpp"
 #include "support/redis_cluster_scene.hpp"
+#include "support/retry_limit.hpp"
 
 #include <idempo/key.hpp>
 
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -80,24 +82,32 @@ public:
     }
     retrying_clients(retrying_clients const&) = delete;
     retrying_clients& operator=(retrying_clients const&) = delete;
-    ~retrying_clients() { stop(); }
+    ~retrying_clients() {
+        limit_.give_up();
+        join();
+    }
 
-    /// Lets each finish its present charge.
+    /// Lets each finish its present charge. \throws std::runtime_error if one cannot
     void stop() {
-        is_stopping_ = true;
-        for (auto& thread : threads_) thread.join();
-        threads_.clear();
+        limit_.stop();
+        join();
+        if (has_given_up_) throw std::runtime_error("a charge was never answered");
     }
 
     /// Responses other than 201, and connections that ended.
     [[nodiscard]] std::size_t setbacks() const noexcept { return setbacks_; }
 
 private:
+    void join() {
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
     void run(std::size_t client) {
         std::vector<std::optional<http_client>> connections(ports_.size());
         std::vector<charge_order> done;
         std::size_t number = 0;
-        for (std::size_t round = client; !is_stopping_; ++round) {
+        for (std::size_t round = client; !limit_.is_stopping(); ++round) {
             bool const asks_again = round % 4 == 0 && !done.empty();
             auto const charge = asks_again ? done[round % done.size()]
                                            : next_charge("client" + std::to_string(client), number, wanted_);
@@ -106,6 +116,10 @@ private:
                 std::optional<charge_receipt> answer;
                 while (!(answer = try_charge(connections[server], ports_[server], charge))) {
                     ++setbacks_;
+                    if (limit_.is_over()) {
+                        has_given_up_ = true;
+                        return;
+                    }
                     std::this_thread::sleep_for(20ms);
                 }
                 book_.add(*answer);
@@ -117,7 +131,8 @@ private:
     std::vector<std::uint16_t> ports_;
     slot_filter wanted_;
     answer_book& book_;
-    std::atomic<bool> is_stopping_{false};
+    retry_limit limit_;
+    std::atomic<bool> has_given_up_{false};
     std::atomic<std::size_t> setbacks_{0};
     std::vector<std::thread> threads_;
 };
