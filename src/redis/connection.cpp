@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <idempo/redis/connection/impl/connection.ipp>
+#include <idempo/redis/connection/impl/connection_fsm.ipp>
 #include <idempo/redis/connection/impl/credentials.ipp>
 #include <idempo/redis/connection/impl/handshake.ipp>
 #include <idempo/redis/connection/impl/name_resolver.ipp>

@@ -36,6 +36,9 @@ struct pending_load {
     std::atomic<std::size_t> operations{0};
     /// The sum of `operation::weight`.
     std::atomic<std::size_t> bytes{0};
+
+    /// Adds the operation, unless that would be more than the options allow.
+    [[nodiscard]] bool admit(operation const& submitted, redis_options const& limits);
 };
 
 /// The operations of one connection: what to send next, whose reply comes next, and which operations have timed out. It

@@ -11,6 +11,27 @@
 
 namespace idempo::redis {
 
+namespace {
+
+/// As large as an operation of a holder without a record, which is admitted however many bytes are pending.
+constexpr std::size_t small_bytes = 1024;
+
+}  // namespace
+
+bool pending_load::admit(operation const& submitted, redis_options const& limits) {
+    auto const weight = submitted.weight();
+    bool const is_holders = submitted.kind() == operation_kind::holder;
+    auto const all_operations = operations.fetch_add(1) + 1;
+    auto const all_bytes = bytes.fetch_add(weight) + weight;
+    bool const has_place = all_operations <= limits.max_pending * (is_holders ? 2 : 1);
+    bool const has_room =
+        all_bytes <= limits.max_pending_bytes || all_bytes == weight || (is_holders && weight <= small_bytes);
+    if (has_place && has_room) return true;
+    --operations;
+    bytes -= weight;
+    return false;
+}
+
 void pipeline::submit(std::unique_ptr<operation> submitted, time_point now) {
     if (submitted->deadline == time_point{}) submitted->deadline = now + timeout_;
     submitted->stage = operation::progress::unsent;
