@@ -4,6 +4,7 @@
 #include <idempo/redis/options.hpp>
 #include <idempo/redis/url.hpp>
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -89,6 +90,36 @@ TEST_CASE("redis url: cluster") {
     CHECK(cluster.prefix == "my:");
     CHECK_FALSE(cluster.tls);
     CHECK(parse_redis_url("rediss+cluster://one/0").tls);
+}
+
+TEST_CASE("redis url: timeouts") {
+    using namespace std::chrono_literals;
+    auto const found = parse_redis_url(
+        "redis://localhost?connect_timeout=2s&operation_timeout=750ms&wait_timeout=120&wait_replicas=1");
+    CHECK(found.connect_timeout == 2s);
+    CHECK(found.operation_timeout == 750ms);
+    CHECK(found.wait_replicas.timeout == 120ms);
+    auto const sentinel = parse_redis_url("redis+sentinel://one/mine?operation_timeout=3s");
+    CHECK(sentinel.operation_timeout == 3s);
+    CHECK(parse_redis_url("redis+cluster://one?connect_timeout=5s").connect_timeout == 5s);
+    for (std::string_view const wrong : {"0", "0s", "-1s", "", "s", "1m", "1.5s", "2 s", "4294967296", "4294967295s"}) {
+        for (std::string_view const name : {"connect_timeout", "operation_timeout"}) {
+            auto const url = "redis://localhost?" + std::string(name) + '=' + std::string(wrong);
+            CAPTURE(url);
+            CHECK_THROWS_AS(parse_redis_url(url), std::invalid_argument);
+        }
+    }
+}
+
+TEST_CASE("redis url: how to log in") {
+    auto const rotated =
+        parse_redis_url("redis://localhost?user=app&password_file=/run/my%20secret&client_name=orders");
+    CHECK(rotated.user == "app");
+    CHECK(rotated.password_file == "/run/my secret");
+    CHECK(rotated.client_name == "orders");
+    CHECK(rotated.password.empty());
+    CHECK_THROWS_AS(parse_redis_url("redis://:secret@localhost?password_file=/run/secret"), std::invalid_argument);
+    CHECK_THROWS_AS(parse_redis_url("redis://localhost?user=app"), std::invalid_argument);
 }
 
 TEST_CASE("redis url: it alone says where the servers are") {
