@@ -8,3 +8,4 @@
 #include <idempo/redis/discovery/impl/sentinel_resolver.ipp>
 #include <idempo/redis/discovery/impl/sentinel_router.ipp>
 #include <idempo/redis/discovery/impl/sentinel_watch.ipp>
+#include <idempo/redis/discovery/impl/sentinel_watch_fsm.ipp>

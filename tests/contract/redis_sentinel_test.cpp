@@ -16,13 +16,17 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 using namespace idempo::tests;
@@ -45,6 +49,33 @@ redis_options with_patience(redis_options options) {
     options.operation_timeout = 60s;
     return options;
 }
+
+/// Begins operations of a store when it is told of something, as an observer that keeps its log there would.
+class calling_observer {
+public:
+    void set(std::shared_ptr<redis_store> store) {
+        std::lock_guard const lock(mutex_);
+        store_ = std::move(store);
+    }
+
+    void use(std::size_t count) {
+        std::lock_guard const lock(mutex_);
+        if (!store_) return;
+        for (std::size_t number = 0; number < count; ++number) {
+            ++begun_;
+            store_->async_peek(numbered_key(number), [this](error_code, auto const&) { ++answered_; });
+        }
+    }
+
+    [[nodiscard]] std::size_t begun() const { return begun_; }
+    [[nodiscard]] std::size_t answered() const { return answered_; }
+
+private:
+    std::mutex mutex_;
+    std::shared_ptr<redis_store> store_;
+    std::atomic<std::size_t> begun_{0};
+    std::atomic<std::size_t> answered_{0};
+};
 
 /// That the connection to a primary that has stopped is given up, since a sentinel says that there is another.
 void check_is_told_of_successor(sentinel_scene& scene, redis_options const& options) {
@@ -300,6 +331,49 @@ TEST_CASE("redis sentinel: a store that is given up waits for no sentinel") {
     CHECK(std::chrono::steady_clock::now() - start < 100ms);
     CHECK(pending.get().first);
     for (std::size_t number = 0; number < 3; ++number) scene.continue_sentinel(number);
+}
+
+// It may as well have been replaced, and what it accepted would be lost. (docs/redis.md, Sentinel)
+TEST_CASE("redis sentinel: without any, a connection that is lost is not made again to the last primary") {
+    sentinel_scene scene({.replicas = 1});
+    redis_events const events;
+    inspectable_redis store(local_sentinels(scene, events));
+    poll_until([&] { return works(store); });
+    for (std::size_t number = 0; number < sentinel_scene::sentinel_count; ++number) scene.kill_sentinel(number);
+    CHECK(works(store));
+    auto const ready = events.count(redis_problem::none);
+    scene.server(0).ask({"CLIENT", "KILL", "TYPE", "normal"});
+    poll_until([&] { return events.count(redis_problem::lost) > 0; });
+    effect_ledger ledger;
+    for (std::size_t number = 0; number < 3; ++number) CHECK(execute(store, numbered_key(number), ledger).first);
+    CHECK(ledger.size() == 0);
+    CHECK(events.count(redis_problem::none) == ready);
+    scene.restart_sentinel(0);
+    poll_until([&] { return works(store); });
+    CHECK(events.ready_port() == scene.server(0).port());
+}
+
+// It is told while the connection is between two states.
+TEST_CASE("redis sentinel: an observer may use the store, whatever it is told") {
+    sentinel_scene scene({.replicas = 1});
+    detail::background_thread thread;
+    auto const calls = std::make_shared<calling_observer>();
+    redis_events const events;
+    auto options = local_sentinels(scene, events);
+    options.observer = [calls, tell = events.observer()](redis_event const& event) {
+        tell(event);
+        calls->use(8);
+    };
+    auto store = std::make_shared<redis_store>(thread.get_executor(), options);
+    calls->set(store);
+    poll_until([&] { return calls->answered() > 0; });
+    auto const successor = scene.fail_over();
+    poll_until([&] { return events.ready_port() == scene.server(successor).port(); });
+    CHECK(events.count(redis_problem::lost) > 0);
+    scene.server(successor).ask({"CLIENT", "KILL", "TYPE", "normal"});
+    poll_until([&] { return events.count(redis_problem::lost) > 1; });
+    poll_until([&] { return calls->begun() == calls->answered(); });
+    calls->set(nullptr);
 }
 
 // The comparison that each subscription begins with refers to the watch that owns it.

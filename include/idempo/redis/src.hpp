@@ -22,6 +22,7 @@
 #include <idempo/redis/discovery/impl/sentinel_resolver.ipp>
 #include <idempo/redis/discovery/impl/sentinel_router.ipp>
 #include <idempo/redis/discovery/impl/sentinel_watch.ipp>
+#include <idempo/redis/discovery/impl/sentinel_watch_fsm.ipp>
 #include <idempo/redis/impl/options.ipp>
 #include <idempo/redis/impl/rate_limiter.ipp>
 #include <idempo/redis/impl/scheme.ipp>
