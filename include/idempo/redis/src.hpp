@@ -16,6 +16,7 @@
 #include <idempo/redis/discovery/impl/client.ipp>
 #include <idempo/redis/discovery/impl/cluster_router.ipp>
 #include <idempo/redis/discovery/impl/cluster_watch.ipp>
+#include <idempo/redis/discovery/impl/cluster_watch_fsm.ipp>
 #include <idempo/redis/discovery/impl/primary_router.ipp>
 #include <idempo/redis/discovery/impl/probe.ipp>
 #include <idempo/redis/discovery/impl/sentinel_protocol.ipp>

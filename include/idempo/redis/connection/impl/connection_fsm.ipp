@@ -113,8 +113,10 @@ void connection_fsm::on_time(time_point now) {
 }
 
 void connection_fsm::check_health(time_point now) {
-    auto const tell = [this](redis_problem problem, redis_server_info const& server) { report(problem, {}, server); };
-    auto check = std::make_unique<health_check>(options_, tell);
+    auto const on_problem = [this](redis_problem problem, redis_server_info const& server) {
+        report(problem, {}, server);
+    };
+    auto check = std::make_unique<health_check>(options_, on_problem);
     ++load_.operations;
     load_.bytes += check->weight();
     pipeline_.submit(std::move(check), now);
