@@ -15,7 +15,7 @@ namespace idempo::postgres {
 namespace {
 
 // `synchronous_commit` is only raised: what the application chose may be stricter.
-constexpr auto lock_text = R"sql(
+constexpr auto transactional_lock_text = R"sql(
 SELECT
     {lock},
     pg_catalog.current_setting('transaction_isolation'),
@@ -76,7 +76,7 @@ std::string milliseconds_of(std::chrono::milliseconds span) { return std::to_str
 
 std::string locking(std::string_view lock, std::chrono::milliseconds timeout, bool checks_client) {
     return filled(
-        lock_text,
+        transactional_lock_text,
         {{"lock", lock}, {"timeout", milliseconds_of(timeout)}, {"check", checks_client ? client_check : ""}});
 }
 
