@@ -12,6 +12,8 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 // The contract suite itself: a store without a flaw passes it, and each of its lines catches some flaw.
@@ -39,6 +41,32 @@ private:
     flaw broken_;
     idempo::tests::manual_clock clock_;
     model_store store_{clock(), broken_};
+};
+
+/// A store on the real clock, on a machine that stalls for a while the first time that it is waited for.
+class stalling_fixture {
+public:
+    explicit stalling_fixture(flaw broken) : store_(since_start, broken) {}
+
+    model_store& store() { return store_; }
+    static std::chrono::milliseconds time_unit() { return 20ms; }
+
+    void advance(std::chrono::milliseconds span) {
+        // Longer than the leases and retentions of any check with deadlines.
+        if (!std::exchange(has_stalled_, true)) span += 20 * time_unit();
+        std::this_thread::sleep_for(span);  // the store's clock is the real one
+    }
+
+    [[nodiscard]] bool has_stalled() const { return has_stalled_; }
+
+private:
+    static std::chrono::milliseconds since_start() {
+        return std::chrono::duration_cast<std::chrono::milliseconds>(
+            std::chrono::steady_clock::now().time_since_epoch());
+    }
+
+    model_store store_;
+    bool has_stalled_ = false;
 };
 
 struct expectation {
@@ -125,4 +153,24 @@ TEST_CASE("store_contract: every line catches a flaw") {
             return std::ranges::find(each.caught_by, line.sentence) != each.caught_by.end();
         }));
     }
+}
+
+TEST_CASE("store_contract: a check that a stall made inconclusive runs again") {
+    auto const lines = idempo::testing::contract_lines<stalling_fixture>();
+    auto const line =
+        std::ranges::find(lines, "Complete restarts the retention", [](auto const& each) { return each.sentence; });
+    REQUIRE(line != lines.end());
+
+    stalling_fixture right(flaw::none);
+    CHECK(idempo::testing::violations(*line, right, 1).empty());
+    CHECK(right.has_stalled());
+
+    stalling_fixture wrong(flaw::life_without_lease);
+    CHECK_FALSE(idempo::testing::violations(*line, wrong, 1).empty());
+    CHECK(wrong.has_stalled());
+
+    stalling_fixture without_repetition(flaw::none);
+    auto once = *line;
+    once.has_deadlines = false;
+    CHECK_FALSE(idempo::testing::violations(once, without_repetition, 1).empty());
 }

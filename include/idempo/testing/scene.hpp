@@ -105,7 +105,14 @@ public:
     [[nodiscard]] store_key const& key() const noexcept { return key_; }
     [[nodiscard]] std::chrono::milliseconds units(int count) const { return count * fixture_.time_unit(); }
 
-    void advance(int count) { fixture_.advance(units(count)); }
+    void advance(int count) {
+        fixture_.advance(units(count));
+        advanced_ += units(count);
+    }
+
+    /// Whether more real time has passed than `advance` was asked for, by more than a unit. A lease that should still
+    /// run may then have ended on the store's clock.
+    [[nodiscard]] bool was_slow() const { return clock::now() - start_ > advanced_ + units(1); }
 
     /// From here on, claimers use another key.
     void change_key() { key_ = unused_key(); }
@@ -146,9 +153,13 @@ public:
     [[nodiscard]] std::vector<std::string> take_violations() noexcept { return std::move(violations_); }
 
 private:
+    using clock = std::chrono::steady_clock;
+
     Fixture& fixture_;
     std::uint64_t seed_;
     store_key key_ = unused_key();
+    clock::time_point start_ = clock::now();
+    clock::duration advanced_{};
     std::vector<std::string> violations_;
 };
 
