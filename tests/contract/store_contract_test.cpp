@@ -157,8 +157,8 @@ TEST_CASE("store_contract: every line catches a flaw") {
 
 TEST_CASE("store_contract: a check that a stall made inconclusive runs again") {
     auto const lines = idempo::testing::contract_lines<stalling_fixture>();
-    auto const line =
-        std::ranges::find(lines, "Complete restarts the retention", [](auto const& each) { return each.sentence; });
+    auto const line = std::ranges::find(lines, "a record in flight expires at its lease deadline plus the retention",
+                                        [](auto const& each) { return each.sentence; });
     REQUIRE(line != lines.end());
 
     stalling_fixture right(flaw::none);
