@@ -3,11 +3,13 @@
 
 #include <idempo/postgres/queue/operation.hpp>
 
+#include <idempo/identifiers.hpp>
 #include <idempo/shared_bytes.hpp>
 #include <idempo/store.hpp>
 
 #include <chrono>
 #include <optional>
+#include <string_view>
 
 /// \file
 /// What a record that has been read means for the operation that it stopped.
@@ -18,12 +20,17 @@ namespace idempo::postgres {
 struct record_row {
     bool is_own_token = false;
     bool is_same_fingerprint = false;
+    /// That of the record; empty where another program has written something else there.
+    std::optional<fingerprint> recorded{};
     unsigned attempt = 1;
     std::chrono::microseconds lease_remaining{};
     bool is_completed = false;
     /// Where it is completed and the fingerprint is the same.
     shared_bytes record{};
 };
+
+/// What a column holds.
+[[nodiscard]] std::optional<fingerprint> fingerprint_from(std::string_view bytes);
 
 /// What Claim answers. Empty where the claim would be granted by now: it has to be tried again.
 /// \param found empty where there is no unexpired record

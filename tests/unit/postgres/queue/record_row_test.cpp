@@ -3,6 +3,7 @@
 #include <idempo/postgres/queue/record_row.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <variant>
@@ -40,7 +41,10 @@ TEST_CASE("postgres record_row: why a claim was not granted") {
     for (auto other : {row(), completed_row()}) {
         other.is_same_fingerprint = false;
         other.is_own_token = true;  // the fingerprint is looked at first
-        CHECK(std::holds_alternative<mismatch>(read_claim(other, true).value()));
+        CHECK_FALSE(std::get<mismatch>(read_claim(other, true).value()).recorded);
+        other.recorded = fingerprint_from(std::string(32, 'f'));
+        CHECK(std::get<mismatch>(read_claim(other, true).value()).recorded == other.recorded);
+        CHECK(std::get<mismatch>(read_complete(other).value()).recorded == other.recorded);
     }
 
     answer = read_claim(completed_row(), false);
@@ -80,4 +84,9 @@ TEST_CASE("postgres record_row: what is left is rounded away from zero") {
     CHECK(rounded(0us) == -1ms);
     CHECK(rounded(-1us) == -1ms);
     CHECK(rounded(-1001us) == -2ms);
+}
+
+TEST_CASE("postgres record_row: a fingerprint has 32 bytes, or is none") {
+    CHECK(fingerprint_from(std::string(32, 'f')).value().view() == std::string(32, 'f'));
+    for (std::size_t const size : {0U, 31U, 33U}) CHECK_FALSE(fingerprint_from(std::string(size, 'f')));
 }

@@ -70,6 +70,7 @@ struct met_record {
         record_row row;
         row.is_own_token = token == by.by.view();
         row.is_same_fingerprint = fingerprint == by.of.view();
+        row.recorded = fingerprint_from(fingerprint);
         row.attempt = attempt;
         row.lease_remaining = lease_remaining;
         row.is_completed = is_completed;

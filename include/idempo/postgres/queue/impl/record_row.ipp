@@ -15,9 +15,16 @@ in_flight still_in_flight(record_row const& found) {
 
 }  // namespace
 
+std::optional<fingerprint> fingerprint_from(std::string_view bytes) {
+    fingerprint read;
+    if (bytes.size() != read.bytes.size()) return std::nullopt;
+    bytes.copy(reinterpret_cast<char*>(read.bytes.data()), bytes.size());
+    return read;
+}
+
 std::optional<claim_result> read_claim(std::optional<record_row> const& found, bool take_over) {
     if (!found) return std::nullopt;
-    if (!found->is_same_fingerprint) return mismatch{};
+    if (!found->is_same_fingerprint) return mismatch{found->recorded};
     if (found->is_completed) return completed{found->record};
     if (found->is_own_token) return std::nullopt;
     if (found->lease_remaining > std::chrono::microseconds::zero()) return still_in_flight(*found);
@@ -27,7 +34,7 @@ std::optional<claim_result> read_claim(std::optional<record_row> const& found, b
 
 std::optional<complete_result> read_complete(std::optional<record_row> const& found) {
     if (!found) return std::nullopt;
-    if (!found->is_same_fingerprint) return mismatch{};
+    if (!found->is_same_fingerprint) return mismatch{found->recorded};
     if (found->is_completed) {
         if (found->is_own_token) return done{};
         return completed{found->record};

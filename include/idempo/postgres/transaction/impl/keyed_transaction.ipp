@@ -45,6 +45,7 @@ std::optional<record_row> read_record(result const& table, token const& by, fing
     record_row found;
     found.is_own_token = table.bytes(0, column::token) == by.view();
     found.is_same_fingerprint = table.bytes(0, column::fingerprint) == of.view();
+    found.recorded = fingerprint_from(table.bytes(0, column::fingerprint));
     found.attempt = static_cast<unsigned>(table.number(0, column::attempt));
     found.lease_remaining = std::chrono::microseconds(table.number(0, column::lease_remaining));
     found.is_completed = table.flag(0, column::is_completed);

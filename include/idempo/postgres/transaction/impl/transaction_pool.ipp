@@ -98,7 +98,7 @@ std::optional<claim_result> transaction_pool::reserve(claim_request const& claim
     std::lock_guard const lock(mutex_);
     auto const [found, is_new] = in_flight_.try_emplace(claim.key, claim.fingerprint);
     if (is_new) return std::nullopt;
-    if (found->second != claim.fingerprint) return mismatch{};
+    if (found->second != claim.fingerprint) return mismatch{found->second};
     return in_flight{options_.handler_timeout};
 }
 
