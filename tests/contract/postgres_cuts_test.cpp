@@ -203,3 +203,14 @@ TEST_CASE("transactional: cut at random messages under load, each key has one ef
     CHECK(server.ask("SELECT count(DISTINCT name) FROM effects") == std::to_string(keys));
     CHECK(server.ask("SELECT count(*) FROM idempo_records WHERE response IS NOT NULL") == std::to_string(keys));
 }
+
+TEST_CASE("transactional: an idle connection that a firewall has forgotten costs no request") {
+    distant_scene distant(charge);
+    auto& [server, network, scene] = distant;
+    CHECK(scene.send("before").result_int() == 201);
+    network.forget_connections();
+    std::this_thread::sleep_for(2100ms);  // a connection that has been idle for two seconds is not waited for long
+    CHECK(scene.send("after").result_int() == 201);
+    CHECK(scene.runs == 2);
+    CHECK(effects_in(server, "after") == "1");
+}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include "support/campaign.hpp"
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
+#include "support/message_proxy.hpp"
 #include "support/pgbouncer.hpp"
 #include "support/poll_until.hpp"
 #include "support/postgres_scene.hpp"
@@ -18,6 +20,7 @@
 #include <cstddef>
 #include <future>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -79,7 +82,7 @@ TEST_CASE("postgres: large responses that come at once are all stored, and all r
     options.observer = events.observer();
     inspectable_postgres store(options);
     poll_until([&] { return works(store); });
-    constexpr std::size_t count = 160;
+    auto const count = static_cast<std::size_t>(campaign_cycles(160));
     std::string const body(1'000'000, 'x');
     std::vector<claim_request> claims;
     for (std::size_t number = 0; number < count; ++number) {
@@ -117,6 +120,22 @@ TEST_CASE("postgres: a herd of retries of one large response shares one row of t
         together(200, [&](std::size_t) { return store.async().async_claim(claim_of(claim.key), asio::use_future); });
     for (auto& each : retries) CHECK(std::holds_alternative<completed>(each.get()));
     CHECK(events.count(postgres_problem::lost) == 0);
+}
+
+TEST_CASE("postgres: an idle connection that a firewall has forgotten costs no request") {
+    postgres_server server;
+    message_proxy network(server);
+    auto options = local_postgres(network.connection());
+    options.operation_timeout = 4s;
+    options.workers = 1;
+    options.sweep_interval = 0ms;
+    inspectable_postgres store(options);
+    poll_until([&] { return works(store); });
+    network.forget_connections();
+    std::this_thread::sleep_for(2100ms);  // a connection that has been idle for two seconds is looked at
+    error_code error;
+    CHECK(std::holds_alternative<granted>(store.claim(claim_of(numbered_key(1)), error)));
+    CHECK_FALSE(error);
 }
 
 TEST_CASE("postgres: a server that waits for its standby keeps no more processes than there are workers") {
@@ -162,7 +181,9 @@ TEST_CASE("postgres: a claim that meets a record writes nothing") {
         CHECK(std::holds_alternative<completed>(claim_now(store, claim_of(stored.key))));
         auto other = claim_of(stored.key);
         other.fingerprint.bytes[0] ^= 1;
-        CHECK(std::holds_alternative<mismatch>(claim_now(store, other)));
+        auto const met = claim_now(store, other);
+        REQUIRE(std::holds_alternative<mismatch>(met));
+        CHECK(std::get<mismatch>(met).recorded == stored.fingerprint);
     }
     CHECK(next_transaction() == before);
     CHECK(server.ask("SELECT count(*) FROM idempo_records WHERE xmax <> 0 AND response IS NOT NULL AND token = ''") ==

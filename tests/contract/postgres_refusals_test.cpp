@@ -32,67 +32,99 @@ namespace {
 
 std::string sql_key(std::size_t number) { return "'\\x" + to_hex(numbered_key(number).view()) + "'::bytea"; }
 
-/// Claims, Completes and Abandons of the same keys in any order by several stores at once, as several processes would.
-/// Every claim must have an answer, and each key one holder at a time.
+/// Claims, Renews, Completes and Abandons of the same keys in any order by several stores at once, as several processes
+/// would, with a sweeper beside each. Every operation must have an answer, and each key one holder at a time.
 struct overlap {
-    int granted_claims = 0;
-    int rivals = 0;
-    int failures = 0;
-};
-
-overlap overlapping_batches(std::string const& connection, std::uint64_t seed, int rounds) {
-    constexpr std::size_t stores = 3;
-    constexpr std::size_t hot_keys = 100;
     std::atomic<int> granted_claims{0};
     std::atomic<int> rivals{0};
+    std::atomic<int> replays{0};
+    std::atomic<int> renewed{0};
+    std::atomic<int> completed_claims{0};
+    std::atomic<int> abandoned{0};
     std::atomic<int> failures{0};
-    std::vector<std::jthread> processes;
-    for (std::size_t process = 0; process < stores; ++process) {
-        processes.emplace_back([&, process] {
-            std::mt19937_64 random(seed + process);
-            auto options = local_postgres(connection);
-            options.operation_timeout = 10s;
-            options.workers = 4;
-            inspectable_postgres store(options);
-            for (int round = 0; round < rounds; ++round) {
-                std::vector<std::size_t> numbers(hot_keys);
-                for (std::size_t number = 0; number < hot_keys; ++number) numbers[number] = number;
-                std::ranges::shuffle(numbers, random);
-                std::vector<claim_request> claims;
-                std::vector<pending_answer<claim_result>> answers;
-                for (auto const number : numbers) {
-                    claims.push_back(claim_of(numbered_key(number)));
-                    answers.push_back(begin_claim(store.async(), claims.back()));
-                }
-                for (std::size_t place = 0; place < answers.size(); ++place) {
-                    auto const [error, answer] = answers[place].get();
-                    failures += bool(error);
-                    if (!std::holds_alternative<granted>(answer)) {
-                        ++rivals;
-                        continue;
-                    }
-                    ++granted_claims;
-                    store.async().async_abandon(claims[place].key, claims[place].token,
-                                                [&failures](error_code abandoned) { failures += bool(abandoned); });
-                }
-            }
-        });
+};
+
+constexpr std::size_t hot_keys = 100;
+
+/// What a holder does with a key, chosen at random, together with all that it holds.
+void end_claims(postgres_store& store, std::vector<claim_request> const& held, std::mt19937_64& random, overlap& seen) {
+    std::vector<pending_answer<bool>> renews;
+    std::vector<pending_answer<complete_result>> completes;
+    for (auto const& each : held) {
+        switch (random() % 3) {
+        case 0: renews.push_back(begin_renew(store, each)); [[fallthrough]];
+        case 1: {
+            auto complete = complete_of(each, "stored");
+            complete.retention = 2ms;
+            completes.push_back(begin_complete(store, complete));
+            break;
+        }
+        default:
+            store.async_abandon(each.key, each.token,
+                                [&seen](error_code failed) { ++(failed ? seen.failures : seen.abandoned); });
+        }
     }
-    processes.clear();
-    return {granted_claims, rivals, failures};
+    for (auto& each : renews) {
+        auto const [error, is_held] = each.get();
+        ++(error || !is_held ? seen.failures : seen.renewed);
+    }
+    for (auto& each : completes) {
+        auto const [error, answer] = each.get();
+        ++(error || !std::holds_alternative<done>(answer) ? seen.failures : seen.completed_claims);
+    }
+}
+
+void one_process(std::string const& connection, std::uint64_t seed, int rounds, overlap& seen) {
+    std::mt19937_64 random(seed);
+    auto options = local_postgres(connection);
+    options.operation_timeout = 10s;
+    options.workers = 4;
+    options.sweep_interval = 5ms;
+    inspectable_postgres store(options);
+    for (int round = 0; round < rounds; ++round) {
+        std::vector<std::size_t> numbers(hot_keys);
+        for (std::size_t number = 0; number < hot_keys; ++number) numbers[number] = number;
+        std::ranges::shuffle(numbers, random);
+        std::vector<claim_request> claims;
+        std::vector<pending_answer<claim_result>> answers;
+        for (auto const number : numbers) {
+            claims.push_back(claim_of(numbered_key(number)));
+            answers.push_back(begin_claim(store.async(), claims.back()));
+        }
+        std::vector<claim_request> held;
+        for (std::size_t place = 0; place < answers.size(); ++place) {
+            auto const [error, answer] = answers[place].get();
+            seen.failures += bool(error);
+            if (std::holds_alternative<granted>(answer)) {
+                held.push_back(claims[place]);
+            } else {
+                ++(std::holds_alternative<completed>(answer) ? seen.replays : seen.rivals);
+            }
+        }
+        seen.granted_claims += static_cast<int>(held.size());
+        end_claims(store.async(), held, random, seen);
+    }
 }
 
 }  // namespace
 
-TEST_CASE("postgres: batches over the same keys in any order deadlock nowhere, and no claim fails") {
+TEST_CASE("postgres: batches over the same keys in any order deadlock nowhere, and no operation fails") {
     auto const isolation = GENERATE(as<std::string>{}, "read committed", "repeatable read", "serializable");
     postgres_server server({"default_transaction_isolation='" + isolation + "'"});
     auto const seed = std::random_device{}();
     CAPTURE(isolation, seed);
-    auto const seen = overlapping_batches(server.connection(), seed, 20);
+    constexpr std::size_t processes = 3;
+    overlap seen;
+    {
+        std::vector<std::jthread> running;
+        for (std::size_t process = 0; process < processes; ++process) {
+            running.emplace_back([&, process] { one_process(server.connection(), seed + process, 20, seen); });
+        }
+    }
     CHECK(seen.failures == 0);
     CHECK(seen.granted_claims > 100);
-    CHECK(seen.rivals > 100);
+    CHECK(seen.rivals + seen.replays > 100);
+    for (auto const* each : {&seen.renewed, &seen.completed_claims, &seen.abandoned}) CHECK(*each > 50);
     CHECK(server.ask("SELECT pg_stat_force_next_flush(); SELECT deadlocks FROM pg_stat_database "
                      "WHERE datname = 'postgres'") == "0");
 }

@@ -2,17 +2,22 @@
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
 #include "support/poll_until.hpp"
+#include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
 #include "support/store_scene.hpp"
 #include <idempo/postgres/connection/connection.hpp>
 #include <idempo/postgres/connection/libpq_connect.hpp>
 #include <idempo/postgres/queue/sweeper.hpp>
+#include <idempo/postgres/queue/sweeper_thread.hpp>
+#include <idempo/postgres/statements/filled.hpp>
 
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/postgres/migrate.hpp>
 #include <idempo/postgres/store.hpp>
 
 #include <boost/asio/use_future.hpp>
+#include <pqxx/connection>
+#include <pqxx/transaction>
 
 #include <atomic>
 #include <chrono>
@@ -54,10 +59,44 @@ struct open_connection {
 }  // namespace
 
 TEST_CASE("postgres sweeper: finds a table with any name") {
-    auto const options = options_for(R"(a "b)", R"(c'd)");
+    auto const [schema, table] = GENERATE(Catch::Generators::table<std::string, std::string>({
+        {R"(a "b)", R"(c'd)"},
+        {"{table}", "{rows}"},
+        {R"(back\slash)", "dotted.name"},
+    }));
+    auto const options = options_for(schema, table);
     idempo::migrate(options);
+    auto const name = idempo::postgres::quoted_name(schema) + "." + idempo::postgres::quoted_name(table);
+    shared_server().ask("INSERT INTO " + name + " (key, token, fingerprint, attempt, lease_until, expires_at) VALUES " +
+                        "('due', '', '', 1, '-infinity', '-infinity'), ('alive', '', '', 1, 'infinity', 'infinity')");
     open_connection open;
-    CHECK(idempo::postgres::sweeper(R"("a ""b"."c'd")").sweep(open.connection).was_last);
+    auto const swept = idempo::postgres::sweeper(name).sweep(open.connection);
+    CHECK(swept.was_last);
+    CHECK(swept.deleted == 1);
+    CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM " + name) == "alive");
+}
+
+TEST_CASE("postgres sweeper: what keeps it waiting ends its walk in time, is told, and is walked through later") {
+    auto options = options_for("waits", "keys");
+    options.sweep_interval = std::chrono::milliseconds{20};
+    postgres_events events;
+    options.observer = events.observer();
+    idempo::migrate(options);
+    pqxx::connection rival(shared_server().connection());
+    pqxx::work locking(rival);
+    locking.exec("LOCK TABLE waits.keys IN SHARE MODE");
+    locking.exec("INSERT INTO waits.keys (key, token, fingerprint, attempt, lease_until, expires_at) VALUES "
+                 "('due', '', '', 1, '-infinity', '-infinity')");
+    idempo::postgres::sweeper_thread sweeper(options, std::chrono::milliseconds{100});
+    std::jthread running([&] { sweeper.run(); });
+    poll_until([&] { return events.count(idempo::postgres_problem::lost) > 0; });
+    locking.commit();
+    auto const is_empty = [] { return shared_server().ask("SELECT count(*) FROM waits.keys") == "0"; };
+    poll_until(is_empty);  // perhaps by the process that had been given up
+    shared_server().ask("INSERT INTO waits.keys (key, token, fingerprint, attempt, lease_until, expires_at) VALUES "
+                        "('due', '', '', 1, '-infinity', '-infinity')");
+    poll_until(is_empty);
+    sweeper.stop();
 }
 
 TEST_CASE("postgres sweeper: deletes what has expired, in slices, and nothing else") {

@@ -71,6 +71,11 @@ public:
         return how_;
     }
 
+    void forget_connections() {
+        std::lock_guard const lock(mutex_);
+        for (auto& each : relays_) each.is_forgotten = true;
+    }
+
     [[nodiscard]] int messages(char kind) {
         std::lock_guard const lock(mutex_);
         return messages_[kind];
@@ -99,7 +104,8 @@ private:
             error_code failed;
             while (!failed) {
                 auto const size = server.read_some(asio::buffer(piece), failed);
-                if (!failed && !is_client_cut) asio::write(client, asio::buffer(piece.data(), size), failed);
+                if (!failed && !is_client_cut && !is_forgotten)
+                    asio::write(client, asio::buffer(piece.data(), size), failed);
             }
             error_code ignored;
             client.shutdown(asio::socket_base::shutdown_both, ignored);
@@ -114,6 +120,7 @@ private:
             while (!failed) {
                 auto const size = client.read_some(asio::buffer(piece), failed);
                 if (failed) break;
+                if (is_forgotten) continue;
                 waiting.append(piece.data(), size);
                 while (!failed) {
                     auto const length = length_of(waiting, is_first);
@@ -159,6 +166,7 @@ private:
         asio::local::stream_protocol::socket server;
         network& owner;
         std::atomic<bool> is_client_cut{false};
+        std::atomic<bool> is_forgotten{false};
         std::thread up;
         std::thread down;
     };
@@ -205,6 +213,7 @@ std::string message_proxy::connection() const {
 void message_proxy::cut_at(std::size_t number, message_cut how) { network_->arm(number, how); }
 bool message_proxy::has_cut() const { return network_->has_cut_; }
 char message_proxy::kind() const { return network_->kind_; }
+void message_proxy::forget_connections() { network_->forget_connections(); }
 int message_proxy::messages(char kind) const { return network_->messages(kind); }
 bool message_proxy::is_quiet() const { return network_->under_way_ == 0; }
 

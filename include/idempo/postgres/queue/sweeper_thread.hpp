@@ -17,7 +17,11 @@ namespace idempo::postgres {
 /// while it walks. The observer is told what goes wrong, once a walk; it is tried again later.
 class sweeper_thread {
 public:
-    explicit sweeper_thread(postgres_options const& options);
+    /// Before PostgreSQL 14 each slice reads the whole table.
+    static constexpr std::chrono::milliseconds default_slice_timeout{30'000};
+
+    explicit sweeper_thread(postgres_options const& options,
+                            std::chrono::milliseconds slice_timeout = default_slice_timeout);
 
     /// Returns after `stop`.
     void run();
@@ -31,6 +35,7 @@ private:
     void report(postgres_problem problem, std::string sqlstate, std::string detail = {}) const;
 
     postgres_options options_;
+    std::chrono::milliseconds slice_timeout_;
     sweeper sweeper_;
     connector connector_;
     socket_guard guard_;

@@ -23,13 +23,12 @@ constexpr milliseconds longest_pause{50};
 /// A slice with so many to delete is followed by the next after as long as it took itself: where keys expire faster
 /// than slices come, the table would grow without end.
 constexpr std::size_t many_deleted = 100;
-/// For a slice. Before PostgreSQL 14 each one reads the whole table.
-constexpr milliseconds slice_timeout{30'000};
 
 }  // namespace
 
-sweeper_thread::sweeper_thread(postgres_options const& options)
+sweeper_thread::sweeper_thread(postgres_options const& options, milliseconds slice_timeout)
     : options_(options),
+      slice_timeout_(slice_timeout),
       sweeper_(quoted_name(options.schema) + "." + quoted_name(options.table)),
       connector_(options.connection, options.connect_timeout) {}
 
@@ -64,7 +63,7 @@ void sweeper_thread::walk() {
     std::string why;
     auto made = connector_.connect(is_stopped_, why);
     if (!made) return report(postgres_problem::unreachable, {}, std::move(why));
-    connection own(std::move(made), guard_, slice_timeout);
+    connection own(std::move(made), guard_, slice_timeout_);
     own.turn_jit_off();
     if (!sweeper_.may_walk(own)) return;
     auto pause = longest_pause;
