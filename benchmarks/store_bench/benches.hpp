@@ -29,8 +29,9 @@ struct postgres_load {
 /// \param connection as libpq reads it
 void bench_postgres(std::string const& connection, postgres_load const& load, int repetitions);
 
-/// Requests in transactional mode beside bare transactions.
-void bench_transactions(std::string const& connection, int repetitions);
+/// Requests in transactional mode beside bare transactions, and such that insert their record themselves.
+/// \param pooled the same server through a pooler; empty: without those columns
+void bench_transactions(std::string const& connection, std::string const& pooled, int repetitions);
 
 /// The size of the table while so many keys come and go.
 void churn_postgres(std::string const& connection, std::size_t keys);

@@ -59,9 +59,11 @@ int main(int count, char** arguments) {
     postgres->add_option("--churn", churn_keys, "Instead: let so many keys come and go, and print the table's size");
     bool transactions = false;
     postgres->add_flag("--transactional", transactions, "Instead: the transactional mode beside bare transactions");
+    std::string pooled;
+    postgres->add_option("--pooled", pooled, "With --transactional: the same database through a pooler");
     postgres->callback([&] {
         if (churn_keys > 0) return churn_postgres(connection, churn_keys);
-        if (transactions) return bench_transactions(connection, repetitions);
+        if (transactions) return bench_transactions(connection, pooled, repetitions);
         bench_postgres(connection, load, repetitions);
     });
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
 // What the transactional mode adds to a transaction: a request whose handler changes one row, beside the same change in
-// a transaction alone, in turns. docs/benchmarks.md has the results and the command. It makes and drops the tables
-// `idempo_bench` and `idempo_bench_counters`.
+// a transaction alone, and beside one that inserts the record itself, in turns. docs/benchmarks.md has the results and
+// the command. It makes and drops the tables `idempo_bench`, `idempo_bench_plain` and `idempo_bench_counters`.
 
 #include "store_bench/benches.hpp"
 
@@ -22,10 +22,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
+#include <functional>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -57,70 +60,134 @@ double per_second(std::size_t threads, std::size_t calls, Call call) {
 }
 
 double median(std::vector<double> values) {
+    if (values.empty()) return 0;
     std::ranges::sort(values);
     return values[values.size() / 2];
 }
 
-}  // namespace
+constexpr auto names = "idempo_bench, idempo_bench_migrations, idempo_bench_plain, idempo_bench_counters";
 
-void bench_transactions(std::string const& connection, int repetitions) {
-    pqxx::connection administrator(connection);
-    auto const ask = [&](char const* sql) { pqxx::nontransaction(administrator).exec(sql); };
-    constexpr auto drop = "DROP TABLE IF EXISTS idempo_bench, idempo_bench_migrations, idempo_bench_counters";
-    ask(drop);
+/// A record as long as that of the answer below.
+constexpr auto plain_insert =
+    "INSERT INTO idempo_bench_plain VALUES (sha256(gen_random_uuid()::text::bytea), 'sixteen bytes...', "
+    "'thirty-two bytes of fingerprint.', 1, now(), now() + '1 day', repeat('x', 100)::bytea)";
+
+using calls_per_second = std::map<std::string, std::vector<double>>;
+
+/// Everything that takes turns, over one connection string.
+class contestants {
+public:
+    contestants(std::string const& connection, std::size_t threads)
+        : middleware_(idempo::transactional(context_.get_executor(), database_of(connection, threads), options()) |
+                      function(handler)) {
+        while (plain_.size() < threads) plain_.push_back(std::make_unique<pqxx::connection>(connection));
+    }
+
+    /// Of each so many calls a thread. \param prefix of the keys, new each time
+    void take_turns(std::string const& prefix, std::size_t calls, calls_per_second& found) {
+        auto const threads = plain_.size();
+        auto const send = [&](std::size_t thread, std::size_t number) {
+            request asked(http::verb::post, "/change", 11);
+            asked.set("Idempotency-Key", prefix + std::to_string(thread) + "-" + std::to_string(number));
+            asked.body() = change_of(thread);
+            if (response(middleware_(std::move(asked))).result() != http::status::created) {
+                throw std::runtime_error("a request has failed");
+            }
+        };
+        auto const transact = [&](std::size_t thread, bool inserts) {
+            pqxx::work transaction(*plain_[thread]);
+            transaction.exec(change_of(thread));
+            if (inserts) transaction.exec(plain_insert);
+            transaction.commit();
+        };
+        found["requests"].push_back(per_second(threads, calls, send));
+        found["bare"].push_back(per_second(threads, calls, [&](auto thread, auto) { transact(thread, false); }));
+        found["plain"].push_back(per_second(threads, calls, [&](auto thread, auto) { transact(thread, true); }));
+        found["replays"].push_back(per_second(threads, calls, send));
+    }
+
+private:
+    using function = std::function<response(request const&, pqxx::subtransaction&)>;
+
+    static response handler(request const& asked, pqxx::subtransaction& rows) {
+        rows.exec(asked.body());
+        response answer(http::status::created, 11);
+        answer.body() = "done";
+        answer.prepare_payload();
+        return answer;
+    }
+
+    static idempo::transactional_options database_of(std::string const& connection, std::size_t threads) {
+        idempo::transactional_options database;
+        database.database.connection = connection;
+        database.database.table = "idempo_bench";
+        database.database.operation_timeout = 60s;
+        database.connections = threads;
+        return database;
+    }
+
+    static idempo::options options() {
+        idempo::options options;
+        options.scope = idempo::scope::single_tenant();
+        return options;
+    }
+
+    boost::asio::io_context context_{1};
+    idempo::transactional_middleware<function> middleware_;
+    std::vector<std::unique_ptr<pqxx::connection>> plain_;
+};
+
+double ratio(calls_per_second const& found, std::string const& of, std::string const& to) {
+    std::vector<double> each;
+    for (std::size_t turn = 0; turn < found.at(of).size(); ++turn)
+        each.push_back(found.at(of)[turn] / found.at(to)[turn]);
+    return median(std::move(each));
+}
+
+void print(char const* through, std::size_t threads, calls_per_second const& found) {
+    std::printf("%-10s  %7zu  %10.0f  %7.0f  %6.2f  %8.0f  %6.2f  %9.0f  %6.2f\n", through, threads,
+                median(found.at("requests")), median(found.at("bare")), ratio(found, "requests", "bare"),
+                median(found.at("plain")), ratio(found, "requests", "plain"), median(found.at("replays")),
+                ratio(found, "replays", "bare"));
+    std::fflush(stdout);
+}
+
+void prepare_tables(pqxx::connection& administrator, std::string const& connection) {
+    auto const ask = [&](std::string const& sql) { pqxx::nontransaction(administrator).exec(sql); };
+    ask(std::string("DROP TABLE IF EXISTS ") + names);
     ask("CREATE TABLE idempo_bench_counters (id int PRIMARY KEY, value bigint NOT NULL) WITH (fillfactor = 50)");
     ask("INSERT INTO idempo_bench_counters SELECT id, 0 FROM generate_series(0, 63) AS id");
+    idempo::postgres_options options;
+    options.connection = connection;
+    options.table = "idempo_bench";
+    idempo::migrate(options);
+    ask("CREATE TABLE idempo_bench_plain (LIKE idempo_bench INCLUDING ALL)");
+}
 
-    idempo::transactional_options database;
-    database.database.connection = connection;
-    database.database.table = "idempo_bench";
-    database.database.operation_timeout = 60s;
-    idempo::migrate(database.database);
-    idempo::options options;
-    options.scope = idempo::scope::single_tenant();
+}  // namespace
 
-    std::puts("  at once   requests/s  transactions/s  ratio  replays/s");
+void bench_transactions(std::string const& connection, std::string const& pooled, int repetitions) {
+    pqxx::connection administrator(connection);
+    prepare_tables(administrator, connection);
+    std::puts("through     at once  requests/s   bare/s  ratio   plain/s   ratio  replays/s  ratio");
     for (std::size_t const threads : {1U, 8U}) {
-        database.connections = threads;
-        boost::asio::io_context context(1);
-        auto const handle = idempo::transactional(context.get_executor(), database, options) |
-                            [](request const& asked, pqxx::subtransaction& rows) {
-                                rows.exec(asked.body());
-                                response answer(http::status::created, 11);
-                                answer.body() = "done";
-                                answer.prepare_payload();
-                                return answer;
-                            };
-        std::vector<std::unique_ptr<pqxx::connection>> plain;
-        while (plain.size() < threads) plain.push_back(std::make_unique<pqxx::connection>(connection));
-
-        std::size_t const calls = 4000 / threads / (threads == 1 ? 4 : 1);
-        std::vector<double> ours;
-        std::vector<double> theirs;
-        std::vector<double> ratios;
-        std::vector<double> replays;
-        for (int repetition = 0; repetition < repetitions; ++repetition) {
-            auto const send = [&](std::size_t thread, std::size_t number) {
-                request asked(http::verb::post, "/change", 11);
-                asked.set("Idempotency-Key", std::to_string(repetition) + "-" + std::to_string(threads) + "-" +
-                                                 std::to_string(thread) + "-" + std::to_string(number));
-                asked.body() = change_of(thread);
-                if (response(handle(std::move(asked))).result() != http::status::created) {
-                    throw std::runtime_error("a request has failed");
-                }
-            };
-            ours.push_back(per_second(threads, calls, send));
-            theirs.push_back(per_second(threads, calls, [&](std::size_t thread, std::size_t) {
-                pqxx::work transaction(*plain[thread]);
-                transaction.exec(change_of(thread));
-                transaction.commit();
-            }));
-            replays.push_back(per_second(threads, calls, send));
-            ratios.push_back(ours.back() / theirs.back());
+        std::size_t const calls = threads == 1 ? 500 : 250;
+        contestants direct(connection, threads);
+        std::unique_ptr<contestants> through;
+        if (!pooled.empty()) through = std::make_unique<contestants>(pooled, threads);
+        calls_per_second found;
+        calls_per_second found_through;
+        for (int turn = 0; turn < repetitions; ++turn) {
+            auto const prefix = std::to_string(turn) + "-" + std::to_string(threads) + "-";
+            direct.take_turns("direct-" + prefix, calls, found);
+            if (through) through->take_turns("pooled-" + prefix, calls, found_through);
         }
-        std::printf("%9zu  %10.0f  %14.0f  %5.2f  %9.0f\n", threads, median(ours), median(theirs), median(ratios),
-                    median(replays));
-        std::fflush(stdout);
+        print("-", threads, found);
+        if (!through) continue;
+        print("a pooler", threads, found_through);
+        for (auto& [what, values] : found_through) found["pooled " + what] = std::move(values);
+        std::printf("%-10s  %7zu  pooled requests to direct ones: %.2f; bare ones: %.2f\n", "", threads,
+                    ratio(found, "pooled requests", "requests"), ratio(found, "pooled bare", "bare"));
     }
-    ask(drop);
+    pqxx::nontransaction(administrator).exec(std::string("DROP TABLE ") + names);
 }

@@ -77,12 +77,14 @@ TEST_CASE("postgres: a first host that is silent does not keep the second from b
 
 TEST_CASE("postgres: large responses that come at once are all stored, and all replayed at the first try") {
     postgres_server server;
+    auto const count = static_cast<std::size_t>(campaign_cycles(160));
     auto options = local_postgres(server.connection());
     postgres_events events;
     options.observer = events.observer();
+    // All are under way until the last is, for ten timeouts at most: at 20 MB a second there is time for 200 in each.
+    options.operation_timeout *= static_cast<int>(1 + count / 200);
     inspectable_postgres store(options);
     poll_until([&] { return works(store); });
-    auto const count = static_cast<std::size_t>(campaign_cycles(160));
     std::string const body(1'000'000, 'x');
     std::vector<claim_request> claims;
     for (std::size_t number = 0; number < count; ++number) {
