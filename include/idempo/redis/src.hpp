@@ -19,6 +19,7 @@
 #include <idempo/redis/discovery/impl/cluster_watch_fsm.ipp>
 #include <idempo/redis/discovery/impl/primary_router.ipp>
 #include <idempo/redis/discovery/impl/probe.ipp>
+#include <idempo/redis/discovery/impl/probe_fsm.ipp>
 #include <idempo/redis/discovery/impl/sentinel_protocol.ipp>
 #include <idempo/redis/discovery/impl/sentinel_resolver.ipp>
 #include <idempo/redis/discovery/impl/sentinel_router.ipp>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <idempo/redis/connection/transport.hpp>
-#include <idempo/redis/discovery/probe.hpp>
+#include <idempo/redis/discovery/probe_fsm.hpp>
 #include <idempo/redis/protocol/resp_codec.hpp>
 
 #include <idempo/redis/options.hpp>
