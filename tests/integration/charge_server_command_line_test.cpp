@@ -61,6 +61,11 @@ TEST_CASE("charge_server: --help says all flags and exits 0") {
         CAPTURE(flag);
         CHECK(server.output().find(flag) != std::string::npos);
     }
+    for (auto const* scheme : {"memory:", "redis://", "rediss://", "redis+unix://", "redis+sentinel://",
+                               "rediss+sentinel://", "redis+cluster://", "rediss+cluster://", "postgresql://"}) {
+        CAPTURE(scheme);
+        CHECK(server.output().find(scheme) != std::string::npos);
+    }
 }
 
 TEST_CASE("charge_server: a port in use is one line and exit 1") {

@@ -16,4 +16,7 @@ inline int campaign_cycles(int short_run) {
     return cycles;
 }
 
+/// Whether scripts/campaign runs the test.
+inline bool is_campaign() { return std::getenv("IDEMPO_CYCLES") != nullptr; }
+
 }  // namespace idempo::tests
