@@ -3,4 +3,5 @@
 #include <idempo/stores/impl/memory_store.ipp>
 #include <idempo/stores/impl/open_store.ipp>
 #include <idempo/stores/impl/record_memory.ipp>
+#include <idempo/stores/impl/record_seal.ipp>
 #include <idempo/stores/impl/url_scheme.ipp>

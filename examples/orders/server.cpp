@@ -49,7 +49,7 @@ idempo::postgres_options database_of(orders_flags const& flags) {
 void check_tables(orders_flags const& flags, idempo::postgres_options const& options) {
     auto const found = idempo::check_postgres(options);
     for (auto const& warning : found.warnings()) service_log::write("postgres", {{"warning", warning}});
-    bool const has_records = !flags.transactional || found.schema_version == found.needed_schema_version;
+    bool const has_records = !flags.transactional || found.is_migrated();
     if (!has_records || !has_orders_table(options.connection)) {
         throw std::invalid_argument("the database is not prepared: start once with --migrate");
     }

@@ -17,10 +17,12 @@ namespace idempo {
 /// they are missing. One transaction, under a lock: may be called again, and by many processes at once. Which numbers
 /// have been applied stands in a second table, of the same name with `_migrations` behind it.
 ///
+/// Migrations only add what an older version can leave out: every version works on a table that a later one has
+/// migrated, so that both may run side by side, and the old one may come back.
+///
 /// \returns how many numbers were applied
 /// \throws std::invalid_argument where the options make no sense
-/// \throws std::runtime_error with a sentence for the operator: not connected, no permission, or a table that a later
-/// version of the library has made
+/// \throws std::runtime_error with a sentence for the operator: not connected, or no permission
 std::size_t migrate(postgres_options const& options);
 
 /// What the start-up check found.
@@ -41,9 +43,12 @@ struct postgres_check {
     /// The server empties such a table after a crash.
     bool is_unlogged = false;
 
+    /// Whether the table has what this version needs. A later version may have added more.
+    [[nodiscard]] bool is_migrated() const noexcept { return schema_version >= needed_schema_version; }
+
     /// Whether the store can work.
     [[nodiscard]] bool is_usable() const noexcept {
-        return schema_version == needed_schema_version && !is_read_only && missing_rights.empty() && !is_unlogged;
+        return is_migrated() && !is_read_only && missing_rights.empty() && !is_unlogged;
     }
 
     /// A sentence for each thing that an operator should know; empty where all is well.

@@ -56,7 +56,7 @@ void check_postgres_table(std::string_view url) {
         return;
     }
     for (auto const& warning : found.warnings()) std::cerr << "charge_server: " << warning << std::endl;
-    if (found.schema_version != found.needed_schema_version) {
+    if (!found.is_migrated()) {
         throw std::invalid_argument("the store is not prepared: start once with --migrate");
     }
 }

@@ -64,7 +64,7 @@ flags parse_flags(CLI::App& app, int argument_count, char** arguments) {
 void check(idempo::postgres_options const& database) {
     auto const found = idempo::check_postgres(database);
     for (auto const& warning : found.warnings()) std::cerr << "transfer_server: " << warning << std::endl;
-    if (found.schema_version != found.needed_schema_version) {
+    if (!found.is_migrated()) {
         throw std::invalid_argument("the database is not prepared: start once with --migrate");
     }
 }
