@@ -31,7 +31,7 @@ struct session {
         return connector(server.connection(), 10s).connect(stop, why);
     }
 
-    script_outcome run(message const& first, message const& then = {}) { return line.run(first, then, soon()); }
+    script_outcome run(message const& all) { return line.run(all, soon()); }
 
     std::string ask(std::string const& sql) {
         auto const outcome = run_script(connection.get(), sql, soon());
@@ -80,19 +80,10 @@ TEST_CASE("postgres pipeline: nothing is carried out behind a statement that fai
     CHECK(session.run({{&fails}}).sqlstate == "22012");
 }
 
-TEST_CASE("postgres pipeline: the second message is carried out whatever became of the first") {
-    session session;
-    auto const first = session.run({{&fails}}, {{&one}});
-    CHECK(first.sqlstate == "22012");
-    CHECK(session.line.owes_answer());
-    session.line.settle(soon());
-    CHECK_FALSE(session.line.owes_answer());
-    CHECK(session.ask("SELECT string_agg(name, ' ' ORDER BY name) FROM pg_prepared_statements") == "fails one");
-}
-
 TEST_CASE("postgres pipeline: the answer that is owed may be a failure") {
     session session;
-    CHECK(session.run({{&one}}, {{&fails}}).has_succeeded());
+    session.line.post({{&one}, {&fails}}, soon());
+    CHECK(session.line.owes_answer());
     try {
         session.line.settle(soon());
         FAIL("it has failed");
@@ -100,9 +91,10 @@ TEST_CASE("postgres pipeline: the answer that is owed may be a failure") {
         CHECK(failed.sqlstate == "22012");
         CHECK_FALSE(failed.connection_lost);
     }
+    CHECK_FALSE(session.line.owes_answer());
     session.line.post({{&two}}, soon());
-    CHECK(session.line.owes_answer());
     session.line.settle(soon());
+    session.line.settle(soon());  // nothing is owed
     CHECK(session.run({{&two}}).has_succeeded());
 }
 
@@ -144,7 +136,7 @@ TEST_CASE("postgres pipeline: a server that does not answer in time is told from
     statement_text const ends{"ends", "SELECT pg_terminate_backend(pg_backend_pid())"};
     bool const is_silent = GENERATE(true, false);
     try {
-        static_cast<void>(session.line.run({{is_silent ? &sleeps : &ends}}, {},
+        static_cast<void>(session.line.run({{is_silent ? &sleeps : &ends}},
                                            std::chrono::steady_clock::now() + (is_silent ? 100ms : 30'000ms)));
         FAIL("it has been lost");
     } catch (statement_failure const& failed) {

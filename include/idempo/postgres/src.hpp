@@ -33,6 +33,7 @@
 #include <idempo/postgres/statements/impl/migrations.ipp>
 #include <idempo/postgres/statements/impl/statements.ipp>
 #include <idempo/postgres/transaction/impl/keyed_transaction.ipp>
+#include <idempo/postgres/transaction/impl/transaction_fsm.ipp>
 #include <idempo/postgres/transaction/impl/transaction_pool.ipp>
 #include <idempo/postgres/transaction/impl/transaction_text.ipp>
 #include <idempo/postgres/transaction/impl/transactional.ipp>

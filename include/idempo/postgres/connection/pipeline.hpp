@@ -51,13 +51,10 @@ public:
     /// \param keeps_names whether each message meets the same session
     pipeline(PGconn* on, bool keeps_names) noexcept : on_(on), keeps_names_(keeps_names) {}
 
-    /// Sends both messages, and returns what became of the first as soon as that is known. The answer to the second is
-    /// owed then; it is carried out whatever became of the first. Fields are binary.
-    /// \param then may be empty
+    /// Sends a message and waits for its answer. Fields are binary.
     /// \pre no answer is owed
     /// \throws statement_failure where the connection is lost
-    [[nodiscard]] script_outcome run(message const& first, message const& then,
-                                     std::chrono::steady_clock::time_point deadline);
+    [[nodiscard]] script_outcome run(message const& all, std::chrono::steady_clock::time_point deadline);
 
     /// Sends a message whose answer is owed.
     /// \pre no answer is owed
@@ -80,6 +77,7 @@ private:
         std::string_view name;
     };
 
+    [[nodiscard]] script_outcome take_answer(std::chrono::steady_clock::time_point deadline);
     void send(message const& all);
     void send(statement_call const& call);
     void prepare(statement_text const& text);

@@ -7,7 +7,6 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
-#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -66,6 +65,9 @@ enum class transaction_end {
     in_doubt,
 };
 
+/// What is to be done about it.
+enum class after_ending;
+
 /// One request's transaction: a claim, the handler's rows and the stored response, all or none. Its calls block, each
 /// for a bounded time; the destructor does not, and ends what is open without a commit.
 ///
@@ -115,7 +117,7 @@ private:
     template <class Steps>
     bool or_end(Steps steps) noexcept;
     void end_unused() noexcept;
-    transaction_end end_of(std::size_t place, std::size_t commit_place, std::string const& sqlstate);
+    transaction_end end_by(after_ending after, std::string const& sqlstate);
     transaction_end refuse(std::string const& sqlstate, bool handler_ended_it);
     [[nodiscard]] bool look(complete_request const& request, std::optional<complete_result>& found);
     [[nodiscard]] ending look_after(complete_request const& request);

@@ -54,8 +54,9 @@ public:
     /// What `lock_columns::isolation` must be.
     [[nodiscard]] std::string const& isolation() const noexcept { return isolation_name_; }
 
-    /// After the handler: all or nothing. Fails at `insert_place` with a division by zero where another request's
-    /// record is there.
+    /// After the handler: all or nothing. This and what follows makes the session what it was before the handler, in
+    /// the same message: a pooler must see both as one, and the server has a third less to do than with a message of
+    /// its own. Fails at `insert_place` with a division by zero where another request's record is there.
     [[nodiscard]] message complete(complete_request const& request, bool keeps_rows) const;
     static constexpr std::size_t insert_place = 1;
     static constexpr std::size_t complete_commit_place = 2;
@@ -67,16 +68,17 @@ public:
     /// After the handler: nothing. Fails at `savepoint_place` where the handler has ended the transaction.
     [[nodiscard]] message roll_back() const;
 
-    /// Ends a transaction in which no handler ran, or something failed.
+    /// Ends a transaction in which no handler ran.
     [[nodiscard]] message end() const { return {{&rollback_}}; }
 
-    /// Makes the session what it was before the handler.
-    [[nodiscard]] message reset() const;
+    /// The same after a handler ran and something failed.
+    [[nodiscard]] message clean_up() const { return with_reset(end()); }
 
     /// What there is now: the tables of `claim`, the lock first.
     [[nodiscard]] message look(complete_request const& request, bool checks_client) const;
 
 private:
+    [[nodiscard]] message with_reset(message all) const;
     [[nodiscard]] statement_call lock(store_key const& key, bool checks_client) const;
     [[nodiscard]] statement_call read(store_key const& key, fingerprint const& of) const;
 

@@ -35,17 +35,9 @@ struct parameter_views {
 
 }  // namespace
 
-script_outcome pipeline::run(message const& first, message const& then,
-                             std::chrono::steady_clock::time_point deadline) {
-    non_blocking const while_waiting(on_);
-    lost_unless(PQenterPipelineMode(on_) == 1);
-    send(first);
-    if (!then.empty()) send(then);
-    flush(on_, deadline);
-    auto outcome = read(deadline);
-    owes_answer_ = !then.empty();
-    if (!owes_answer_) lost_unless(PQexitPipelineMode(on_) == 1);
-    return outcome;
+script_outcome pipeline::run(message const& all, std::chrono::steady_clock::time_point deadline) {
+    post(all, deadline);
+    return take_answer(deadline);
 }
 
 void pipeline::post(message const& all, std::chrono::steady_clock::time_point deadline) {
@@ -58,11 +50,16 @@ void pipeline::post(message const& all, std::chrono::steady_clock::time_point de
 
 void pipeline::settle(std::chrono::steady_clock::time_point deadline) {
     if (!owes_answer_) return;
+    auto const outcome = take_answer(deadline);
+    if (!outcome.has_succeeded()) throw statement_failure(outcome.sqlstate, false);
+}
+
+script_outcome pipeline::take_answer(std::chrono::steady_clock::time_point deadline) {
     non_blocking const while_waiting(on_);
-    auto const outcome = read(deadline);
+    auto outcome = read(deadline);
     lost_unless(PQexitPipelineMode(on_) == 1);
     owes_answer_ = false;
-    if (!outcome.has_succeeded()) throw statement_failure(outcome.sqlstate, false);
+    return outcome;
 }
 
 void pipeline::send(message const& all) {

@@ -6,6 +6,7 @@
 #include <idempo/postgres/connection/sqlstate.hpp>
 #include <idempo/postgres/connection/statement_io.hpp>
 #include <idempo/postgres/queue/record_row.hpp>
+#include <idempo/postgres/transaction/transaction_fsm.hpp>
 #include <idempo/postgres/transaction/transaction_pool.hpp>
 #include <idempo/postgres/transaction/transaction_refused.hpp>
 
@@ -53,6 +54,11 @@ std::optional<record_row> read_record(result const& table, token const& by, fing
     return found;
 }
 
+doubt_fsm::seen seen_in(std::optional<complete_result> const& found) {
+    if (!found) return doubt_fsm::seen::no_record;
+    return std::holds_alternative<done>(*found) ? doubt_fsm::seen::own_record : doubt_fsm::seen::other_record;
+}
+
 /// A pooler, a role or an operator may have overruled what was asked for. \throws unfit_server
 void check(result const& lock, std::string const& isolation) {
     using column = transaction_text::lock_columns;
@@ -98,22 +104,11 @@ public:
         }
     }
 
-    /// \param then is carried out whatever becomes of `first`; a pooler must see both as one, and gets it only where
-    /// `first` succeeds
     /// \throws statement_failure where the connection is lost
-    script_outcome send(message const& first, message const& then = {}) {
-        return send(first, then, pool_.options().database.operation_timeout);
-    }
+    script_outcome send(message const& all) { return send(all, pool_.options().database.operation_timeout); }
 
     /// After a message failed: whether the session is as it was before the transaction.
-    [[nodiscard]] bool clean_up() {
-        try {
-            settle();
-        } catch (statement_failure const& failed) {  // within the transaction that failed
-            if (failed.connection_lost) throw;
-        }
-        return send(pool_.text().end(), pool_.text().reset()).has_succeeded();
-    }
+    [[nodiscard]] bool clean_up() { return send(pool_.text().clean_up()).has_succeeded(); }
 
     /// Ends a transaction in which no handler ran, and does not wait for it.
     void end_and_give_back() {
@@ -147,14 +142,11 @@ public:
     }
 
 private:
-    script_outcome send(message const& first, message const& then, milliseconds timeout) {
+    script_outcome send(message const& all, milliseconds timeout) {
         is_late_ = false;
         try {
-            settle();
             allow(timeout + grace);
-            auto const deadline = steady_clock::now() + timeout;
-            auto outcome = connection_->is_direct ? connection_->line.run(first, then, deadline)
-                                                  : connection_->line.run(joined(first, then), {}, deadline);
+            auto outcome = connection_->line.run(all, steady_clock::now() + timeout);
             if (connection_->is_direct && !connection_->line.keeps_names()) pool_.stop_naming();
             return outcome;
         } catch (statement_failure const& failed) {
@@ -166,29 +158,18 @@ private:
     /// The handler of an earlier request may have made the session forget its prepared statements.
     script_outcome send_beginning(message const& all, milliseconds timeout) {
         bool const had_names = connection_->line.keeps_names();
-        auto outcome = send(all, {}, timeout);
+        auto outcome = send(all, timeout);
         if (connection_->line.keeps_names() || !had_names) return outcome;
-        static_cast<void>(send(pool_.text().end(), {}, timeout));
-        return send(all, {}, timeout);
-    }
-
-    static message joined(message first, message const& then) {
-        first.insert(first.end(), then.begin(), then.end());
-        return first;
-    }
-
-    /// \throws statement_failure
-    void settle() {
-        if (!connection_->line.owes_answer()) return;
-        auto const timeout = pool_.options().database.operation_timeout / 4;
-        allow(timeout + grace);
-        connection_->line.settle(steady_clock::now() + timeout);
+        static_cast<void>(send(pool_.text().end(), timeout));
+        return send(all, timeout);
     }
 
     /// It was idle: what was sent last must have succeeded.
     [[nodiscard]] bool is_usable() {
         try {
-            settle();
+            auto const timeout = pool_.options().database.operation_timeout / 4;
+            allow(timeout + grace);
+            connection_->line.settle(steady_clock::now() + timeout);
             return !has_been_closed(connection_->raw);
         } catch (statement_failure const&) {
             return false;
@@ -307,26 +288,16 @@ keyed_transaction::ending keyed_transaction::complete(complete_request const& re
             return;
         }
         auto const completing = pool_->text().complete(request, keeps_rows);
-        auto const reset = pool_->text().reset();
         committing();
         is_in_doubt = true;
-        auto const outcome = session_->send(completing, reset);
+        auto const outcome = session_->send(completing);
         is_in_doubt = false;
-        auto const place = outcome.results.size();
-        if (place <= transaction_text::complete_commit_place && !outcome.has_succeeded()) {
-            bool const may_be_overtaken =
-                outcome.sqlstate == sqlstate::serialization_failure ||
-                (place == transaction_text::insert_place && outcome.sqlstate == sqlstate::division_by_zero);
-            if (may_be_overtaken) {
-                ended = look_after(request);
-            } else {
-                ended.end = end_of(place, transaction_text::complete_commit_place, outcome.sqlstate);
-            }
-            return;
+        auto const after = after_complete({outcome.results.size(), outcome.sqlstate});
+        if (after == after_ending::look_for_rival) {
+            ended = look_after(request);
+        } else {
+            ended.end = end_by(after, outcome.sqlstate);
         }
-        ended.end = transaction_end::committed;
-        if (outcome.has_succeeded()) session_->give_back();
-        session_.reset();
     });
     return is_in_doubt ? resolve(request) : std::move(ended);
 }
@@ -340,31 +311,24 @@ transaction_end keyed_transaction::commit() {
             return;
         }
         is_in_doubt = true;
-        auto const outcome = session_->send(pool_->text().commit(), pool_->text().reset());
+        auto const outcome = session_->send(pool_->text().commit());
         is_in_doubt = false;
-        auto const place = outcome.results.size();
-        if (place <= transaction_text::commit_place && !outcome.has_succeeded()) {
-            end = end_of(place, transaction_text::commit_place, outcome.sqlstate);
-            return;
-        }
-        end = transaction_end::committed;
-        if (outcome.has_succeeded()) session_->give_back();
-        session_.reset();
+        end = end_by(after_commit({outcome.results.size(), outcome.sqlstate}), outcome.sqlstate);
     });
     return is_in_doubt ? transaction_end::in_doubt : end;
 }
 
-/// The message failed before or at COMMIT, with an answer: nothing has been committed.
-transaction_end keyed_transaction::end_of(std::size_t place, std::size_t commit_place, std::string const& sqlstate) {
-    bool const is_handlers = place == transaction_text::savepoint_place || place == commit_place;
-    if (is_handlers && !sqlstate::is_transient(sqlstate) && !sqlstate::is_servers_fault(sqlstate)) {
-        return refuse(sqlstate,
-                      place == transaction_text::savepoint_place && sqlstate != sqlstate::in_failed_transaction);
+/// \pre `after` is not `look_for_rival`
+transaction_end keyed_transaction::end_by(after_ending after, std::string const& sqlstate) {
+    switch (after) {
+    case after_ending::give_back: session_->give_back(); [[fallthrough]];
+    case after_ending::drop: session_.reset(); return transaction_end::committed;
+    case after_ending::refuse:
+    case after_ending::refuse_ended: return refuse(sqlstate, after == after_ending::refuse_ended);
+    default: break;
     }
     pool_->report(postgres_problem::statement_failed, sqlstate);
-    if (!sqlstate::ends_connection(sqlstate) && session_->clean_up()) {
-        session_->give_back();
-    }
+    if (after == after_ending::undo && session_->clean_up()) session_->give_back();
     session_.reset();
     return transaction_end::undone;
 }
@@ -383,7 +347,7 @@ void keyed_transaction::roll_back() noexcept {
     if (!session_) return;
     or_end([&] {
         static_cast<void>(session_->end_handler());
-        auto const outcome = session_->send(pool_->text().roll_back(), pool_->text().reset());
+        auto const outcome = session_->send(pool_->text().roll_back());
         if (outcome.has_succeeded()) {
             session_->give_back();
         } else if (outcome.results.size() == transaction_text::savepoint_place) {
@@ -414,27 +378,21 @@ keyed_transaction::ending keyed_transaction::look_after(complete_request const& 
     return {transaction_end::overtaken, std::move(*found)};
 }
 
-/// COMMIT was sent, and its answer is lost. Once the lock can be had, that transaction has ended, and the record tells
-/// how.
 keyed_transaction::ending keyed_transaction::resolve(complete_request const& request) {
-    constexpr milliseconds between{20};
-    auto const deadline = steady_clock::now() + pool_->options().database.operation_timeout;
+    doubt_fsm doubt(steady_clock::now(), pool_->options().database.operation_timeout);
     std::optional<complete_result> found;
-    bool is_known = false;
     while (true) {
+        bool is_known = false;
         or_end([&] {
             session_ = std::make_unique<session>(*pool_);
             is_known = look(request, found);
             session_->give_back();
             session_.reset();
         });
-        if (is_known || steady_clock::now() >= deadline) break;
-        std::this_thread::sleep_for(between);
+        if (!doubt.looked(is_known ? seen_in(found) : doubt_fsm::seen::nothing, steady_clock::now())) break;
+        std::this_thread::sleep_for(doubt_fsm::pause);
     }
-    if (!is_known) return {transaction_end::in_doubt, done{}};
-    if (!found) return {transaction_end::undone, done{}};
-    auto const end = std::holds_alternative<done>(*found) ? transaction_end::committed : transaction_end::overtaken;
-    return {end, std::move(*found)};
+    return {doubt.end(), found ? std::move(*found) : done{}};
 }
 
 }  // namespace idempo::postgres

@@ -146,15 +146,14 @@ message transaction_text::complete(complete_request const& request, bool keeps_r
     insert.parameters.add(request.fingerprint.view());
     insert.parameters.add(std::int64_t{retention.count()});
     insert.parameters.add(request.record.view());
-    return {{keeps_rows ? &release_ : &roll_back_to_}, std::move(insert), {&commit_}};
+    return with_reset({{keeps_rows ? &release_ : &roll_back_to_}, std::move(insert), {&commit_}});
 }
 
-message transaction_text::commit() const { return {{&release_}, {&commit_}}; }
+message transaction_text::commit() const { return with_reset({{&release_}, {&commit_}}); }
 
-message transaction_text::roll_back() const { return {{&roll_back_to_}, {&rollback_}}; }
+message transaction_text::roll_back() const { return with_reset({{&roll_back_to_}, {&rollback_}}); }
 
-message transaction_text::reset() const {
-    message all;
+message transaction_text::with_reset(message all) const {
     for (auto const& each : reset_) all.push_back({&each});
     return all;
 }
