@@ -250,6 +250,14 @@ events.addEventListener("counters", ({ data }) => showCounters(JSON.parse(data))
 events.addEventListener("outage", () => { byId("live").textContent = "The database is away."; });
 events.addEventListener("error", () => { byId("live").textContent = "Not connected; trying again."; });
 
+// Elsewhere browsers have neither crypto.subtle nor crypto.randomUUID.
+if (!window.isSecureContext) {
+  byId("result").textContent =
+    "This page signs its requests, which browsers allow on https and on localhost only. Open it there, or send orders " +
+    "with the command that the README has.";
+  for (const button of document.querySelectorAll("button")) button.disabled = true;
+}
+
 byId("order").addEventListener("submit", (event) => {
   event.preventDefault();
   perform("place");

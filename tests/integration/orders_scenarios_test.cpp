@@ -80,7 +80,10 @@ TEST_CASE("orders: an invalid order is refused, and its key may be used again") 
           R"({"user_id":"ada","item":"tea","amount":-1})", R"({"user_id":"ada","item":"tea","amount":1.5})",
           R"({"user_id":"ada","item":"tea","amount":"1"})", R"({"user_id":"ada","item":"tea","amount":1e300})",
           R"({"user_id":"","item":"tea","amount":1})", R"({"user_id":"ada","item":"a\u0000b","amount":1})",
-          R"({"user_id":7,"item":"tea","amount":1})"}) {
+          R"({"user_id":7,"item":"tea","amount":1})", R"({"user_id":"ada","item":"tea","amount":2,"amount":3})",
+          R"({"user_id":"ada","item":"tea","amount":1,"created_at":"x"})",
+          R"({"user_id":"ada\u202eevil","item":"tea","amount":1})",
+          R"({"user_id":"ada","item":"\u2066tea","amount":1})"}) {
         CAPTURE(body);
         auto const answer = scene.client.exchange(make_order("key", body));
         CHECK(answer.result_int() == 400);
@@ -88,6 +91,8 @@ TEST_CASE("orders: an invalid order is refused, and its key may be used again") 
     }
     CHECK(stores.orders() == 0);
     CHECK(scene.client.exchange(make_order("key")).result_int() == 201);
+    auto const other_script = R"({"user_id":"\u05d0\u05d3\u05d4","item":"\u201ctea\u201d","amount":1})";
+    CHECK(scene.client.exchange(make_order("other-script", other_script)).result_int() == 201);
 
     CHECK(scene.client.get("/orders?limit=0").result_int() == 400);
     CHECK(scene.client.get("/orders?limit=1001").result_int() == 400);
