@@ -77,6 +77,17 @@ TEST_CASE("canonical json: strings count by their characters, however they are e
     CHECK_FALSE(are_equal("\"\xc3\xa9\"", "\"e\xcc\x81\""));  // no Unicode normalisation: RFC 8785, section 3.2.5
 }
 
+TEST_CASE("canonical json: control characters are escaped as RFC 8785 escapes them", "[json]") {
+    CHECK(form(R"("\u0008\u0009\u000a\u000c\u000d\u0000\u001f\u0022\u005c\u002f")") ==
+          R"("\b\t\n\f\r\u0000\u001f\"\\/")");
+}
+
+TEST_CASE("canonical json: the form is at most twice as long as the text", "[json]") {
+    auto const* const text = GENERATE(R"("\n\n\n\n\n\n\n\n")", R"(["\"","\\","\b\t\f\r"])", "[1e3,0.1,-0,1e-7]");
+    CAPTURE(text);
+    CHECK(form(text)->size() <= 2 * std::string_view(text).size());
+}
+
 TEST_CASE("canonical json: a name that an object has twice is refused, wherever it is", "[json]") {
     CHECK_FALSE(form(R"({"a":1,"a":1})"));
     CHECK_FALSE(form(R"({"a":1,"\u0061":2})"));
