@@ -293,6 +293,20 @@ TEST_CASE("transfer_server: its responses") {
                                             R"({"balance":1000,"name":"c"},{"balance":1000,"name":"d"}]})");
 }
 
+TEST_CASE("transfer_server: keyed requests to wrong addresses leave no record") {
+    bank bank;
+    server_process const server(bank.flags(0), IDEMPO_TRANSFER_SERVER);
+    http_client client(server.port());
+    std::string const body = R"({"from":"a","to":"b","amount":1})";
+    CHECK(client.post("/no-such-path", "moved", body).result_int() == 404);
+    CHECK(client.post("/accounts", "moved", body).result_int() == 405);
+    CHECK(bank.ask("SELECT count(*) FROM idempo_records") == "0");
+    CHECK(client.post("/transfers", "moved", body).result_int() == 201);
+    // A handler's own 404 is stored.
+    CHECK(client.post("/transfers", "unknown", R"({"from":"a","to":"z","amount":1})").result_int() == 404);
+    CHECK(bank.ask("SELECT count(*) FROM idempo_records") == "2");
+}
+
 TEST_CASE("transfer_server: a database that is not prepared, or a wrong flag, is exit 2") {
     postgres_server const database;
     database.ask("DROP TABLE idempo_records_migrations");

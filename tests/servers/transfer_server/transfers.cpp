@@ -27,6 +27,10 @@ http_response refuse_method(http_request const& request, std::string_view allowe
     return refused;
 }
 
+bool is_transfer(http_request const& request) {
+    return request.method() == http::verb::post && request.target() == "/transfers";
+}
+
 http_response list_accounts(http_request const& request, pqxx::subtransaction& rows) {
     auto accounts = nlohmann::json::array();
     for (auto const& row : rows.exec("SELECT name, balance FROM accounts ORDER BY name")) {
@@ -53,17 +57,18 @@ std::optional<transfer_order> parse_transfer(std::string_view body) {
     return order;
 }
 
-http_response transfers::operator()(http_request const& request, pqxx::subtransaction& rows) const {
+http_response transfers::operator()(http_request const& request, pqxx::subtransaction& rows,
+                                    idempo::execution& execution) const {
     auto answered = route(request, rows);
+    if (!is_transfer(request)) execution.release();
     if (request.method() == http::verb::head) remove_body_for_head(answered);
     return answered;
 }
 
 http_response transfers::route(http_request const& request, pqxx::subtransaction& rows) const {
     auto const path = std::string_view(request.target().data(), request.target().size());
-    bool const is_post = request.method() == http::verb::post;
     bool const reads = request.method() == http::verb::get || request.method() == http::verb::head;
-    if (path == "/transfers") return is_post ? transfer(request, rows) : refuse_method(request, "POST");
+    if (path == "/transfers") return is_transfer(request) ? transfer(request, rows) : refuse_method(request, "POST");
     if (path == "/accounts") return reads ? list_accounts(request, rows) : refuse_method(request, "GET, HEAD");
     if (path == "/healthz") return answer(request, 200, {{"status", "ok"}});
     return problem(request, 404, "Not Found");

@@ -28,12 +28,15 @@ struct transfer_order {
 ///     GET /accounts     names and balances
 ///     GET /healthz
 ///
+/// Any other request leaves its key free: a retry may go to the right address, and records of wrong ones would only
+/// fill the table.
 /// It works only through the given transaction, and never ends it.
 class transfers {
 public:
     explicit transfers(failpoint fails) : fails_(std::move(fails)) {}
 
-    http_response operator()(http_request const& request, pqxx::subtransaction& rows) const;
+    http_response operator()(http_request const& request, pqxx::subtransaction& rows,
+                             idempo::execution& execution) const;
 
 private:
     [[nodiscard]] http_response route(http_request const& request, pqxx::subtransaction& rows) const;
