@@ -120,7 +120,7 @@ struct options {
 
     /// \name How long
     /// @{
-    /// Lease of a claim. Without a heartbeat, make it much longer than your slowest handler.
+    /// Lease of a claim, at least 10 ms. Without a heartbeat, make it much longer than your slowest handler.
     std::chrono::milliseconds lease{std::chrono::seconds{30}};
     /// Renew at a third of the lease while the handler runs, where the store can.
     bool heartbeat = true;

@@ -81,7 +81,8 @@ TEST_CASE("options: invalid options are refused with a sentence", "[options]") {
          [](auto& changed) { changed.methods.insert(http::verb::trace); }},
         {"options.methods cannot contain HEAD, CONNECT, TRACE or unknown",
          [](auto& changed) { changed.methods.insert(http::verb::unknown); }},
-        {"options.lease must be positive", [](auto& changed) { changed.lease = 0ms; }},
+        {"options.lease must be at least 10 ms", [](auto& changed) { changed.lease = 0ms; }},
+        {"options.lease must be at least 10 ms", [](auto& changed) { changed.lease = 9ms; }},
         {"options.lease must be at most a year", [](auto& changed) { changed.lease = milliseconds::max(); }},
         {"options.retention must be positive", [](auto& changed) { changed.retention = -1ms; }},
         {"options.retention must be at most ten years", [](auto& changed) { changed.retention = milliseconds::max(); }},
@@ -105,7 +106,7 @@ TEST_CASE("options: invalid options are refused with a sentence", "[options]") {
 }
 
 TEST_CASE("options: values at the limits are valid", "[options]") {
-    CHECK(sentence_for([](auto& changed) { changed.lease = 1ms; }) == "none");
+    CHECK(sentence_for([](auto& changed) { changed.lease = 10ms; }) == "none");
     CHECK(sentence_for([](auto& changed) { changed.lease = 24h * 365; }) == "none");
     CHECK(sentence_for([](auto& changed) { changed.retention = 24h * 3660; }) == "none");
     CHECK(sentence_for([](auto& changed) { changed.wait = 24h * 365; }) == "none");

@@ -79,12 +79,25 @@ private:
             return exchange_.completed(error, std::move(result));
         }
         case step::renew: return exchange_.renewed(renew());
-        case step::abandon: store.abandon(claim.key, claim.token, error); return exchange_.abandoned(error);
+        case step::abandon: return abandon();
         case step::open:
         case step::commit:
         case step::respond: break;
         }
         return step::respond;
+    }
+
+    step abandon() {
+        auto const& claim = exchange_.claim();
+        error_code error;
+        if constexpr (requires { state_.store.start_abandon(claim.key, claim.token); }) {
+            if (exchange_.abandon_is_best_effort()) {
+                state_.store.start_abandon(claim.key, claim.token);
+                return exchange_.abandoned({});
+            }
+        }
+        state_.store.abandon(claim.key, claim.token, error);
+        return exchange_.abandoned(error);
     }
 
     step identify() {

@@ -72,7 +72,7 @@ void validate(options const& options) {
     for (auto const method : {http::verb::unknown, http::verb::head, http::verb::connect, http::verb::trace}) {
         require(!options.methods.contains(method), "options.methods cannot contain HEAD, CONNECT, TRACE or unknown");
     }
-    require(options.lease > milliseconds::zero(), "options.lease must be positive");
+    require(options.lease >= milliseconds(10), "options.lease must be at least 10 ms");
     require(options.lease <= a_year, "options.lease must be at most a year");
     require(options.retention > milliseconds::zero(), "options.retention must be positive");
     require(detail::is_retention(options.retention), "options.retention must be at most ten years");

@@ -92,6 +92,17 @@ public:
         });
     }
 
+    /// Begins `abandon`, and does not wait for it: for a claim of which nobody knows whether it was made.
+    void start_abandon(store_key const& key, token const& by) {
+        if constexpr (detail::may_be_direct<Store>) {
+            if (auto* store = direct()) {
+                error_code ignored;
+                return store->abandon(key, by, ignored);
+            }
+        }
+        store_.async_abandon(key, by, [](error_code) {});
+    }
+
     bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error)
         requires async_renewable_store<Store>
     {

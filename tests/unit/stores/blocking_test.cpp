@@ -9,8 +9,10 @@
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/memory_store.hpp>
 
+#include <boost/asio/append.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
 
@@ -81,6 +83,22 @@ private:
 
     asio::any_io_executor executor_;
     std::shared_ptr<std::shared_ptr<void>> kept_ = std::make_shared<std::shared_ptr<void>>();
+};
+
+/// A store whose server fails a claim, and is silent after that.
+class failing_store : public silent_store {
+public:
+    explicit failing_store(asio::any_io_executor executor) : silent_store(std::move(executor)) {}
+
+    template <class Token>
+    auto async_claim(idempo::claim_request, Token&& token) {
+        return asio::async_initiate<Token, void(idempo::error_code, idempo::claim_result)>(
+            [executor = get_executor()](auto handler) {
+                idempo::error_code const error = idempo::error::store_unavailable;
+                asio::post(executor, asio::append(std::move(handler), error, idempo::claim_result()));
+            },
+            token);
+    }
 };
 
 using blocked_memory = idempo::blocking_store<posted_store<idempo::memory_store>>;
@@ -206,4 +224,14 @@ TEST_CASE("blocking: a call ends with an error after the timeout", "[blocking]")
     idempo::error_code error;
     store.claim(claim_of(1), error);
     CHECK(error == idempo::error::store_timed_out);
+}
+
+TEST_CASE("blocking: a claim that failed is given up without waiting for the store", "[blocking]") {
+    asio::thread_pool threads(1);
+    constexpr auto timeout = 60s;
+    auto const handle = idempo::idempotency(idempo::blocking(failing_store(threads.get_executor()), timeout)) |
+                        [](text_request const&) { return text_response(); };
+    auto const began = std::chrono::steady_clock::now();
+    CHECK(handle(keyed_request()).result_int() == 503);
+    CHECK(std::chrono::steady_clock::now() - began < timeout / 2);  // waiting would take all of it
 }
