@@ -80,6 +80,9 @@ public:
     void handled() {
         drive([this] { return next_step(outcome()); });
     }
+    void threw_late(std::exception_ptr exception) const {
+        tell_exception(state_->options.observer, std::move(exception), exchange_.claim().key);
+    }
     /// @}
 
 private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/detail/call_executor.hpp>
+#include <idempo/identifiers.hpp>
 #include <idempo/observer.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -66,8 +67,10 @@ http::message_generator message_or(Make make, Fallback fallback) {
     return fallback();
 }
 
-inline void tell_exception(observer const& observer, std::exception_ptr exception) {
+/// \param key of the request that the handler had; all zeros where there is none
+inline void tell_exception(observer const& observer, std::exception_ptr exception, store_key const& key = {}) {
     event event;
+    event.key = key;
     event.type = event_type::handler_threw;
     event.step = event_step::handler;
     event.exception = std::move(exception);

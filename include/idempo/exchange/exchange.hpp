@@ -216,6 +216,7 @@ private:
     step start_complete(shared_bytes record);
     step start_tombstone();
     step start_abandon();
+    void keep_rows(bool keeps) noexcept;
     step end_unkeyed();
     step complete_failed(error_code error);
     step fenced_off(complete_result result);

@@ -84,7 +84,9 @@ auto response_tag() {
 /// Calls a handler of any kind once and has its one outcome: what it answered first, or else what it threw.
 ///
 /// `Owner` is kept alive by a call that is under way. Its `call()` is this, and its `handled()` is called when the
-/// outcome comes after `start` has returned: once, on its executor, where it `has_executor`.
+/// outcome comes after `start` has returned: once, on its executor, where it `has_executor`. Its `threw_late` is told
+/// what a handler throws out of its call after it has answered. A second completion means nothing: the owner may have
+/// ended by then.
 template <class Owner, class Handler, class Request>
 class handler_call {
 public:
@@ -125,6 +127,7 @@ public:
                     exception_ = std::current_exception();
                     return true;
                 }
+                owner->threw_late(std::current_exception());
             }
             return handoff_.is_second();
         }

@@ -115,6 +115,7 @@ public:
         tell_answered(execution_);
         threw(std::move(exception));
     }
+    void threw_late(std::exception_ptr exception) const { tell_exception(access_.observer(), std::move(exception)); }
     /// @}
 
 private:

@@ -250,12 +250,16 @@ exchange::step exchange::ran(unsigned status) {
         tell(event_type::unprotected);
         return respond(answer_source::handler);
     }
-    keeps_rows_ = commits(status);
+    keep_rows(commits(status));
     if (unkeyed_) return end_unkeyed();
     bool const is_stored = stores(status);
     // Rows that are committed leave a record in any case: a retry must not make them again.
     if (!is_stored && !keeps_rows_) return start_abandon();
     return is_stored && !guards() ? step::capture : start_tombstone();
+}
+
+void exchange::keep_rows(bool keeps) noexcept {
+    keeps_rows_ = keeps && lifetime_ == claim_lifetime::transaction && !transaction_is_gone_;
 }
 
 exchange::step exchange::end_unkeyed() { return keeps_rows_ ? step::commit : start_abandon(); }
@@ -274,10 +278,10 @@ exchange::step exchange::ran_unreadably(std::exception_ptr lost) {
     }
     auto const decision = execution_->decision();
     // Without a key a retry of what the client sees fail would have the effect twice.
-    keeps_rows_ = unkeyed_ ? decision == execution::verdict::keep : decision != execution::verdict::release;
+    keep_rows(unkeyed_ ? decision == execution::verdict::keep : decision != execution::verdict::release);
     if (unkeyed_) return end_unkeyed();
     // The effect may have happened, whatever the status would have been.
-    return keeps_rows_ ? start_tombstone() : start_abandon();
+    return decision == execution::verdict::release ? start_abandon() : start_tombstone();
 }
 
 exchange::step exchange::captured(std::optional<shared_bytes> record) {
@@ -331,7 +335,7 @@ exchange::step exchange::failed(std::exception_ptr exception) {
         tell(event_type::unprotected);
         return respond(answer_source::exception);
     }
-    keeps_rows_ = !transaction_is_gone_ && execution_->decision() == execution::verdict::keep;
+    keep_rows(execution_->decision() == execution::verdict::keep);
     if (unkeyed_) return end_unkeyed();
     auto policy = options_.on_throw;
     if (execution_->decision() == execution::verdict::keep) policy = on_throw::store_500;

@@ -114,6 +114,8 @@ private:
 /// - A handler that throws leaves nothing, nor does one whose status neither commits (`commit_if`) nor is stored
 ///   (`options::store_if`). One whose status is stored and does not commit leaves its response. `execution::keep` and
 ///   `release` overrule both.
+/// - What throws after the handler has answered, such as the writer of its response's body, is not the handler's throw:
+///   the rows stay, under a record that says that the response was not retained. Without a key they are rolled back.
 /// - Where PostgreSQL does not commit what the handler did (`transaction_refused`), the handler has as good as thrown
 ///   that.
 /// - 409 where the key is in flight, in this process before a connection is taken. There is no lease, and `attempt` is
