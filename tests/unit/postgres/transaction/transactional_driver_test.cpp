@@ -61,7 +61,7 @@ struct scene {
     }
 
     http::message_generator await(text_request request) {
-        auto sent = handle(std::move(request), asio::use_future);
+        auto sent = handle(std::move(request), asio::bind_executor(database->context, asio::use_future));
         database->context.restart();
         database->context.run();
         REQUIRE(sent.wait_for(0s) == std::future_status::ready);
