@@ -165,7 +165,7 @@ TEST_CASE("postgres: a deadlock with another session ends, and costs no other cl
     options.workers = 1;
     inspectable_postgres store(options);
     effect_ledger ledger;
-    for (std::size_t number : {1, 2}) execute(store, numbered_key(number), ledger);
+    for (std::size_t const number : {1U, 2U}) execute(store, numbered_key(number), ledger);
     // A claim that meets a record only reads; one that finds an expired row locks it.
     server.ask("UPDATE idempo_records SET expires_at = '-infinity'");
 
@@ -177,7 +177,7 @@ TEST_CASE("postgres: a deadlock with another session ends, and costs no other cl
     lock(2);
     std::vector<pending_answer<claim_result>> claims;
     in_one_turn(store.async(), [&] {
-        for (std::size_t number : {1, 2, 3}) {
+        for (std::size_t const number : {1U, 2U, 3U}) {
             claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
         }
     });
