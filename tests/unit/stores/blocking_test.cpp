@@ -228,10 +228,7 @@ TEST_CASE("blocking: a call ends with an error after the timeout", "[blocking]")
 
 TEST_CASE("blocking: a claim that failed is given up without waiting for the store", "[blocking]") {
     asio::thread_pool threads(1);
-    constexpr auto timeout = 60s;
-    auto const handle = idempo::idempotency(idempo::blocking(failing_store(threads.get_executor()), timeout)) |
+    auto const handle = idempo::idempotency(idempo::blocking(failing_store(threads.get_executor()), 24h)) |
                         [](text_request const&) { return text_response(); };
-    auto const began = std::chrono::steady_clock::now();
-    CHECK(handle(keyed_request()).result_int() == 503);
-    CHECK(std::chrono::steady_clock::now() - began < timeout / 2);  // waiting would take all of it
+    CHECK(handle(keyed_request()).result_int() == 503);  // or it would not return before the store's timeout
 }
