@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/execution.hpp>
+#include <idempo/step.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/beast/http/message.hpp>

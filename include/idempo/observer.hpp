@@ -20,7 +20,8 @@ enum class event_type {
     executed,           ///< the handler ran and its response is stored; `status`
     tombstone,          ///< the handler ran and only a tombstone is stored; `status`
     released,           ///< the handler ran or threw, and the claim is released; `status` if it answered
-    held,               ///< the handler threw, and only the lease ends the claim
+    held,               ///< the handler threw, or a step could not be kept, and only the lease ends the claim
+    parked,             ///< the handler said `unknown`: nobody runs it again until somebody decides
     unprotected,        ///< the handler ran without a claim (`on_store_error::run_unprotected`)
     not_persisted,      ///< the handler ran, and the client gets its response, but the store failed; `error`
     replayed,           ///< answered from the store; `status`
@@ -29,7 +30,8 @@ enum class event_type {
     refused,            ///< refused for any other reason; `status`
     record_unreadable,  ///< refused: the stored bytes are not a record
     fenced,             ///< in addition: the handler ran, and another attempt has taken the record over
-    takeover,           ///< in addition: the claim follows one whose lease ended; `attempt`
+    takeover,           ///< in addition: the claim follows one whose lease ended, or that was parked; `attempt`
+    reconciled,         ///< in addition: `options::reconcile` was asked; `attempt`, and `status` if it gave a response
     lease_lost,         ///< in addition: the heartbeat could not hold the lease
     store_error,        ///< in addition: a store operation failed; `step`, `error`
     handler_threw,      ///< in addition: `exception`
@@ -38,8 +40,9 @@ enum class event_type {
     cookie_ignored,
 };
 
-/// The parts of a request's life that take time. `commit` is a part of `complete`, only in transactional mode.
-enum class event_step { claim, wait, handler, complete, commit, abandon, renew };
+/// The parts of a request's life that take time. `commit` is a part of `complete`, only in transactional mode;
+/// `save_step` is a part of `handler`.
+enum class event_step { claim, wait, handler, complete, commit, abandon, renew, reconcile, save_step, park };
 
 /// One event. It never carries the client's key, a body, or a server's error text. Views and the exception are valid
 /// during the call.

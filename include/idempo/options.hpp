@@ -56,7 +56,7 @@ enum class on_throw {
 };
 
 /// What happens when a claim meets one whose lease has ended, with the same request: the earlier attempt is gone, and
-/// nobody knows how far it came.
+/// nobody knows how far it came. Parked records (`execution::unknown`) are not taken over, whatever is chosen.
 enum class on_takeover {
     run,        ///< the handler runs, with `attempt` one higher
     hold,       ///< 409 until the record expires
@@ -142,9 +142,14 @@ struct options {
     idempo::on_takeover on_takeover = on_takeover::run;
     idempo::unstorable unstorable = unstorable::tombstone;
     idempo::on_store_error on_store_error = on_store_error::refuse;
-    /// Finds out, with `derived_key` say, what became of the earlier attempt: run again, hold, or the response to store
-    /// and answer. Called on the deciding thread; may throw, which holds the claim.
+    /// Finds out, with `derived_key` and `kept_step` say, what became of the earlier attempt: run again, hold, or the
+    /// response to store and answer. Asked for parked records, and with `on_takeover::reconcile` for those whose lease
+    /// has ended: under a claim of its own, so at most once at a time for a key, and at most once for a request.
+    /// `attempt` is the earlier one's. Called on the deciding thread; may throw, which holds the claim.
     std::function<reconciliation(execution const&)> reconcile{};
+    /// The most that one `execution::step` may keep, in bytes; and all of one request, with their labels.
+    std::size_t max_step_result = std::size_t{64} << 10;
+    std::size_t max_steps = std::size_t{256} << 10;
     /// Which statuses are stored; for others the claim is released. Empty: `stored_by_default`. If it throws, the
     /// response is stored.
     std::function<bool(unsigned status)> store_if{};

@@ -28,7 +28,7 @@ enum class refusal {
     in_flight,          ///< the first request with this key is still running
     duplicate,          ///< guard mode: the key has been used
     not_retained,       ///< the record is a tombstone
-    outcome_unknown,    ///< the lease is over, and `on_takeover` does not let another attempt run
+    outcome_unknown,    ///< the record is parked, or the lease is over and `on_takeover` lets no other attempt run
     store_unavailable,  ///< the store failed
     handler_threw,      ///< the handler threw, in the call with a completion token
     record_unreadable,  ///< the stored bytes are not a record
@@ -46,7 +46,7 @@ enum class refusal {
 inline constexpr std::size_t refusal_count = 20;
 
 /// Whether a retry of the same request would be refused again: it never helps to send it once more. In-flight, store
-/// and server errors are not final.
+/// and server errors are not final, nor is a refusal that comes with `Retry-After`.
 [[nodiscard]] bool is_final(refusal what) noexcept;
 
 /// How one refusal looks to the client: the members of an RFC 9457 problem document. `{field}` in the title and the

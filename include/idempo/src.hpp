@@ -9,9 +9,11 @@
 #include <idempo/detail/impl/media_type.ipp>
 #include <idempo/detail/impl/multipart.ipp>
 #include <idempo/detail/impl/sha256.ipp>
+#include <idempo/detail/impl/step_log.ipp>
 #include <idempo/detail/impl/structured_field.ipp>
 #include <idempo/detail/impl/target.ipp>
 #include <idempo/exchange/impl/exchange.ipp>
+#include <idempo/exchange/impl/step_saving.ipp>
 #include <idempo/http/impl/answer_and_close.ipp>
 #include <idempo/http/impl/head_checks.ipp>
 #include <idempo/http/impl/outgoing.ipp>

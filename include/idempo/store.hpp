@@ -12,11 +12,13 @@
 #include <concepts>
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <variant>
 
 /// \file
-/// A store has three operations, Claim, Complete and Abandon; optionally Renew, for a heartbeat; and optionally `peek`
-/// and `forget`, for an operator with a stuck key.
+/// A store has three operations, Claim, Complete and Abandon; optionally Renew, for a heartbeat; optionally
+/// `save_step`, for recovery points; optionally `park` and `settle`, for unknown outcomes; and optionally `peek` and
+/// `forget`, for an operator with a stuck key.
 ///
 /// The contract, checked line by line for any store by `idempo/testing/store_contract.hpp`:
 ///
@@ -28,6 +30,15 @@
 /// - A record in flight expires at its lease deadline plus the retention, extended by each Renew; Complete restarts
 ///   the retention. A takeover of an ended lease needs the same fingerprint, exactly one rival wins it, and its
 ///   `attempt` is one more. Complete needs no live lease, only that nobody took over; on an absent record it stores.
+/// - Abandon leaves behind what was there before the claim: nothing, or the record of the earlier attempts, with a
+///   lease that has ended. Steps stay, too: a record with steps and without an earlier attempt is free, and the next
+///   claim is granted as attempt 1, whether it asks to take over or not.
+/// - `save_step` appends to the steps of a record in flight under that token, at the given offset; the same call again
+///   is done again. Each later grant tells the steps. They go when the record is completed.
+/// - `park` needs what Complete needs, and stores where Complete would. A parked record is granted only to a claim that
+///   asks for it, and is parked again when that claim is abandoned or its lease ends. It is never taken over otherwise,
+///   and no token holds it, that which parked it included.
+/// - `settle` completes or frees a record that is parked, or whose lease has ended, and only at the given attempt.
 /// - Operations of one store key run in the order in which one process submitted them.
 /// - Only the store's clock judges time.
 /// - Every operation is bounded by a deadline of the store's own.
@@ -55,11 +66,15 @@ struct claim_request {
     std::chrono::milliseconds retention{};
     /// False: a record whose lease has ended is reported as `expired`, and nothing is written.
     bool take_over = true;
+    /// True, together with `take_over`: a parked record is granted, too, to find out what became of it.
+    bool take_parked = false;
 };
 
 /// This token holds the record. `attempt` is 1 for the first execution under it, one more for each takeover.
 struct granted {
     unsigned attempt = 1;
+    /// What earlier attempts gave to `save_step`, one after the other.
+    shared_bytes steps{};
 };
 
 /// Another token holds the record; its lease ends after this time, as far as the store knows.
@@ -83,8 +98,15 @@ struct expired {
     unsigned attempt = 1;
 };
 
+/// The record is parked: nobody knows whether attempt number `attempt` had its effect.
+struct parked {
+    unsigned attempt = 1;
+    /// What `park` was given.
+    shared_bytes reason{};
+};
+
 /// The first alternative grants nothing, so that a value-initialised result is safe.
-using claim_result = std::variant<in_flight, mismatch, completed, expired, granted>;
+using claim_result = std::variant<in_flight, mismatch, completed, expired, granted, parked>;
 
 /// The arguments of Complete.
 struct complete_request {
@@ -101,7 +123,42 @@ struct done {};
 /// Anything but `done`: another token holds the record, in this state; nothing was written.
 using complete_result = std::variant<in_flight, mismatch, completed, done>;
 
-enum class record_state { in_flight, completed };
+/// The longest reason of a parked record, in bytes.
+inline constexpr std::size_t largest_park_reason = 1024;
+
+/// The arguments of `save_step`.
+struct step_request {
+    store_key key;
+    idempo::token token;
+    /// How many bytes of steps the record has before these. Where it has more, the call has been executed before; then
+    /// nothing is written.
+    std::size_t offset = 0;
+    shared_bytes step;
+};
+
+/// The arguments of `park`.
+struct park_request {
+    store_key key;
+    idempo::fingerprint fingerprint;
+    idempo::token token;
+    /// At most `largest_park_reason` bytes.
+    shared_bytes reason;
+    /// How long the record lives from now.
+    std::chrono::milliseconds retention{};
+};
+
+/// The arguments of `settle`.
+struct settle_request {
+    store_key key;
+    /// The attempt that `peek` told: where it has changed, somebody else has taken the record over meanwhile.
+    unsigned attempt = 1;
+    /// The response, as `make_record` makes it. Empty: the record is freed, and the next request runs the handler.
+    std::optional<shared_bytes> record{};
+    std::chrono::milliseconds retention{};
+};
+
+/// A parked record that a claim has taken is in flight until its lease ends.
+enum class record_state { in_flight, completed, parked };
 
 /// The result of `peek`, for an operator.
 struct record_info {
@@ -113,6 +170,10 @@ struct record_info {
     std::chrono::milliseconds expires_in{};
     /// Of the stored record; 0 while in flight.
     std::size_t record_bytes = 0;
+    /// Of the steps that are kept.
+    std::size_t steps_bytes = 0;
+    /// Of a parked record.
+    std::string reason{};
 };
 
 /// A store whose calls return at once or block the caller. They report through `ec` and do not throw.
@@ -140,6 +201,24 @@ concept inspectable_store = store<S> && requires(S& s, store_key const& key, err
     { s.peek(key, ec) } -> std::same_as<std::optional<record_info>>;
     { s.forget(key, ec) } -> std::same_as<bool>;
 };
+
+/// A store that keeps steps. `save_step` says whether the step is kept: false where the record is not in flight under
+/// that token, or does not exist. It works after the lease has ended, if nobody took over. A store without room reports
+/// `error::store_full` and keeps nothing of the step.
+template <class S>
+concept checkpointing_store = store<S> && requires(S& s, step_request const& step, error_code& ec) {
+    { s.save_step(step, ec) } -> std::same_as<bool>;
+};
+
+/// A store that parks records. `park` says whether the record is parked, now or by an earlier call with that token:
+/// false where another token holds it or it is completed. It always has room; where there is none for the reason, that
+/// is left out. `settle` says whether it has changed the record.
+template <class S>
+concept parking_store =
+    store<S> && requires(S& s, park_request const& park, settle_request const& settle, error_code& ec) {
+        { s.park(park, ec) } -> std::same_as<bool>;
+        { s.settle(settle, ec) } -> std::same_as<bool>;
+    };
 
 /// A renewable store that lives in the process and never blocks. It is called directly from every style, and a claim
 /// for a synchronous handler has no lease, since it cannot outlive the call.
@@ -177,5 +256,18 @@ concept async_renewable_store =
     async_store<S> && requires(S& s, store_key key, token by, std::chrono::milliseconds lease) {
         s.async_renew(key, by, lease, detail::handler_archetype<error_code, bool>{});
     };
+
+/// An asynchronous store that keeps steps, as `checkpointing_store`.
+template <class S>
+concept async_checkpointing_store = async_store<S> && requires(S& s, step_request step) {
+    s.async_save_step(step, detail::handler_archetype<error_code, bool>{});
+};
+
+/// An asynchronous store that parks records, as `parking_store`.
+template <class S>
+concept async_parking_store = async_store<S> && requires(S& s, park_request park, settle_request settle) {
+    s.async_park(park, detail::handler_archetype<error_code, bool>{});
+    s.async_settle(settle, detail::handler_archetype<error_code, bool>{});
+};
 
 }  // namespace idempo

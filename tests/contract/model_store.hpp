@@ -61,6 +61,25 @@ enum class flaw {
     no_room_to_complete,
     expired_take_room,
     not_atomic,
+    steps_are_not_told,
+    unfenced_step,
+    step_needs_a_live_lease,
+    appends_again,
+    abandon_forgets_steps,
+    steps_need_takeover,
+    steps_stay,
+    parked_is_taken_over,
+    unfenced_park,
+    park_needs_a_record,
+    parker_holds_on,
+    asking_unparks,
+    park_forgets_steps,
+    park_keeps_the_expiry,
+    settle_frees_only,
+    settle_ignores_the_attempt,
+    settle_ignores_the_lease,
+    settle_counts_the_attempt,
+    peek_hides_parking,
 };
 
 class model_store {
@@ -69,7 +88,9 @@ class model_store {
     struct stored_record {
         idempo::fingerprint fingerprint;
         idempo::token token;
-        std::optional<std::string> bytes;  // of a completed record
+        std::optional<std::string> bytes;     // of a completed record
+        std::optional<std::string> reason{};  // of a parked record
+        std::string steps{};
         milliseconds lease_end{};
         milliseconds retention{};
         milliseconds expiry{};
@@ -93,12 +114,16 @@ class model_store {
         auto& records = shared_->records;
         maybe_record found;
         if (auto const at = records.find(key); at != records.end() && is_visible(at->second)) found = at->second;
+        auto const stale = records.find(key);
+        auto const old_steps = stale != records.end() && is(flaw::steps_stay) ? stale->second.steps : std::string();
         if (is(flaw::not_atomic)) {
             lock.unlock();
             std::this_thread::yield();
             lock.lock();
         }
+        bool const was_absent = !found;
         auto answer = operation(found);
+        if (was_absent && found && !old_steps.empty()) found->steps = old_steps;
         records.erase(key);
         if (found) records.emplace(key, *std::move(found));
         return answer;
@@ -147,13 +172,13 @@ public:
         }
         transact(removal.first, [&](maybe_record& found) {
             bool const is_fenced_off = found && found->token != removal.second && !is(flaw::unfenced_abandon);
-            if (!found || found->bytes || is_fenced_off) return true;
-            if (found->attempt == 1 || is(flaw::abandon_forgets_attempt)) {
+            if (!found || found->bytes || is_parked(*found) || is_fenced_off) return true;
+            if (is(flaw::abandon_forgets_steps)) found->steps.clear();
+            if ((found->attempt == 1 && found->steps.empty()) || is(flaw::abandon_forgets_attempt)) {
                 found.reset();
             } else {
-                found->token = {};
                 --found->attempt;
-                start_lease(*found, milliseconds{0}, found->retention);
+                end_lease(*found);
             }
             return true;
         });
@@ -162,7 +187,9 @@ public:
     bool renew(store_key const& key, token const& by, milliseconds lease, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) {
-            if (!found || found->bytes || (found->token != by && !is(flaw::unfenced_renew))) return false;
+            if (!found || found->bytes || is_parked(*found) || (found->token != by && !is(flaw::unfenced_renew))) {
+                return false;
+            }
             if (is(flaw::renew_needs_a_live_lease) && found->lease_end <= clock_()) return false;
             auto const expiry = found->expiry;
             start_lease(*found, lease, found->retention);
@@ -171,13 +198,66 @@ public:
         });
     }
 
+    bool save_step(step_request const& step, error_code& ec) {
+        ec.clear();
+        return transact(step.key, [&](maybe_record& found) {
+            bool const is_fenced_off = found && found->token != step.token && !is(flaw::unfenced_step);
+            if (!found || found->bytes || is_parked(*found) || is_fenced_off) return false;
+            if (is(flaw::step_needs_a_live_lease) && found->lease_end <= clock_()) return false;
+            if (found->steps.size() != step.offset && !is(flaw::appends_again)) {
+                return found->steps.size() > step.offset;
+            }
+            found->steps += step.step.view();
+            return true;
+        });
+    }
+
+    bool park(park_request const& request, error_code& ec) {
+        ec.clear();
+        return transact(request.key, [&](maybe_record& found) {
+            if (!found && is(flaw::park_needs_a_record)) return false;
+            if (!found) found = stored_record{request.fingerprint, request.token, {}};
+            bool const is_fenced_off = found->token != request.token && !is(flaw::unfenced_park);
+            if (found->fingerprint != request.fingerprint || is_fenced_off || found->bytes) return false;
+            if (found->reason && found->lease_end <= clock_()) return true;
+            auto const expiry = found->expiry;
+            found->reason = std::string(request.reason.view());
+            if (is(flaw::park_forgets_steps)) found->steps.clear();
+            start_lease(*found, milliseconds{0}, request.retention);
+            if (is(flaw::park_keeps_the_expiry) && expiry != milliseconds{}) found->expiry = expiry;
+            return true;
+        });
+    }
+
+    bool settle(settle_request const& request, error_code& ec) {
+        ec.clear();
+        return transact(request.key, [&](maybe_record& found) {
+            if (!found || found->bytes) return false;
+            if (found->attempt != request.attempt && !is(flaw::settle_ignores_the_attempt)) return false;
+            if (found->lease_end > clock_() && !is(flaw::settle_ignores_the_lease)) return false;
+            found->reason.reset();
+            if (request.record && !is(flaw::settle_frees_only)) found->bytes = std::string(request.record->view());
+            if (!found->bytes && !is(flaw::settle_counts_the_attempt)) found->attempt = 0;
+            found->retention = request.retention;
+            end_lease(*found);
+            return true;
+        });
+    }
+
     std::optional<record_info> peek(store_key const& key, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) -> std::optional<record_info> {
             if (!found) return std::nullopt;
-            auto const state = found->bytes ? record_state::completed : record_state::in_flight;
-            return record_info{state, found->attempt, remaining(found->lease_end), remaining(found->expiry),
-                               found->bytes.value_or("").size()};
+            bool const tells_parked = is_parked(*found) && !is(flaw::peek_hides_parking);
+            auto const open = tells_parked ? record_state::parked : record_state::in_flight;
+            auto const state = found->bytes ? record_state::completed : open;
+            return record_info{state,
+                               found->attempt,
+                               remaining(found->lease_end),
+                               remaining(found->expiry),
+                               found->bytes.value_or("").size(),
+                               found->steps.size(),
+                               found->reason.value_or("")};
         });
     }
 
@@ -191,6 +271,15 @@ public:
     }
 
 private:
+    [[nodiscard]] bool is_parked(stored_record const& record) const {
+        return record.reason && record.lease_end <= clock_() && !is(flaw::parker_holds_on);
+    }
+
+    void end_lease(stored_record& record) const {
+        record.token = {};
+        start_lease(record, milliseconds{0}, record.retention);
+    }
+
     void start_lease(stored_record& record, milliseconds lease, milliseconds retention) const {
         record.lease_end =
             later(clock_(), is(flaw::no_lease_overflows) && lease == no_lease ? milliseconds{-1} : lease);
@@ -223,16 +312,25 @@ private:
             return mismatch{};
         }
         if (found->bytes && !(is(flaw::takes_over_completed) && is_over)) return replay(*found);
-        bool const is_retry = found->token == request.token && !is(flaw::retry_is_a_rival);
+        bool const is_unheld = found->reason && is_over;
+        bool const is_retry = found->token == request.token && !is_unheld && !is(flaw::retry_is_a_rival);
         if (!is_retry && !is_over) return conflict(*found);
-        if (!is_retry && !request.take_over && !is(flaw::always_takes_over)) return expired{found->attempt};
+        if (is_unheld && !request.take_parked && !is(flaw::parked_is_taken_over)) {
+            return parked{found->attempt, shared_bytes(*found->reason)};
+        }
+        bool const is_free = found->attempt == 0 && !is(flaw::steps_need_takeover);
+        if (!is_retry && !request.take_over && !is_free && !is(flaw::always_takes_over)) {
+            return expired{found->attempt};
+        }
+        if (!is_retry && is(flaw::asking_unparks)) found->reason.reset();
         if (!is_retry || (is_over && is(flaw::retry_counts_as_takeover))) ++found->attempt;
         if (is(flaw::attempt_not_counted)) found->attempt = 1;
         found->token = request.token;
         found->fingerprint = request.fingerprint;
         found->bytes.reset();
         start_lease(*found, request.lease, request.retention);
-        return granted{found->attempt};
+        bool const tells_steps = !found->steps.empty() && !is(flaw::steps_are_not_told);
+        return granted{found->attempt, tells_steps ? shared_bytes(found->steps) : shared_bytes()};
     }
 
     complete_result complete(maybe_record& found, complete_request const& request, error_code& ec) {
@@ -241,7 +339,7 @@ private:
             if (found->fingerprint != request.fingerprint) return mismatch{};
             bool const is_fenced_off = found->token != request.token && !is(flaw::unfenced_complete);
             if (found->bytes && is_fenced_off) return replay(*found);
-            if (is_fenced_off) return in_flight{};
+            if (is_fenced_off || is_parked(*found)) return in_flight{};
             if (is(flaw::complete_needs_a_live_lease) && found->lease_end <= clock_()) return in_flight{};
             if (found->bytes && !is(flaw::overwrites)) return done{};
         }
@@ -250,6 +348,7 @@ private:
             return {};
         }
         auto const expiry = later(clock_(), request.retention);
+        if (found) found->reason.reset();
         if (!found) found = stored_record{request.fingerprint, request.token, {}};
         found->bytes = std::string(request.record.view());
         if (is(flaw::cuts_at_nul)) found->bytes->resize(std::min(found->bytes->find('\0'), found->bytes->size()));

@@ -25,7 +25,8 @@
 
 namespace idempo::tests {
 
-enum class store_call { claim, complete, abandon, renew };
+enum class store_call { claim, complete, abandon, renew, save_step, park };
+inline constexpr std::size_t store_calls = 6;
 
 /// The faults of one call of a store.
 enum class fault {
@@ -134,10 +135,10 @@ private:
         std::mutex mutex;
         fault_rule rule;
         std::size_t calls_under_rule = 0;
-        std::array<std::optional<gate>, 4> gates;
+        std::array<std::optional<gate>, store_calls> gates;
         std::vector<std::function<void()>> late;
         std::set<store_key> taken_over;
-        std::array<std::atomic<int>, 4> calls{};
+        std::array<std::atomic<int>, store_calls> calls{};
         std::array<std::atomic<int>, 6> faults{};
         std::atomic<std::chrono::milliseconds> slowness{std::chrono::minutes{2}};
         manual_clock clock;
@@ -191,6 +192,27 @@ public:
         return perform(store_call::renew, error, [key, by, lease](Inner& inner, error_code& failed) {
             return inner.renew(key, by, lease, failed);
         });
+    }
+
+    bool save_step(step_request const& step, error_code& error)
+        requires checkpointing_store<Inner>
+    {
+        return perform(store_call::save_step, error,
+                       [step](Inner& inner, error_code& failed) { return inner.save_step(step, failed); });
+    }
+
+    bool park(park_request const& request, error_code& error)
+        requires parking_store<Inner>
+    {
+        return perform(store_call::park, error,
+                       [request](Inner& inner, error_code& failed) { return inner.park(request, failed); });
+    }
+
+    /// Never fails: no request calls it.
+    bool settle(settle_request const& request, error_code& error)
+        requires parking_store<Inner>
+    {
+        return inner_.settle(request, error);
     }
 
 private:

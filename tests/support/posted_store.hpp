@@ -46,6 +46,30 @@ public:
     }
 
     template <class Token>
+    auto async_save_step(step_request step, Token&& token)
+        requires checkpointing_store<Inner>
+    {
+        return submit<bool>([step](Inner& inner, error_code& error) { return inner.save_step(step, error); },
+                            std::forward<Token>(token));
+    }
+
+    template <class Token>
+    auto async_park(park_request request, Token&& token)
+        requires parking_store<Inner>
+    {
+        return submit<bool>([request](Inner& inner, error_code& error) { return inner.park(request, error); },
+                            std::forward<Token>(token));
+    }
+
+    template <class Token>
+    auto async_settle(settle_request request, Token&& token)
+        requires parking_store<Inner>
+    {
+        return submit<bool>([request](Inner& inner, error_code& error) { return inner.settle(request, error); },
+                            std::forward<Token>(token));
+    }
+
+    template <class Token>
     auto async_abandon(store_key key, token by, Token&& token) {
         return asio::async_initiate<Token, void(error_code)>(
             [inner = inner_, executor = executor_, key, by](auto handler) {

@@ -19,6 +19,8 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
+#include <exception>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -71,6 +73,93 @@ struct awaitable_handler {
         co_return response;
     }
     handler_function function;
+};
+
+struct plain_steps {
+    text_response operator()(text_request&&, execution& execution) const {
+        std::vector<std::string> results;
+        for (auto const& each : script.steps) {
+            results.push_back(
+                execution.step(each.label, [&](std::string const& key) { return each.make(key, execution); }));
+        }
+        return script.answer(execution, results);
+    }
+    step_script script;
+};
+
+/// Answers each step later, and goes on with the next.
+struct callback_steps {
+    template <class Token>
+    auto operator()(text_request, execution& execution, Token&& token) const {
+        return asio::async_initiate<Token, void(http::message_generator)>(
+            [](auto handler, step_script all, idempo::execution* of) {
+                using running = run<decltype(handler)>;
+                go_on(std::make_shared<running>(std::move(handler), std::move(all), of));
+            },
+            token, script, &execution);
+    }
+
+    template <class Handler>
+    struct run {
+        run(Handler handler, step_script all, idempo::execution* of)
+            : done(std::move(handler)),
+              script(std::move(all)),
+              execution(of) {}
+        Handler done;
+        step_script script;
+        idempo::execution* execution;
+        std::vector<std::string> results{};
+    };
+
+    template <class Handler>
+    static void go_on(std::shared_ptr<run<Handler>> const& running) {
+        auto const executor = asio::get_associated_executor(running->done);
+        if (running->results.size() == running->script.steps.size()) {
+            try {
+                auto response = running->script.answer(*running->execution, running->results);
+                return asio::post(executor,
+                                  asio::append(std::move(running->done), http::message_generator(std::move(response))));
+            } catch (...) {
+                return asio::post(executor, asio::append(std::move(running->done), std::current_exception()));
+            }
+        }
+        auto const& next = running->script.steps[running->results.size()];
+        auto make = [executor, running, &next](std::string key, auto made) {
+            asio::post(executor, [running, &next, key = std::move(key), made = std::move(made)]() mutable {
+                try {
+                    made(nullptr, next.make(key, *running->execution));
+                } catch (...) {
+                    made(std::current_exception(), {});
+                }
+            });
+        };
+        auto ended = [running, executor](std::exception_ptr const& exception, std::string result) {
+            if (exception) return asio::post(executor, asio::append(std::move(running->done), exception));
+            running->results.push_back(std::move(result));
+            go_on(running);
+        };
+        running->execution->async_step(next.label, std::move(make), asio::bind_executor(executor, std::move(ended)));
+    }
+
+    step_script script;
+};
+
+struct awaitable_steps {
+    asio::awaitable<text_response> operator()(text_request, execution& execution) const {
+        std::vector<std::string> results;
+        for (auto const& each : script.steps) {
+            auto const make = [&each, &execution](std::string key) -> asio::awaitable<std::string> {
+                co_await asio::post(asio::use_awaitable);
+                auto result = each.make(key, execution);
+                co_await asio::post(asio::use_awaitable);
+                co_return result;
+            };
+            auto result = co_await execution.step(each.label, make);
+            results.push_back(std::move(result));
+        }
+        co_return script.answer(execution, results);
+    }
+    step_script script;
 };
 
 template <class Middleware>
@@ -151,6 +240,7 @@ struct parts {
     setup how;
     idempo::options options;
     handler_function handler;
+    std::optional<step_script> script;
     memory_store records;
     fault_plan faults;
     pool_executor threads;
@@ -165,7 +255,26 @@ std::unique_ptr<service::endpoint> wrap(parts& from, Store store, Handler handle
 }
 
 template <class Store>
+std::unique_ptr<service::endpoint> make_of_steps(parts& from, Store store) {
+    switch (from.how.style) {
+    case style::plain_with_token: return wrap<callback_endpoint>(from, std::move(store), plain_steps{*from.script});
+    case style::callback:
+        return wrap<callback_endpoint>(from, std::move(store), async_handler(callback_steps{*from.script}));
+    case style::awaitable: return wrap<awaitable_endpoint>(from, std::move(store), awaitable_steps{*from.script});
+    case style::plain: break;
+    }
+    throw std::logic_error("not a style with a token");
+}
+
+template <class Store>
+std::unique_ptr<service::endpoint> make_plain(parts& from, Store store) {
+    if (from.script) return wrap<plain_endpoint>(from, std::move(store), plain_steps{*from.script});
+    return wrap<plain_endpoint>(from, std::move(store), plain_handler{from.handler});
+}
+
+template <class Store>
 std::unique_ptr<service::endpoint> make_with_token(parts& from, Store store) {
+    if (from.script) return make_of_steps(from, std::move(store));
     switch (from.how.style) {
     case style::plain_with_token:
         return wrap<callback_endpoint>(from, std::move(store), plain_handler{std::move(from.handler)});
@@ -187,16 +296,13 @@ std::unique_ptr<service::endpoint> make_endpoint(parts from) {
         return from.how.store == store_kind::erased ? any_store(direct, from.threads) : any_store(offloaded());
     };
     bool const is_plain = from.how.style == style::plain;
-    plain_handler const plain{from.handler};
     switch (from.how.store) {
-    case store_kind::direct:
-        return is_plain ? wrap<plain_endpoint>(from, direct, plain) : make_with_token(from, direct);
-    case store_kind::leased:
-        return is_plain ? wrap<plain_endpoint>(from, leased, plain) : make_with_token(from, offloaded());
+    case store_kind::direct: return is_plain ? make_plain(from, direct) : make_with_token(from, direct);
+    case store_kind::leased: return is_plain ? make_plain(from, leased) : make_with_token(from, offloaded());
     case store_kind::erased:
     case store_kind::erased_leased: break;
     }
-    return is_plain ? wrap<plain_endpoint>(from, blocking(erased()), plain) : make_with_token(from, erased());
+    return is_plain ? make_plain(from, blocking(erased())) : make_with_token(from, erased());
 }
 
 constexpr style all_styles[] = {style::plain, style::plain_with_token, style::callback, style::awaitable};
@@ -250,6 +356,21 @@ std::vector<setup> every_leased_setup() {
     return setups;
 }
 
+std::vector<setup> every_step_setup() {
+    auto setups = every_setup();
+    std::erase_if(setups, [](setup const& how) {
+        bool const is_leased = how.store == store_kind::leased || how.store == store_kind::erased_leased;
+        return how.style == style::plain_with_token && is_leased;
+    });
+    return setups;
+}
+
+std::vector<setup> every_leased_step_setup() {
+    auto setups = every_leased_setup();
+    std::erase_if(setups, [](setup const& how) { return how.style == style::plain_with_token; });
+    return setups;
+}
+
 std::vector<setup> every_style() {
     std::vector<setup> setups;
     for (auto const style : all_styles) setups.push_back({style, store_kind::direct});
@@ -258,8 +379,25 @@ std::vector<setup> every_style() {
 
 service::service(setup how, options options, handler_function handler)
     : records_(store_on(clock_)),
-      endpoint_(make_endpoint({how, observed(std::move(options)), std::move(handler), records_, faults_,
-                               threads_.get_executor(), store_threads_.get_executor()})) {}
+      endpoint_(make_endpoint({how,
+                               observed(std::move(options)),
+                               std::move(handler),
+                               {},
+                               records_,
+                               faults_,
+                               threads_.get_executor(),
+                               store_threads_.get_executor()})) {}
+
+service::service(setup how, options options, step_script script)
+    : records_(store_on(clock_)),
+      endpoint_(make_endpoint({how,
+                               observed(std::move(options)),
+                               {},
+                               std::move(script),
+                               records_,
+                               faults_,
+                               threads_.get_executor(),
+                               store_threads_.get_executor()})) {}
 
 service::~service() {
     threads_.join();

@@ -20,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <ostream>
+#include <string>
 #include <vector>
 
 /// \file
@@ -61,10 +62,26 @@ std::ostream& operator<<(std::ostream& out, setup const& setup);
 /// The endpoint to wrap: each style makes its own kind of handler of it.
 using handler_function = std::function<text_response(text_request const&, execution&)>;
 
+/// A handler of steps: each style makes its own kind of it. A step makes its result of its key, and may throw; `answer`
+/// gets the results, and also decides about the execution.
+struct step_script {
+    struct step {
+        std::string label;
+        std::function<std::string(std::string const& key, execution&)> make;
+    };
+    std::vector<step> steps;
+    std::function<text_response(execution&, std::vector<std::string> const& results)> answer;
+};
+
+/// Setups in which a handler can have steps: a plain function with a completion token cannot wait for a store.
+[[nodiscard]] std::vector<setup> every_step_setup();
+[[nodiscard]] std::vector<setup> every_leased_step_setup();
+
 /// Runs the middleware as a server does: with threads for the requests, and some for the store.
 class service {
 public:
     service(setup how, options options, handler_function handler);
+    service(setup how, options options, step_script script);
     service(service const&) = delete;
     service& operator=(service const&) = delete;
     ~service();

@@ -8,21 +8,27 @@
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/handler_call.hpp>
 #include <idempo/exchange/middleware_state.hpp>
+#include <idempo/exchange/step_saving.hpp>
 #include <idempo/handler.hpp>
 #include <idempo/record/captured_response.hpp>
+#include <idempo/step.hpp>
 #include <idempo/stores/heartbeat.hpp>
 #include <idempo/stores/store_access.hpp>
 
+#include <boost/asio/append.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace idempo::detail {
@@ -33,8 +39,9 @@ namespace idempo::detail {
 /// neither cancellation slot nor allocator of the completion handler: once the claim is granted, cancelling the caller
 /// does not cancel it. Pending operations hold the only reference to it.
 template <class State, class Request, class CompletionHandler>
-class asynchronous_driver
-    : public std::enable_shared_from_this<asynchronous_driver<State, Request, CompletionHandler>> {
+class asynchronous_driver final
+    : public std::enable_shared_from_this<asynchronous_driver<State, Request, CompletionHandler>>,
+      private checkpoint {
     using handler_type = typename State::handler_type;
     using store_type = typename State::store_type;
     using step = exchange::step;
@@ -52,7 +59,9 @@ public:
           outer_(outer),
           completion_(std::move(handler), std::move(where)),
           exchange_(state_->options, lifetime_of(*state_), &std::chrono::steady_clock::now, renewable(state_->store)),
-          ticket_(state_->in_flight) {}
+          ticket_(state_->in_flight) {
+        exchange_.provide(*this, keeps_steps(state_->store), parks(state_->store));
+    }
 
     asynchronous_driver(asynchronous_driver const&) = delete;
     asynchronous_driver& operator=(asynchronous_driver const&) = delete;
@@ -128,6 +137,8 @@ private:
         case step::capture: return capture(exchange_, *response_, state_->options);
         case step::complete: return complete();
         case step::renew: return exchange_.renewed(renew());
+        case step::park: return park();
+        case step::take_back: return take_back();
         case step::abandon: return abandon();
         case step::open:
         case step::commit:
@@ -162,6 +173,7 @@ private:
     }
 
     next_step complete() {
+        heartbeat_.stop();
         if constexpr (may_be_direct<store_type>) {
             if (auto* store = direct_access(state_->store)) {
                 error_code error;
@@ -178,7 +190,123 @@ private:
         return {};
     }
 
+    next_step park() {
+        if constexpr (may_be_direct<store_type>) {
+            if (auto* store = direct_access(state_->store)) {
+                error_code error;
+                bool is_parked = false;
+                if constexpr (requires { store->park(exchange_.park(), error); }) {
+                    is_parked = store->park(exchange_.park(), error);
+                }
+                return exchange_.parked(error, is_parked);
+            }
+        }
+        if constexpr (async_parking_store<store_type>) {
+            state_->store.async_park(exchange_.park(), then([](auto& self, error_code error, bool is_parked) {
+                                         return self.exchange_.parked(error, is_parked);
+                                     }));
+        }
+        return {};
+    }
+
+    next_step take_back() {
+        shared_bytes const entry(step_log::taking_back());
+        auto const offset = exchange_.execution().steps_bytes();
+        if (direct_access(state_->store) != nullptr) {
+            error_code error;
+            static_cast<void>(keep(offset, entry, error));
+            return exchange_.taken_back(error);
+        }
+        start_saving(offset, entry,
+                     then([](auto& self, error_code error, bool) { return self.exchange_.taken_back(error); }));
+        return {};
+    }
+
+    /// \name checkpoint
+    /// @{
+    [[nodiscard]] bool keeps_at_once() const noexcept override { return direct_access(state_->store) != nullptr; }
+
+    [[nodiscard]] bool keep(std::size_t offset, shared_bytes entry, error_code& error) override {
+        auto saving = exchange_.save(offset, std::move(entry));
+        for (auto next = step_saving::next::save; next != step_saving::next::end;) {
+            if (next == step_saving::next::pause) {
+                std::this_thread::sleep_for(saving.pause());
+                next = saving.paused();
+            } else {
+                bool const is_kept = save_directly(saving.request(), error);
+                next = saving.saved(error, is_kept);
+            }
+        }
+        error = saving.error();
+        return saving.is_kept();
+    }
+
+    void async_keep(std::size_t offset, shared_bytes entry, saved_handler done) override {
+        auto const where = completion_.where().executor;
+        start_saving(offset, std::move(entry), [where, done = std::move(done)](error_code error, bool is_kept) mutable {
+            boost::asio::post(where, boost::asio::append(std::move(done), error, is_kept));
+        });
+    }
+
+    [[nodiscard]] boost::asio::any_io_executor executor() const override { return completion_.where().executor; }
+    /// @}
+
+    bool save_directly(step_request const& request, error_code& error) {
+        if constexpr (may_be_direct<store_type>) {
+            auto* const store = direct_access(state_->store);
+            if constexpr (requires { store->save_step(request, error); }) return store->save_step(request, error);
+        }
+        return false;
+    }
+
+    /// One step on its way to the store, within the running handler.
+    template <class Done>
+    struct running_saving {
+        running_saving(std::shared_ptr<asynchronous_driver> driver, step_saving what, Done done)
+            : self(std::move(driver)),
+              saving(std::move(what)),
+              timer(self->completion_.where().executor),
+              tell(std::move(done)) {}
+
+        std::shared_ptr<asynchronous_driver> self;
+        step_saving saving;
+        asio::steady_timer timer;
+        Done tell;
+    };
+
+    template <class Done>
+    void start_saving(std::size_t offset, shared_bytes entry, Done done) {
+        go_on_saving(std::make_shared<running_saving<Done>>(this->shared_from_this(),
+                                                            exchange_.save(offset, std::move(entry)), std::move(done)),
+                     step_saving::next::save);
+    }
+
+    template <class Saving>
+    static void go_on_saving(std::shared_ptr<Saving> running, step_saving::next next) {
+        auto& self = *running->self;
+        auto& saving = running->saving;
+        auto const where = self.completion_.where().executor;
+        if (next == step_saving::next::end) return running->tell(saving.error(), saving.is_kept());
+        if (next == step_saving::next::pause) {
+            running->timer.expires_after(saving.pause());
+            running->timer.async_wait([running](error_code) { go_on_saving(running, running->saving.paused()); });
+            return;
+        }
+        auto saved = [running](error_code error, bool is_kept) {
+            go_on_saving(running, running->saving.saved(error, is_kept));
+        };
+        if (direct_access(self.state_->store) != nullptr) {
+            error_code error;
+            bool const is_kept = self.save_directly(saving.request(), error);
+            return saved(error, is_kept);
+        }
+        if constexpr (async_checkpointing_store<store_type>) {
+            self.state_->store.async_save_step(saving.request(), asio::bind_executor(where, std::move(saved)));
+        }
+    }
+
     next_step abandon() {
+        heartbeat_.stop();
         auto const& claim = exchange_.claim();
         if constexpr (may_be_direct<store_type>) {
             if (auto* store = direct_access(state_->store)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/error.hpp>
+#include <idempo/exchange/step_saving.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/options.hpp>
@@ -21,8 +22,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace idempo::detail {
+
+class checkpoint;
 
 /// What the exchange needs to know of a request before it is identified.
 struct request_facts {
@@ -50,8 +54,10 @@ struct request_identity {
 /// Every decision of the library is taken here, and none in a driver.
 ///
 ///     admit → identify → claim ⇄ pause → (heartbeat) → run → capture → complete ⇄ pause → respond
-///                          ⇅                              └→ abandon ─────────────────────↗
-///                       reconcile
+///                                             ⇅         ├→ park ⇄ pause ──────────────────↗
+///                                          reconcile    └→ (take_back) → abandon ─────────↗
+///
+/// An earlier attempt is reconciled under a claim of this request's own; where that leads to no run, it is abandoned.
 ///
 /// Where each request has a transaction, one without a key has a way, too:
 ///
@@ -80,6 +86,8 @@ public:
         complete,
         commit,  ///< as `complete` in a transaction, with the rows, and without a record
         renew,   ///< give a claim without a lease its lease, `options::lease`; `renewed`
+        park,       ///< `park()`; `parked`
+        take_back,  ///< have a step saved that takes all kept ones back: `save(step_log::taking_back())`; `taken_back`
         /// `claim().key` and `.token`; `abandoned`; no need to wait where `abandon_is_best_effort()`. In a transaction:
         /// roll it back.
         abandon,
@@ -128,6 +136,13 @@ public:
     exchange(exchange const&) = delete;
     exchange& operator=(exchange const&) = delete;
 
+    /// What the store can do beside. `driver` outlives this; executions reach their store through it.
+    void provide(checkpoint& driver, bool keeps_steps, bool parks) noexcept {
+        checkpoint_ = &driver;
+        keeps_steps_ = keeps_steps;
+        parks_ = parks;
+    }
+
     /// \name What happened
     /// @{
     step admit(request_facts const& facts);
@@ -165,6 +180,9 @@ public:
     step completed(error_code error, complete_result result);
     step renewed(error_code error);
     step abandoned(error_code error);
+    /// \param is_parked false where another token holds the record
+    step parked(error_code error, bool is_parked);
+    step taken_back(error_code error);
     /// @}
 
     /// \name What to do it with
@@ -179,10 +197,15 @@ public:
     [[nodiscard]] bool keeps_rows() const noexcept { return keeps_rows_; }
     [[nodiscard]] std::chrono::milliseconds pause() const noexcept { return pause_; }
     [[nodiscard]] bool pause_is_cancellable() const noexcept { return !running_; }
-    [[nodiscard]] bool abandon_is_best_effort() const noexcept { return !running_; }
+    [[nodiscard]] bool abandon_is_best_effort() const noexcept { return !running_ && !reconciling_; }
     /// Whether a claim without a lease would be left behind if nothing more were done: renew it before giving up.
     [[nodiscard]] bool owes_lease() const noexcept {
-        return running_ && !unprotected_ && !settled_ && lifetime_ == claim_lifetime::call;
+        return (running_ || reconciling_) && !unprotected_ && !settled_ && lifetime_ == claim_lifetime::call;
+    }
+    [[nodiscard]] park_request park() const;
+    /// The saving of a step of the running handler, or of `step::take_back`.
+    [[nodiscard]] step_saving save(std::size_t offset, shared_bytes entry) const {
+        return {options_, claim_, attempt_, offset, std::move(entry), now_};
     }
     /// From `reconcile` or `run` on.
     [[nodiscard]] idempo::execution& execution() noexcept { return *execution_; }
@@ -208,16 +231,27 @@ private:
     step met_mismatch(mismatch const& met);
     step met_completed(shared_bytes record);
     step met_expired(expired const& met);
+    step met_parked(idempo::parked const& met);
+    step start_acquiring();
+    step wait_or(step (exchange::*refusing)());
+    step refuse_unknown();
+    step refuse_met_in_flight();
+    void reset_claim();
     step grant(granted const& grant);
     step claimed_anew(error_code error, claim_result result);
     step start_run();
-    void begin_execution();
+    step start_reconcile();
+    [[nodiscard]] bool beats() const noexcept;
+    void begin_execution(unsigned attempt);
     step call_handler();
     step start_complete(shared_bytes record);
     step start_tombstone();
     step start_abandon();
     void keep_rows(bool keeps) noexcept;
     step end_unkeyed();
+    step start_park();
+    step start_release();
+    step try_again(error_code error);
     step complete_failed(error_code error);
     step fenced_off(complete_result result);
     step leave_to_lease();
@@ -230,7 +264,6 @@ private:
     [[nodiscard]] std::optional<shared_bytes> record_of(http::response<http::string_body> const& response) const;
     [[nodiscard]] std::optional<shared_bytes> sanitized(shared_bytes record);
     [[nodiscard]] bool guards() const noexcept { return options_.on_duplicate == on_duplicate::reject; }
-    [[nodiscard]] std::chrono::milliseconds next_pause(time_point now, time_point until);
 
     void begin(event_step timed);
     void end(event_step timed, error_code error = {});
@@ -251,6 +284,12 @@ private:
     std::span<std::uint32_t const> rules_;
     std::size_t rule_ = 0;
     std::optional<idempo::execution> execution_;
+    checkpoint* checkpoint_ = nullptr;
+    bool keeps_steps_ = false;
+    bool parks_ = false;
+    /// Of earlier attempts.
+    shared_bytes steps_;
+    shared_bytes reason_;
     unsigned attempt_ = 0;
     unsigned status_ = 0;
 
@@ -260,6 +299,12 @@ private:
     /// A transaction without a claim.
     bool unkeyed_ = false;
     bool settled_ = false;
+    /// The claim asks for a record whose outcome is unknown.
+    bool acquiring_ = false;
+    /// It has got it, and `options::reconcile` decides.
+    bool reconciling_ = false;
+    bool has_asked_ = false;
+    bool is_parking_ = false;
     /// Which answer the handler's outcome calls for, once the store has been told.
     answer_source pending_ = answer_source::handler;
     shared_bytes record_;
@@ -274,6 +319,7 @@ private:
 
     std::chrono::milliseconds pause_{};
     std::chrono::milliseconds last_lease_remaining_{};
+    bool last_was_unknown_ = false;
     std::optional<time_point> pause_until_;
     bool persisting_ = false;
 

@@ -5,16 +5,22 @@
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/middleware_state.hpp>
+#include <idempo/exchange/step_saving.hpp>
 #include <idempo/handler.hpp>
 #include <idempo/record/captured_response.hpp>
+#include <idempo/step.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/heartbeat.hpp>
 #include <idempo/stores/store_access.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -23,7 +29,7 @@ namespace idempo::detail {
 
 /// Obeys the exchange for a synchronous handler on a synchronous store, on the calling thread.
 template <class State, class Request>
-class synchronous_driver {
+class synchronous_driver final : private checkpoint {
     using handler_type = typename State::handler_type;
     using store_type = typename State::store_type;
     using result_type = handler_result_t<handler_type, Request>;
@@ -45,7 +51,9 @@ public:
           outer_(outer),
           exchange_(state.options, exchange::lifetime_of(state.options, direct_access(state.store) != nullptr, true),
                     &std::chrono::steady_clock::now, keeps_alive),
-          ticket_(state.in_flight) {}
+          ticket_(state.in_flight) {
+        exchange_.provide(*this, keeps_steps(state.store), parks(state.store));
+    }
 
     reply_type run(request_facts const& facts) {
         try {
@@ -75,10 +83,13 @@ private:
         case step::run: return run_handler();
         case step::capture: return capture(exchange_, *captured_, state_.options);
         case step::complete: {
+            beat_.stop();
             auto result = store.complete(exchange_.complete(), error);
             return exchange_.completed(error, std::move(result));
         }
         case step::renew: return exchange_.renewed(renew());
+        case step::park: return park();
+        case step::take_back: return exchange_.taken_back(take_back());
         case step::abandon: return abandon();
         case step::open:
         case step::commit:
@@ -88,6 +99,7 @@ private:
     }
 
     step abandon() {
+        beat_.stop();
         auto const& claim = exchange_.claim();
         error_code error;
         if constexpr (requires { state_.store.start_abandon(claim.key, claim.token); }) {
@@ -126,6 +138,49 @@ private:
         return capture_answer(exchange_, captured_, std::move(*answer), state_.options.max_response_body,
                               foreign_marker(state_.options, exchange_.execution()), exception_);
     }
+
+    step park() {
+        error_code error;
+        bool is_parked = false;
+        if constexpr (parking_store<store_type>) is_parked = state_.store.park(exchange_.park(), error);
+        return exchange_.parked(error, is_parked);
+    }
+
+    error_code take_back() {
+        error_code error;
+        static_cast<void>(keep(exchange_.execution().steps_bytes(), shared_bytes(step_log::taking_back()), error));
+        return error;
+    }
+
+    /// \name checkpoint
+    /// @{
+    [[nodiscard]] bool keeps_at_once() const noexcept override { return true; }
+
+    [[nodiscard]] bool keep(std::size_t offset, shared_bytes entry, error_code& error) override {
+        auto saving = exchange_.save(offset, std::move(entry));
+        auto next = step_saving::next::save;
+        while (next != step_saving::next::end) {
+            if (next == step_saving::next::pause) {
+                std::this_thread::sleep_for(saving.pause());
+                next = saving.paused();
+                continue;
+            }
+            bool is_kept = false;
+            if constexpr (checkpointing_store<store_type>) is_kept = state_.store.save_step(saving.request(), error);
+            next = saving.saved(error, is_kept);
+        }
+        error = saving.error();
+        return saving.is_kept();
+    }
+
+    /// Only a call with a completion token has an executor.
+    void async_keep(std::size_t, shared_bytes, saved_handler) override {
+        throw std::logic_error("execution::async_step: this handler is called without a completion token");
+    }
+    [[nodiscard]] boost::asio::any_io_executor executor() const override {
+        throw std::logic_error("execution::async_step: this handler is called without a completion token");
+    }
+    /// @}
 
     error_code renew() {
         error_code error;

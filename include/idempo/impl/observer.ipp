@@ -19,6 +19,7 @@ std::string_view to_string(event_type type) noexcept {
     case event_type::tombstone: return "tombstone";
     case event_type::released: return "released";
     case event_type::held: return "held";
+    case event_type::parked: return "parked";
     case event_type::unprotected: return "unprotected";
     case event_type::not_persisted: return "not_persisted";
     case event_type::replayed: return "replayed";
@@ -28,6 +29,7 @@ std::string_view to_string(event_type type) noexcept {
     case event_type::record_unreadable: return "record_unreadable";
     case event_type::fenced: return "fenced";
     case event_type::takeover: return "takeover";
+    case event_type::reconciled: return "reconciled";
     case event_type::lease_lost: return "lease_lost";
     case event_type::store_error: return "store_error";
     case event_type::handler_threw: return "handler_threw";
@@ -45,6 +47,9 @@ std::string_view to_string(event_step step) noexcept {
     case event_step::commit: return "commit";
     case event_step::abandon: return "abandon";
     case event_step::renew: return "renew";
+    case event_step::reconcile: return "reconcile";
+    case event_step::save_step: return "save_step";
+    case event_step::park: return "park";
     }
     return "unknown";
 }

@@ -20,6 +20,9 @@ using std::chrono::milliseconds;
 /// More than any of these needs, and less than a clock can hold.
 constexpr std::chrono::hours a_year{24 * 365};
 
+/// The lengths of steps have four bytes, and they travel with each takeover.
+constexpr std::size_t largest_steps = std::size_t{16} << 20;
+
 void require_fields(same_request const& rule, std::string const& key_field) {
     for (auto const& field : rule.fields) {
         require(is_token(field), "same_request.fields must be field names");
@@ -81,6 +84,8 @@ void validate(options const& options) {
     require(options.retry_after >= std::chrono::seconds{1}, "options.retry_after must be at least a second");
     require(options.persist_timeout >= milliseconds::zero(), "options.persist_timeout must not be negative");
     require(options.persist_timeout <= a_year, "options.persist_timeout must be at most a year");
+    require(options.max_steps >= options.max_step_result, "options.max_steps must be at least options.max_step_result");
+    require(options.max_steps <= largest_steps, "options.max_steps must be at most 16 MiB");
     require(static_cast<bool>(options.write_problem), "options.write_problem must be a function");
     require(options.on_takeover != on_takeover::reconcile || options.reconcile,
             "on_takeover::reconcile needs options.reconcile");

@@ -89,7 +89,8 @@ problem_table::problem_table() {
         "The request was completed before: look up its result, and do not send it again."};
     problems[refusal::outcome_unknown] = {
         409, "The outcome of this request is unknown", "urn:idempo:problem:outcome-unknown",
-        "Find out whether the request took effect before you send it under a new key."};
+        "The request may have taken effect: do not send it under a new key before you know. With this key it "
+        "does not run again."};
     problems[refusal::store_unavailable] = {503, "Idempotency store is unavailable",
                                             "urn:idempo:problem:store-unavailable",
                                             "Send the same request again, after as long as Retry-After says."};

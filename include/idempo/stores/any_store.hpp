@@ -32,6 +32,8 @@ public:
     virtual complete_result complete(complete_request const& request, error_code& error) = 0;
     virtual void abandon(store_key const& key, token const& by, error_code& error) = 0;
     virtual bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) = 0;
+    virtual bool save_step(step_request const& step, error_code& error) = 0;
+    virtual bool park(park_request const& request, error_code& error) = 0;
 };
 
 /// The calls of any store, with its type erased.
@@ -43,6 +45,8 @@ public:
     virtual ~erased_store() = default;
     virtual direct_store* direct() noexcept = 0;
     virtual bool renewable() const noexcept = 0;
+    virtual bool keeps_steps() const noexcept = 0;
+    virtual bool parks() const noexcept = 0;
     virtual asio::any_io_executor get_executor() const = 0;
     virtual asio::any_io_executor renewal_executor() const = 0;
     virtual void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) = 0;
@@ -51,6 +55,9 @@ public:
     virtual void abandon(store_key key, token by, asio::any_completion_handler<void(error_code)> done) = 0;
     virtual void renew(store_key key, token by, std::chrono::milliseconds lease,
                        asio::any_completion_handler<void(error_code, bool)> done) = 0;
+    virtual void save_step(step_request step, asio::any_completion_handler<void(error_code, bool)> done) = 0;
+    virtual void park(park_request request, asio::any_completion_handler<void(error_code, bool)> done) = 0;
+    virtual void settle(settle_request request, asio::any_completion_handler<void(error_code, bool)> done) = 0;
 };
 
 template <async_store Store>
@@ -60,6 +67,8 @@ public:
 
     direct_store* direct() noexcept override { return nullptr; }
     bool renewable() const noexcept override { return async_renewable_store<Store>; }
+    bool keeps_steps() const noexcept override { return detail::keeps_steps(store_); }
+    bool parks() const noexcept override { return detail::parks(store_); }
     asio::any_io_executor get_executor() const override { return store_.get_executor(); }
     asio::any_io_executor renewal_executor() const override { return detail::renewal_executor(store_); }
     void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
@@ -76,6 +85,15 @@ public:
                asio::any_completion_handler<void(error_code, bool)> done) override {
         if constexpr (async_renewable_store<Store>) store_.async_renew(key, by, lease, std::move(done));
     }
+    void save_step(step_request step, asio::any_completion_handler<void(error_code, bool)> done) override {
+        if constexpr (async_checkpointing_store<Store>) store_.async_save_step(std::move(step), std::move(done));
+    }
+    void park(park_request request, asio::any_completion_handler<void(error_code, bool)> done) override {
+        if constexpr (async_parking_store<Store>) store_.async_park(std::move(request), std::move(done));
+    }
+    void settle(settle_request request, asio::any_completion_handler<void(error_code, bool)> done) override {
+        if constexpr (async_parking_store<Store>) store_.async_settle(std::move(request), std::move(done));
+    }
 
 private:
     Store store_;
@@ -90,6 +108,8 @@ public:
 
     direct_store* direct() noexcept override { return this; }
     bool renewable() const noexcept override { return true; }
+    bool keeps_steps() const noexcept override { return checkpointing_store<Store>; }
+    bool parks() const noexcept override { return parking_store<Store>; }
     asio::any_io_executor get_executor() const override { return executor_; }
     asio::any_io_executor renewal_executor() const override { return executor_; }
 
@@ -102,6 +122,14 @@ public:
     void abandon(store_key const& key, token const& by, error_code& error) override { store_.abandon(key, by, error); }
     bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) override {
         return store_.renew(key, by, lease, error);
+    }
+    bool save_step(step_request const& step, error_code& error) override {
+        if constexpr (checkpointing_store<Store>) return store_.save_step(step, error);
+        return false;
+    }
+    bool park(park_request const& request, error_code& error) override {
+        if constexpr (parking_store<Store>) return store_.park(request, error);
+        return false;
     }
 
     void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
@@ -125,6 +153,22 @@ public:
         error_code error;
         bool const held = store_.renew(key, by, lease, error);
         post(std::move(done), error, held);
+    }
+    void save_step(step_request step, asio::any_completion_handler<void(error_code, bool)> done) override {
+        error_code error;
+        bool const is_kept = save_step(step, error);
+        post(std::move(done), error, is_kept);
+    }
+    void park(park_request request, asio::any_completion_handler<void(error_code, bool)> done) override {
+        error_code error;
+        bool const is_parked = park(request, error);
+        post(std::move(done), error, is_parked);
+    }
+    void settle(settle_request request, asio::any_completion_handler<void(error_code, bool)> done) override {
+        error_code error;
+        bool is_settled = false;
+        if constexpr (parking_store<Store>) is_settled = store_.settle(request, error);
+        post(std::move(done), error, is_settled);
     }
 
 private:
@@ -163,6 +207,12 @@ public:
     /// Whether the store inside has Renew.
     [[nodiscard]] bool renewable() const noexcept { return erased_->renewable(); }
 
+    /// Whether the store inside keeps steps.
+    [[nodiscard]] bool keeps_steps() const noexcept { return erased_->keeps_steps(); }
+
+    /// Whether the store inside parks records.
+    [[nodiscard]] bool parks() const noexcept { return erased_->parks(); }
+
     /// The inner store if it never blocks, else null. Valid while this handle or a copy of it lives.
     [[nodiscard]] detail::direct_store* direct() const noexcept { return erased_->direct(); }
 
@@ -199,6 +249,33 @@ public:
                 erased->renew(of, from, length, std::move(handler));
             },
             done, key, by, lease);
+    }
+
+    /// \pre `keeps_steps()`
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_save_step(step_request step, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [erased = erased_](auto handler, step_request saved) {
+                erased->save_step(std::move(saved), std::move(handler));
+            },
+            done, std::move(step));
+    }
+
+    /// \pre `parks()`, here and below
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_park(park_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [erased = erased_](auto handler, park_request park) { erased->park(std::move(park), std::move(handler)); },
+            done, std::move(request));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_settle(settle_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [erased = erased_](auto handler, settle_request settle) {
+                erased->settle(std::move(settle), std::move(handler));
+            },
+            done, std::move(request));
     }
 
 private:

@@ -112,6 +112,34 @@ public:
         return wait<bool>(error, [&](auto done) { store_.async_renew(key, by, lease, std::move(done)); });
     }
 
+    bool save_step(step_request const& step, error_code& error)
+        requires async_checkpointing_store<Store>
+    {
+        if constexpr (detail::may_be_direct<Store>) {
+            if (auto* store = direct()) return store->save_step(step, error);
+        }
+        return wait<bool>(error, [&](auto done) { store_.async_save_step(step, std::move(done)); });
+    }
+
+    bool park(park_request const& request, error_code& error)
+        requires async_parking_store<Store>
+    {
+        if constexpr (detail::may_be_direct<Store>) {
+            if (auto* store = direct()) return store->park(request, error);
+        }
+        return wait<bool>(error, [&](auto done) { store_.async_park(request, std::move(done)); });
+    }
+
+    bool settle(settle_request const& request, error_code& error)
+        requires async_parking_store<Store>
+    {
+        return wait<bool>(error, [&](auto done) { store_.async_settle(request, std::move(done)); });
+    }
+
+    /// Whether the store inside keeps steps; whether it parks records.
+    [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(store_); }
+    [[nodiscard]] bool parks() const noexcept { return detail::parks(store_); }
+
     /// Renews the claim until the returned heartbeat ends, on its own thread.
     [[nodiscard]] detail::heartbeat keep_alive(claim_request const& claim, idempo::observer told)
         requires async_renewable_store<Store>

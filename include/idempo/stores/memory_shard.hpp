@@ -34,12 +34,17 @@ struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
     store_key key;
     idempo::fingerprint fingerprint;
     idempo::token token;
+    /// What Complete was given, or the `open_notes` before that.
     shared_bytes bytes;
     time_point lease_end;
     time_point expiry;
     std::chrono::milliseconds retention{};
+    /// 0: nothing but steps is left of earlier attempts.
     unsigned attempt = 1;
     bool is_completed = false;
+    bool is_parked = false;
+    /// In the notes.
+    bool has_reason = false;
 };
 
 struct memory_record_delete {
@@ -109,16 +114,18 @@ public:
         return true;
     }
 
-    /// Gives the record its bytes, once. False where there is no room for them.
+    /// Gives the record other bytes. False where there is no room for them.
     [[nodiscard]] bool fill(memory_record& record, shared_bytes const& bytes) {
-        auto const added = counted(bytes.size()) - counted(0);
-        if (!room_.take(0, added)) return false;
+        auto const before = counted(record.bytes.size());
+        auto const after = counted(bytes.size());
+        if (after > before && !room_.take(0, after - before)) return false;
         try {
             record.bytes = keep(bytes);
         } catch (std::bad_alloc const&) {
-            room_.give_back(0, added);
+            if (after > before) room_.give_back(0, after - before);
             return false;
         }
+        if (before > after) room_.give_back(0, before - after);
         return true;
     }
 

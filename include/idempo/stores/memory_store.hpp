@@ -61,12 +61,21 @@ public:
     /// there was no room. A record in flight stays so.
     [[nodiscard]] complete_result complete(complete_request const& request, error_code& ec);
 
-    /// \post `ec` is clear, here and below.
+    /// \post `ec` is clear, as below where nothing else is said.
     void abandon(store_key const& key, token const& by, error_code& ec);
 
     /// Sets the lease to end `lease` from now, and the record to expire its retention later.
     /// \return whether the record is in flight under `by`, even if its lease has ended.
     [[nodiscard]] bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec);
+
+    /// \post `ec` is `error::store_full` where there was no room for the step
+    [[nodiscard]] bool save_step(step_request const& step, error_code& ec);
+
+    /// \post `ec` is `error::store_full` if the record would have been new and there was no room.
+    [[nodiscard]] bool park(park_request const& request, error_code& ec);
+
+    /// \post `ec` is `error::store_full` where there was no room for the response.
+    [[nodiscard]] bool settle(settle_request const& request, error_code& ec);
 
     /// The record under `key`; empty if there is no unexpired one.
     [[nodiscard]] std::optional<record_info> peek(store_key const& key, error_code& ec) const;

@@ -4,6 +4,7 @@
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/detail/call_executor.hpp>
 #include <idempo/store.hpp>
+#include <idempo/stores/store_access.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/append.hpp>
@@ -91,6 +92,41 @@ public:
             key, [key, by, lease](Store& store, error_code& error) { return store.renew(key, by, lease, error); },
             std::forward<Token>(done));
     }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_save_step(step_request step, Token&& done)
+        requires checkpointing_store<Store>
+    {
+        auto const key = step.key;
+        return submit<bool>(
+            key, [step = std::move(step)](Store& store, error_code& error) { return store.save_step(step, error); },
+            std::forward<Token>(done));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_park(park_request request, Token&& done)
+        requires parking_store<Store>
+    {
+        auto const key = request.key;
+        return submit<bool>(
+            key, [request = std::move(request)](Store& store, error_code& error) { return store.park(request, error); },
+            std::forward<Token>(done));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_settle(settle_request request, Token&& done)
+        requires parking_store<Store>
+    {
+        auto const key = request.key;
+        return submit<bool>(
+            key,
+            [request = std::move(request)](Store& store, error_code& error) { return store.settle(request, error); },
+            std::forward<Token>(done));
+    }
+
+    /// Whether the store inside keeps steps; whether it parks records.
+    [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(shared_->store); }
+    [[nodiscard]] bool parks() const noexcept { return detail::parks(shared_->store); }
 
 private:
     static constexpr std::size_t lane_count = 64;

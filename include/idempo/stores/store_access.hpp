@@ -38,6 +38,26 @@ bool renewable(Store const& store) noexcept {
     }
 }
 
+/// Whether the store keeps steps.
+template <class Store>
+bool keeps_steps(Store const& store) noexcept {
+    if constexpr (requires { store.keeps_steps(); }) {
+        return store.keeps_steps();
+    } else {
+        return async_checkpointing_store<Store> || checkpointing_store<Store>;
+    }
+}
+
+/// Whether the store parks records.
+template <class Store>
+bool parks(Store const& store) noexcept {
+    if constexpr (requires { store.parks(); }) {
+        return store.parks();
+    } else {
+        return async_parking_store<Store> || parking_store<Store>;
+    }
+}
+
 /// Where renewals run: on no thread that the store gives to handlers, where it has another.
 template <class Store>
 boost::asio::any_io_executor renewal_executor(Store const& store) {

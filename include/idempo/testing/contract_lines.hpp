@@ -8,6 +8,7 @@
 #include <idempo/testing/lease_checks.hpp>
 #include <idempo/testing/operator_checks.hpp>
 #include <idempo/testing/race_checks.hpp>
+#include <idempo/testing/recovery_checks.hpp>
 #include <idempo/testing/scene.hpp>
 #include <idempo/testing/store_fixture.hpp>
 
@@ -129,6 +130,37 @@ void add_optional_lines(std::vector<contract_line<F>>& lines) {
 }
 
 template <store_fixture F>
+[[nodiscard]] std::vector<contract_line<F>> step_lines() {
+    return with_deadlines<F>(
+        {{"steps are told to each later claim", steps_are_told_to_later_attempts<F>},
+         {"save_step does nothing unless the record is in flight under that token", steps_by_the_holder_only<F>},
+         {"save_step at an offset that is passed has been executed before", steps_retried<F>},
+         {"Abandon leaves steps, and without an earlier attempt they are free", abandon_leaves_steps<F>},
+         {"steps go with their record", steps_go_with_their_record<F>}});
+}
+
+template <store_fixture F>
+[[nodiscard]] std::vector<contract_line<F>> parking_lines() {
+    auto lines = with_deadlines<F>(
+        {{"a parked record is granted only to a claim that asks for it", parked_is_granted_on_request<F>},
+         {"park does nothing unless the record is in flight under that token", park_by_the_holder_only<F>},
+         {"park of an absent record stores it", park_of_an_absent_record<F>},
+         {"no token holds a parked record", nobody_holds_a_parked_record<F>},
+         {"a parked record is parked again when the claim of who asked ends", parked_again<F>},
+         {"park restarts the retention", park_restarts_the_retention<F>},
+         {"settle with a response completes the record", settle_with_a_response<F>},
+         {"settle changes nothing at another attempt or while a lease lasts", settle_is_fenced<F>},
+         {"settle without a response frees the record", settle_without_a_response<F>}});
+    if constexpr (checkpointing_store<fixture_store<F>>) {
+        lines.push_back({"a parked record keeps its steps", parked_records_keep_steps<F>, true});
+    }
+    if constexpr (inspectable_store<fixture_store<F>>) {
+        lines.push_back({"peek tells of a parked record", peek_parked<F>, true});
+    }
+    return lines;
+}
+
+template <store_fixture F>
 void add_concurrent_lines(std::vector<contract_line<F>>& lines) {
     lines.insert(lines.end(),
                  {{"of concurrent claims exactly one is granted", one_of_concurrent_claims_is_granted<F>},
@@ -137,13 +169,16 @@ void add_concurrent_lines(std::vector<contract_line<F>>& lines) {
                   {"a random concurrent history is linearizable", a_random_history_is_linearizable<F>}});
 }
 
-/// Every line that applies to the fixture's store: those of Renew, peek, forget and a full store if it has them.
+/// Every line that applies to the fixture's store: those of Renew, steps, parking, peek, forget and a full store if it
+/// has them.
 template <store_fixture F>
 [[nodiscard]] std::vector<contract_line<F>> contract_lines() {
     std::vector<contract_line<F>> lines;
     add_basic_lines(lines);
     add(lines, lease_lines<F>());
     add_optional_lines(lines);
+    if constexpr (checkpointing_store<fixture_store<F>>) add(lines, step_lines<F>());
+    if constexpr (parking_store<fixture_store<F>>) add(lines, parking_lines<F>());
     add_concurrent_lines(lines);
     return lines;
 }

@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,6 +36,7 @@ inline std::string describe(completed const& answer) {
     return "completed with " + std::to_string(answer.record.size()) + " bytes";
 }
 inline std::string describe(expired const& answer) { return "expired, attempt " + std::to_string(answer.attempt); }
+inline std::string describe(parked const& answer) { return "parked, attempt " + std::to_string(answer.attempt); }
 inline std::string describe(done const&) { return "done"; }
 
 template <class... Answers>
@@ -58,6 +61,13 @@ struct claimer {
         });
     }
 
+    /// A claim of a parked record, to find out what became of it.
+    claim_result claim_parked() {
+        return checked([&](error_code& ec) {
+            return store.claim({key, fingerprint, token, lease, retention, true, true}, ec);
+        });
+    }
+
     complete_result complete(std::string_view bytes) {
         return checked([&](error_code& ec) {
             return store.complete({key, fingerprint, token, shared_bytes(bytes), retention}, ec);
@@ -75,6 +85,29 @@ struct claimer {
         requires renewable_store<Store>
     {
         return checked([&](error_code& ec) { return store.renew(key, token, from_now, ec); });
+    }
+
+    bool save_step(std::size_t offset, std::string_view step)
+        requires checkpointing_store<Store>
+    {
+        return checked([&](error_code& ec) { return store.save_step({key, token, offset, shared_bytes(step)}, ec); });
+    }
+
+    bool park(std::string_view reason)
+        requires parking_store<Store>
+    {
+        return checked([&](error_code& ec) {
+            return store.park({key, fingerprint, token, shared_bytes(reason), retention}, ec);
+        });
+    }
+
+    /// With the bytes of a response, or without one.
+    bool settle(unsigned attempt, std::optional<std::string_view> bytes)
+        requires parking_store<Store>
+    {
+        std::optional<shared_bytes> record;
+        if (bytes) record = shared_bytes(*bytes);
+        return checked([&](error_code& ec) { return store.settle({key, attempt, record, retention}, ec); });
     }
 
 private:
@@ -142,6 +175,18 @@ public:
         if (grant != nullptr && grant->attempt == attempt) return;
         violations_.push_back(std::string(when) + ": expected " + describe(granted{attempt}) + ", not " +
                               describe(answer));
+    }
+
+    void expect_steps(claim_result const& answer, unsigned attempt, std::string_view steps, std::string_view when) {
+        expect_granted(answer, attempt, when);
+        auto const* const grant = std::get_if<granted>(&answer);
+        expect(grant != nullptr && grant->steps.view() == steps, std::string(when) + ": the steps are not those kept");
+    }
+
+    void expect_parked(claim_result answer, unsigned attempt, std::string_view reason, std::string_view when) {
+        auto const found = expect<parked>(std::move(answer), when);
+        expect(found.attempt == attempt, std::string(when) + ": the attempt is not the one that was parked");
+        expect(found.reason.view() == reason, std::string(when) + ": the reason is not the one that was given");
     }
 
     template <class... Answers>

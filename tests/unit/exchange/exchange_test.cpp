@@ -3,14 +3,17 @@
 // The whole of the decisions, step by step, with no server, no store and no time but the test's own.
 
 #include <idempo/exchange/exchange.hpp>
+#include <idempo/step.hpp>
 
 #include "support/catch.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -510,28 +513,39 @@ TEST_CASE("exchange: reconciliation", "[exchange]") {
     options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
     session tested(options);
     tested.start();
-    REQUIRE(tested->claimed({}, idempo::expired{1}) == step::reconcile);
+    REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
+    CHECK(tested->claim().take_over);
+    REQUIRE(tested->claimed({}, idempo::granted{2}) == step::reconcile);
     CHECK(tested->execution().attempt() == 1);
+    CHECK_FALSE(tested->abandon_is_best_effort());
 
     SECTION("hold") {
-        check_refused(tested, tested->reconciled(idempo::hold_claim{}), idempo::refusal::outcome_unknown);
+        CHECK(tested->reconciled(idempo::hold_claim{}) == step::abandon);
+        check_refused(tested, tested->abandoned({}), idempo::refusal::outcome_unknown);
+        CHECK(tested->refusal().retry_after == 1s);
+        CHECK(tested.told(idempo::event_type::reconciled) == 1);
+        CHECK(tested.told(idempo::event_type::takeover) == 0);
+    }
+    SECTION("hold, and the store does not answer") {
+        CHECK(tested->reconciled(idempo::hold_claim{}) == step::abandon);
+        check_refused(tested, tested->abandoned(failure), idempo::refusal::outcome_unknown);
     }
     SECTION("throws: hold") {
         auto const thrown = std::make_exception_ptr(std::runtime_error("boom"));
-        check_refused(tested, tested->reconcile_threw(thrown), idempo::refusal::outcome_unknown);
+        CHECK(tested->reconcile_threw(thrown) == step::abandon);
+        check_refused(tested, tested->abandoned({}), idempo::refusal::outcome_unknown);
         CHECK(tested.told(idempo::event_type::handler_threw) == 1);
     }
     SECTION("run again") {
-        CHECK(tested->reconciled(idempo::run_again{}) == step::claim);
-        CHECK(tested->claim().take_over);
-        CHECK(tested->claimed({}, idempo::granted{2}) == step::run);
+        CHECK(tested->reconciled(idempo::run_again{}) == step::run);
+        CHECK(tested->execution().attempt() == 2);
+        CHECK(tested.told(idempo::event_type::takeover) == 1);
     }
     SECTION("the response that is to be stored") {
         idempo::http::response<idempo::http::string_body> found;
         found.result(201);
         found.body() = "found";
-        CHECK(tested->reconciled(found) == step::claim);
-        CHECK(tested->claimed({}, idempo::granted{2}) == step::complete);
+        CHECK(tested->reconciled(found) == step::complete);
         CHECK(tested->completed({}, idempo::done{}) == step::respond);
         CHECK(tested->answer() == answer::stored);
         CHECK(tested->stored().body() == "found");
@@ -540,7 +554,6 @@ TEST_CASE("exchange: reconciliation", "[exchange]") {
         idempo::http::response<idempo::http::string_body> found;
         found.body() = "found";
         tested->reconciled(found);
-        tested->claimed({}, idempo::granted{2});
         auto next = tested->completed(failure, {});
         while (next == step::pause) {
             test_now += tested->pause();
@@ -552,11 +565,246 @@ TEST_CASE("exchange: reconciliation", "[exchange]") {
         CHECK(tested->stored().body() == "found");
         CHECK(tested.told(idempo::event_type::not_persisted) == 1);
     }
+}
+
+TEST_CASE("exchange: reconciliation is asked under the claim alone", "[exchange]") {
+    idempo::options options;
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+
     SECTION("somebody else was faster") {
-        idempo::http::response<idempo::http::string_body> const found;
-        CHECK(tested->reconciled(found) == step::claim);
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
         CHECK(tested->claimed({}, idempo::completed{session::record(201, "theirs")}) == step::respond);
         CHECK(tested->stored().body() == "theirs");
+    }
+    SECTION("somebody else asks") {
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
+        check_refused(tested, tested->claimed({}, idempo::in_flight{2s}), idempo::refusal::in_flight);
+    }
+    SECTION("the record has gone meanwhile: it is a first request") {
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
+        CHECK(tested->claimed({}, idempo::granted{1}) == step::run);
+    }
+    SECTION("the store does not answer: nothing runs, unprotected neither") {
+        options.on_store_error = idempo::on_store_error::run_unprotected;
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
+        REQUIRE(tested->claimed(failure, {}) == step::abandon);
+        check_refused(tested, tested->abandoned({}), idempo::refusal::store_unavailable);
+    }
+    SECTION("the heartbeat beats meanwhile, and while the handler runs") {
+        session tested(options, exchange::claim_lifetime::leased, true);
+        tested.start();
+        tested->claimed({}, idempo::expired{1});
+        REQUIRE(tested->claimed({}, idempo::granted{2}) == step::heartbeat);
+        REQUIRE(tested->beating(nullptr) == step::reconcile);
+        CHECK(tested->reconciled(idempo::run_again{}) == step::run);
+    }
+    SECTION("a claim without a lease is not left behind") {
+        session tested(options, exchange::claim_lifetime::call);
+        tested.start();
+        tested->claimed({}, idempo::expired{1});
+        REQUIRE(tested->claimed({}, idempo::granted{2}) == step::reconcile);
+        CHECK(tested->owes_lease());
+        REQUIRE(tested->reconciled(idempo::hold_claim{}) == step::abandon);
+        REQUIRE(tested->abandoned(failure) == step::renew);
+        check_refused(tested, tested->renewed({}), idempo::refusal::outcome_unknown);
+    }
+}
+
+TEST_CASE("exchange: a parked record", "[exchange]") {
+    idempo::options options;
+    idempo::parked const met{2, idempo::shared_bytes("no answer")};
+
+    SECTION("is refused, and a retry may find another answer") {
+        options.on_takeover = GENERATE(idempo::on_takeover::run, idempo::on_takeover::hold);
+        session tested(options);
+        tested.start();
+        CHECK_FALSE(tested->claim().take_parked);
+        check_refused(tested, tested->claimed({}, met), idempo::refusal::outcome_unknown);
+        CHECK(tested->refusal().retry_after == 1s);
+        CHECK(tested->answer_fields().empty());
+    }
+    SECTION("is refused in guard mode, too") {
+        options.on_duplicate = idempo::on_duplicate::reject;
+        session tested(options);
+        tested.start();
+        check_refused(tested, tested->claimed({}, met), idempo::refusal::outcome_unknown);
+    }
+    SECTION("is reconciled whatever becomes of ended leases") {
+        options.on_takeover =
+            GENERATE(idempo::on_takeover::run, idempo::on_takeover::hold, idempo::on_takeover::reconcile);
+        options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, met) == step::claim);
+        CHECK(tested->claim().take_parked);
+        REQUIRE(tested->claimed({}, idempo::granted{3}) == step::reconcile);
+        CHECK(tested->execution().attempt() == 2);
+        CHECK(tested->execution().reason() == "no answer");
+        REQUIRE(tested->reconciled(idempo::run_again{}) == step::run);
+        CHECK(tested->execution().attempt() == 3);
+    }
+    SECTION("is waited for, and asked about once") {
+        options.wait = 10s;
+        options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, met) == step::claim);
+        REQUIRE(tested->claimed({}, idempo::granted{3}) == step::reconcile);
+        REQUIRE(tested->reconciled(idempo::hold_claim{}) == step::abandon);
+        REQUIRE(tested->abandoned({}) == step::pause);
+        REQUIRE(tested->paused() == step::claim);
+        CHECK_FALSE(tested->claim().take_parked);
+        REQUIRE(tested->claimed({}, met) == step::pause);
+        REQUIRE(tested->paused() == step::claim);
+        CHECK(tested->claimed({}, idempo::completed{session::record(201, "settled")}) == step::respond);
+        CHECK(tested->stored().body() == "settled");
+    }
+    SECTION("is waited for no longer than asked") {
+        options.wait = 10s;
+        session tested(options);
+        tested.start();
+        auto next = tested->claimed({}, met);
+        while (next == step::pause) {
+            test_now += tested->pause();
+            tested->paused();
+            next = tested->claimed({}, met);
+        }
+        check_refused(tested, next, idempo::refusal::outcome_unknown);
+        CHECK(test_now.time_since_epoch() == 10s);
+    }
+    SECTION("is no longer waited for when the client has gone") {
+        options.wait = 10s;
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, met) == step::pause);
+        check_refused(tested, tested->pause_cancelled(), idempo::refusal::outcome_unknown);
+    }
+}
+
+namespace {
+
+/// A driver that reaches no store.
+struct no_driver final : idempo::detail::checkpoint {
+    [[nodiscard]] bool keeps_at_once() const noexcept override { return true; }
+    [[nodiscard]] bool keep(std::size_t, idempo::shared_bytes, idempo::error_code&) override { return is_kept; }
+    void async_keep(std::size_t, idempo::shared_bytes, saved_handler) override {}
+    [[nodiscard]] boost::asio::any_io_executor executor() const override { return {}; }
+
+    bool is_kept = true;
+};
+
+}  // namespace
+
+TEST_CASE("exchange: a handler that cannot tell parks the record", "[exchange]") {
+    no_driver driver;
+    session tested;
+    tested->provide(driver, true, true);
+    tested.run();
+    tested->execution().unknown("no answer from the bank");
+
+    SECTION("whatever it answers") {
+        auto const status = GENERATE(200U, 504U);
+        REQUIRE(tested->ran(status) == step::park);
+        CHECK(tested->park().reason.view() == "no answer from the bank");
+        CHECK(tested->park().token == tested->claim().token);
+        CHECK(tested->parked({}, true) == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tested.told(idempo::event_type::parked) == 1);
+    }
+    SECTION("whatever it throws") {
+        REQUIRE(tested->threw(std::make_exception_ptr(std::runtime_error("boom"))) == step::park);
+        CHECK(tested->parked({}, true) == step::respond);
+        CHECK(tested->answer() == answer::exception);
+    }
+    SECTION("even where nobody can read the answer") {
+        REQUIRE(tested->ran_unreadably(nullptr) == step::park);
+        CHECK(tested->parked({}, true) == step::respond);
+    }
+    SECTION("unless somebody has taken over") {
+        REQUIRE(tested->ran(504) == step::park);
+        check_refused(tested, tested->parked({}, false), idempo::refusal::in_flight);
+        CHECK(tested.told(idempo::event_type::fenced) == 1);
+    }
+    SECTION("as long as the store can be reached in time") {
+        auto next = tested->ran(504);
+        int tries = 0;
+        while (next == step::park) {
+            ++tries;
+            next = tested->parked(failure, false);
+            if (next != step::pause) break;
+            test_now += tested->pause();
+            next = tested->paused();
+        }
+        CHECK(tries > 10);
+        CHECK(next == step::respond);
+        CHECK(tested->answer() == answer::handler);
+        CHECK(tested.told(idempo::event_type::not_persisted) == 1);
+    }
+    SECTION("where it has its last word") {
+        tested->execution().keep();
+        CHECK(tested->ran(504) == step::capture);
+    }
+}
+
+TEST_CASE("exchange: what a store cannot do is an error at the call", "[exchange]") {
+    no_driver driver;
+    session tested;
+    SECTION("with a driver") { tested->provide(driver, false, false); }
+    SECTION("without one") {}
+    tested.run();
+    CHECK_THROWS_AS(tested->execution().unknown("no answer"), std::logic_error);
+    CHECK_THROWS_AS(tested->execution().step("a", [](std::string) { return std::string(); }), std::logic_error);
+    CHECK(tested->ran(201) == step::capture);
+}
+
+TEST_CASE("exchange: steps decide what a claim is given up for", "[exchange]") {
+    no_driver driver;
+    session tested;
+    tested->provide(driver, true, true);
+    tested.run();
+    auto& execution = tested->execution();
+    auto const step_of = [&](std::string_view label) {
+        return execution.step(label, [](std::string) { return std::string("result"); });
+    };
+
+    SECTION("a released status leaves them") {
+        step_of("a");
+        CHECK(tested->ran(503) == step::abandon);
+    }
+    SECTION("a handler that says so takes them back") {
+        step_of("a");
+        execution.release();
+        REQUIRE(tested->ran(503) == step::take_back);
+        SECTION("then it gives up") { CHECK(tested->taken_back({}) == step::abandon); }
+        SECTION("or leaves the claim to its lease") {
+            CHECK(tested->taken_back(failure) == step::respond);
+            CHECK(tested.told(idempo::event_type::held) == 1);
+        }
+    }
+    SECTION("a handler that says so and has begun none leaves those of others") {
+        execution.release();
+        CHECK(tested->ran(503) == step::abandon);
+    }
+    SECTION("a lost claim is answered as one in flight") {
+        driver.is_kept = false;
+        CHECK_THROWS_AS(step_of("a"), idempo::execution_lost);
+        CHECK_THROWS_AS(step_of("b"), idempo::execution_lost);
+        check_refused(tested, tested->threw(std::make_exception_ptr(idempo::execution_lost())),
+                      idempo::refusal::in_flight);
+        CHECK(tested.told(idempo::event_type::fenced) == 1);
+    }
+    SECTION("a lost lease ends it before the next step") {
+        execution.watch(std::make_shared<std::atomic<bool> const>(true));
+        CHECK_THROWS_AS(step_of("a"), idempo::execution_lost);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <idempo/exchange/exchange.hpp>
 
+#include <idempo/exchange/step_saving.hpp>
 #include <idempo/fingerprint.hpp>
 #include <idempo/key.hpp>
 
@@ -15,8 +16,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds first_pause{5};
-constexpr milliseconds longest_pause{500};
 constexpr std::chrono::seconds shortest_retry_after{1};
 
 // A refusal that is stored for a later request cannot know that request's connection; a replay sets both anew.
@@ -61,7 +60,7 @@ exchange::step exchange::identified(request_identity const& identity) {
     claim_.token = make_token();
     claim_.lease = lifetime_ == claim_lifetime::call ? no_lease : options_.lease;
     claim_.retention = options_.retention;
-    claim_.take_over = options_.on_takeover == on_takeover::run;
+    reset_claim();
     asked_ = identity.asked;
     rules_ = identity.rules;
     if (identity.ignores_cookie) tell(event_type::cookie_ignored);
@@ -72,6 +71,12 @@ exchange::step exchange::identified_by_rule(idempo::fingerprint asked) {
     claim_.fingerprint = asked;
     asked_ = asked;  // a later attempt has the derived keys of the first one
     return start_claim();
+}
+
+void exchange::reset_claim() {
+    claim_.take_over = options_.on_takeover == on_takeover::run;
+    claim_.take_parked = false;
+    acquiring_ = false;
 }
 
 exchange::step exchange::start_claim() {
@@ -87,6 +92,7 @@ exchange::step exchange::claimed(error_code error, claim_result result) {
     if (auto* met = std::get_if<idempo::completed>(&result)) return met_completed(std::move(met->record));
     if (auto* met = std::get_if<expired>(&result)) return met_expired(*met);
     if (auto* met = std::get_if<in_flight>(&result)) return met_in_flight(*met);
+    if (auto* met = std::get_if<idempo::parked>(&result)) return met_parked(*met);
     return met_mismatch(std::get<mismatch>(result));
 }
 
@@ -133,25 +139,31 @@ exchange::step exchange::claim_failed(error_code error) {
     if (error == idempo::error::store_full) return go_without_claim();
     // Nothing is left of a transaction that failed.
     if (lifetime_ == claim_lifetime::transaction) return go_without_claim();
-    // If it was a takeover, then to give it up would erase that there was an earlier attempt, and a retry would run
-    // without asking. The lease ends it, and then the application is asked again.
-    if (options_.on_takeover == on_takeover::reconcile && claim_.take_over) return go_without_claim();
     return start_abandon();
 }
 
 exchange::step exchange::go_without_claim() {
-    if (options_.on_store_error != on_store_error::run_unprotected) return refuse_unavailable();
+    // Of a record whose outcome is unknown there is no unprotected run.
+    if (acquiring_ || options_.on_store_error != on_store_error::run_unprotected) return refuse_unavailable();
     unprotected_ = true;
     return start_run();
 }
 
 exchange::step exchange::met_in_flight(in_flight const& met) {
-    if (options_.wait <= milliseconds::zero()) return refuse_in_flight(met.lease_remaining);
+    last_was_unknown_ = false;
+    last_lease_remaining_ = met.lease_remaining;
+    return wait_or(&exchange::refuse_met_in_flight);
+}
+
+exchange::step exchange::refuse_met_in_flight() { return refuse_in_flight(last_lease_remaining_); }
+
+/// Looks again after a pause, as long as the options allow it.
+exchange::step exchange::wait_or(step (exchange::*refusing)()) {
+    if (options_.wait <= milliseconds::zero()) return (this->*refusing)();
     auto const now = now_();
     if (!pause_until_) pause_until_ = now + options_.wait;
-    if (now >= *pause_until_) return refuse_in_flight(met.lease_remaining);
-    last_lease_remaining_ = met.lease_remaining;
-    pause_ = next_pause(now, *pause_until_);
+    if (now >= *pause_until_) return (this->*refusing)();
+    pause_ = longer_pause(pause_, now, *pause_until_);
     begin(event_step::wait);
     return step::pause;
 }
@@ -173,48 +185,93 @@ exchange::step exchange::met_completed(shared_bytes record) {
 exchange::step exchange::met_expired(expired const& met) {
     attempt_ = met.attempt;
     if (options_.on_takeover != on_takeover::reconcile) return refuse(refusal::outcome_unknown);
-    begin_execution();
+    if (!has_asked_) return start_acquiring();
+    last_was_unknown_ = true;
+    return wait_or(&exchange::refuse_unknown);
+}
+
+exchange::step exchange::met_parked(idempo::parked const& met) {
+    attempt_ = met.attempt;
+    reason_ = met.reason;
+    if (options_.reconcile && !has_asked_) return start_acquiring();
+    last_was_unknown_ = true;
+    return wait_or(&exchange::refuse_unknown);
+}
+
+/// The answer may be another one soon.
+exchange::step exchange::refuse_unknown() {
+    refusal_.retry_after = options_.retry_after;
+    return refuse(refusal::outcome_unknown);
+}
+
+/// Claims the record in order to ask about it, so that nobody else asks at the same time.
+exchange::step exchange::start_acquiring() {
+    has_asked_ = true;
+    acquiring_ = true;
+    claim_.take_over = true;
+    claim_.take_parked = true;
+    return start_claim();
+}
+
+exchange::step exchange::start_reconcile() {
+    reconciling_ = true;
+    begin_execution(attempt_ - 1);
+    if (beats()) return step::heartbeat;
+    begin(event_step::reconcile);
     return step::reconcile;
 }
 
 exchange::step exchange::reconciled(reconciliation result) {
-    if (std::holds_alternative<hold_claim>(result)) return refuse(refusal::outcome_unknown);
-    if (auto* response = std::get_if<http::response<http::string_body>>(&result)) {
-        status_ = response->result_int();
-        auto record = record_of(*response);
-        if (record && options_.sanitize) record = sanitized(std::move(*record));
-        tombstone_ = !record;
-        record_ = record ? std::move(*record) : make_tombstone(status_);
-        has_reconciled_record_ = true;
+    end(event_step::reconcile);
+    auto* const response = std::get_if<http::response<http::string_body>>(&result);
+    if (response != nullptr) status_ = response->result_int();
+    tell(event_type::reconciled);
+    if (std::holds_alternative<hold_claim>(result)) return start_abandon();
+    reconciling_ = false;
+    tell(event_type::takeover);
+    if (response == nullptr) {
+        begin_execution(attempt_);
+        return call_handler();
     }
-    claim_.take_over = true;
-    return start_claim();
+    auto record = record_of(*response);
+    if (record && options_.sanitize) record = sanitized(std::move(*record));
+    tombstone_ = !record;
+    has_reconciled_record_ = true;
+    running_ = true;
+    return start_complete(record ? std::move(*record) : make_tombstone(status_));
 }
 
 exchange::step exchange::reconcile_threw(std::exception_ptr exception) {
+    end(event_step::reconcile);
     tell(event_type::handler_threw, {}, std::move(exception));
-    return refuse(refusal::outcome_unknown);
+    return start_abandon();
 }
 
 exchange::step exchange::grant(granted const& grant) {
     attempt_ = grant.attempt;
+    steps_ = grant.steps;
+    bool const is_unknown = std::exchange(acquiring_, false) && attempt_ > 1;
+    if (is_unknown) return start_reconcile();
     if (attempt_ > 1) tell(event_type::takeover);
-    if (!has_reconciled_record_) return start_run();
-    running_ = true;
-    return start_complete(std::move(record_));
+    return start_run();
+}
+
+bool exchange::beats() const noexcept {
+    return renewable_ && options_.heartbeat && !unprotected_ && lifetime_ == claim_lifetime::leased;
 }
 
 exchange::step exchange::start_run() {
     if (unprotected_) attempt_ = 0;
-    begin_execution();
+    begin_execution(attempt_);
     if (unprotected_) execution_->begin_unprotected();
-    bool const beats = renewable_ && options_.heartbeat && !unprotected_ && lifetime_ == claim_lifetime::leased;
-    return beats ? step::heartbeat : call_handler();
+    return beats() ? step::heartbeat : call_handler();
 }
 
 exchange::step exchange::beating(std::shared_ptr<std::atomic<bool> const> lost) {
     execution_->watch(std::move(lost));
-    return call_handler();
+    if (!reconciling_) return call_handler();
+    begin(event_step::reconcile);
+    return step::reconcile;
 }
 
 exchange::step exchange::call_handler() {
@@ -223,23 +280,30 @@ exchange::step exchange::call_handler() {
     return step::run;
 }
 
-void exchange::begin_execution() {
-    if (!execution_) execution_.emplace(std::move(key_), claim_.key, asked_);
-    execution_->begin(attempt_);
+void exchange::begin_execution(unsigned attempt) {
+    if (!execution_) {
+        execution_.emplace(std::move(key_), claim_.key, asked_);
+        if (!steps_.empty() || !reason_.empty()) execution_->inherit(steps_, reason_.view());
+        if (checkpoint_ != nullptr) {
+            execution_->attach(*checkpoint_, keeps_steps_, parks_, {options_.max_step_result, options_.max_steps});
+        }
+    }
+    execution_->begin(attempt);
 }
 
 exchange::step exchange::paused() {
     if (running_) {
-        begin(event_step::complete);
-        return step::complete;
+        begin(is_parking_ ? event_step::park : event_step::complete);
+        return is_parking_ ? step::park : step::complete;
     }
     end(event_step::wait);
+    reset_claim();
     return start_claim();
 }
 
 exchange::step exchange::pause_cancelled() {
     end(event_step::wait);
-    return refuse_in_flight(last_lease_remaining_);
+    return last_was_unknown_ ? refuse_unknown() : refuse_met_in_flight();
 }
 
 exchange::step exchange::ran(unsigned status) {
@@ -252,9 +316,10 @@ exchange::step exchange::ran(unsigned status) {
     }
     keep_rows(commits(status));
     if (unkeyed_) return end_unkeyed();
+    if (execution_->decision() == execution::verdict::unknown) return start_park();
     bool const is_stored = stores(status);
     // Rows that are committed leave a record in any case: a retry must not make them again.
-    if (!is_stored && !keeps_rows_) return start_abandon();
+    if (!is_stored && !keeps_rows_) return start_release();
     return is_stored && !guards() ? step::capture : start_tombstone();
 }
 
@@ -280,8 +345,9 @@ exchange::step exchange::ran_unreadably(std::exception_ptr lost) {
     // Without a key a retry of what the client sees fail would have the effect twice.
     keep_rows(unkeyed_ ? decision == execution::verdict::keep : decision != execution::verdict::release);
     if (unkeyed_) return end_unkeyed();
+    if (decision == execution::verdict::unknown) return start_park();
     // The effect may have happened, whatever the status would have been.
-    return decision == execution::verdict::release ? start_abandon() : start_tombstone();
+    return decision == execution::verdict::release ? start_release() : start_tombstone();
 }
 
 exchange::step exchange::captured(std::optional<shared_bytes> record) {
@@ -291,7 +357,7 @@ exchange::step exchange::captured(std::optional<shared_bytes> record) {
     }
     if (record) return start_complete(std::move(*record));
     auto const kept = execution_->decision() == execution::verdict::keep;
-    if (options_.unstorable == unstorable::release && !kept) return start_abandon();
+    if (options_.unstorable == unstorable::release && !kept) return start_release();
     return start_tombstone();
 }
 
@@ -327,6 +393,10 @@ exchange::step exchange::commit_in_doubt(std::exception_ptr exception) {
 }
 
 exchange::step exchange::failed(std::exception_ptr exception) {
+    if (execution_->is_fenced()) {  // whoever goes on will have the answer
+        tell(event_type::fenced, {}, std::move(exception));
+        return refuse_in_flight(milliseconds::zero());
+    }
     tell(event_type::handler_threw, {}, std::move(exception));
     pending_ = answer_source::exception;
     refusal_.what = refusal::handler_threw;
@@ -338,9 +408,11 @@ exchange::step exchange::failed(std::exception_ptr exception) {
     keep_rows(execution_->decision() == execution::verdict::keep);
     if (unkeyed_) return end_unkeyed();
     auto policy = options_.on_throw;
+    if (execution_->has_unsaved_step()) policy = on_throw::hold;
+    if (execution_->decision() == execution::verdict::unknown) return start_park();
     if (execution_->decision() == execution::verdict::keep) policy = on_throw::store_500;
     if (execution_->decision() == execution::verdict::release) policy = on_throw::release;
-    if (policy == on_throw::release) return start_abandon();
+    if (policy == on_throw::release) return start_release();
     if (policy == on_throw::hold) {
         tell(event_type::held);
         return leave_to_lease();
@@ -363,6 +435,44 @@ exchange::step exchange::start_complete(shared_bytes record) {
     return step::complete;
 }
 
+exchange::step exchange::start_park() {
+    is_parking_ = true;
+    begin(event_step::park);
+    return step::park;
+}
+
+park_request exchange::park() const {
+    return {claim_.key, claim_.fingerprint, claim_.token, shared_bytes(execution_->reason()),
+            execution_->retention().value_or(claim_.retention)};
+}
+
+exchange::step exchange::parked(error_code error, bool is_parked) {
+    end(event_step::park, error);
+    if (error) return try_again(error);
+    if (!is_parked) {
+        tell(event_type::fenced);
+        return refuse_in_flight(milliseconds::zero());
+    }
+    tell(event_type::parked);
+    return settle();
+}
+
+/// Gives the claim up after the handler has run.
+exchange::step exchange::start_release() {
+    bool const says_so = execution_->decision() == execution::verdict::release;
+    if (says_so && execution_->steps_bytes() > 0) return step::take_back;
+    if (says_so || !execution_->has_unsaved_step()) return start_abandon();
+    // A step has run that no later attempt will find. So it is as if this attempt had come to no end.
+    tell(event_type::held);
+    return leave_to_lease();
+}
+
+exchange::step exchange::taken_back(error_code error) {
+    if (!error) return start_abandon();
+    tell(event_type::held, error);
+    return leave_to_lease();
+}
+
 complete_request exchange::complete() const {
     auto const retention = execution_ ? execution_->retention() : std::nullopt;
     return {claim_.key, claim_.fingerprint, claim_.token, record_, retention.value_or(claim_.retention)};
@@ -379,13 +489,24 @@ exchange::step exchange::completed(error_code error, complete_result result) {
 }
 
 /// The store knows, or will not: the client gets what this execution came to.
-exchange::step exchange::settle() { return has_reconciled_record_ ? met_completed(record_) : respond(pending_); }
+exchange::step exchange::settle() {
+    if (std::exchange(reconciling_, false)) {
+        last_was_unknown_ = true;
+        return wait_or(&exchange::refuse_unknown);
+    }
+    return has_reconciled_record_ ? met_completed(record_) : respond(pending_);
+}
 
 exchange::step exchange::complete_failed(error_code error) {
     // There is no effect either, unless the store cannot tell: the response would promise too much.
     if (lifetime_ == claim_lifetime::transaction) return refuse_unavailable();
     // No room for the response is room for a tombstone: Claim has reserved it.
     if (error == idempo::error::store_full && !tombstone_) return start_tombstone();
+    return try_again(error);
+}
+
+/// What the handler's run came to must reach the store.
+exchange::step exchange::try_again(error_code error) {
     auto const now = now_();
     if (!persisting_) {
         persisting_ = true;
@@ -393,7 +514,7 @@ exchange::step exchange::complete_failed(error_code error) {
         pause_ = milliseconds::zero();
     }
     if (now < *pause_until_) {
-        pause_ = next_pause(now, *pause_until_);
+        pause_ = longer_pause(pause_, now, *pause_until_);
         return step::pause;
     }
     tell(event_type::not_persisted, error);
@@ -429,6 +550,7 @@ exchange::step exchange::start_abandon() {
 
 exchange::step exchange::abandoned(error_code error) {
     end(event_step::abandon, error);
+    if (reconciling_) return error ? leave_to_lease() : settle();
     if (!running_) return go_without_claim();
     if (pending_ == answer_source::refusal) return refuse_unavailable();
     if (unkeyed_) return respond(pending_);
@@ -465,7 +587,7 @@ exchange::step exchange::respond(answer_source answer) noexcept {
 response_fields exchange::answer_fields() const {
     response_fields fields;
     if (!echoed_.empty()) fields.set(options_.header, echoed_);
-    bool const is_final_refusal = answer_ == answer_source::refusal && is_final(refusal_.what);
+    bool const is_final_refusal = answer_ == answer_source::refusal && is_final(refusal_.what) && !refusal_.retry_after;
     if (is_final_refusal && !options_.should_retry_header.empty()) fields.set(options_.should_retry_header, "false");
     return fields;
 }
@@ -475,7 +597,9 @@ void exchange::report_to(idempo::execution& outer) const noexcept {
     if (answer_ == answer_source::stored) return outer.pass_replay();
     if (!execution_) return;
     if (execution_->decision() == execution::verdict::keep) outer.keep();
+    // Where it is parked here, the outer layer must ask here again.
     if (execution_->decision() == execution::verdict::release) outer.release();
+    if (execution_->decision() == execution::verdict::unknown) outer.release();
 }
 
 /// In a transaction: whether the handler's rows stay.
@@ -521,12 +645,6 @@ std::optional<shared_bytes> exchange::sanitized(shared_bytes record) {
     }
     tombstone_ = true;
     return std::nullopt;
-}
-
-milliseconds exchange::next_pause(time_point now, time_point until) {
-    auto const longer = std::clamp(pause_ * 2, first_pause, longest_pause);
-    // Rounded up, so that the last pause ends at the deadline and not just before it.
-    return std::min(longer, std::chrono::ceil<milliseconds>(until - now));
 }
 
 void exchange::begin(event_step timed) {

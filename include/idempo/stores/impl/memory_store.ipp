@@ -4,6 +4,7 @@
 #include <idempo/stores/memory_store.hpp>
 
 #include <idempo/detail/deadline.hpp>
+#include <idempo/detail/open_notes.hpp>
 #include <idempo/stores/memory_room.hpp>
 #include <idempo/stores/memory_shard.hpp>
 
@@ -19,6 +20,7 @@
 #include <new>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace idempo {
@@ -26,6 +28,7 @@ namespace idempo {
 using detail::later;
 using detail::memory_record;
 using detail::memory_shard;
+using detail::read_notes;
 using detail::remaining;
 using detail::time_point;
 
@@ -117,12 +120,23 @@ bool add_record(memory_shard& shard, time_point now, Write write) {
     }
 }
 
+/// Shared, where nothing stands before them.
+shared_bytes steps_of(memory_record const& record) {
+    if (!record.has_reason) return record.bytes;
+    auto const steps = read_notes(record.bytes.view(), true).steps;
+    return steps.empty() ? shared_bytes() : shared_bytes(steps);
+}
+
 claim_result claim_existing(memory_shard& shard, memory_record& record, claim_request const& request, time_point now) {
     if (record.fingerprint != request.fingerprint) return mismatch{record.fingerprint};
     if (record.is_completed) return completed{record.bytes};
-    if (record.token != request.token) {
-        if (now < record.lease_end) return in_flight{remaining(record.lease_end, now)};
-        if (!request.take_over) return expired{record.attempt};
+    bool const is_over = record.lease_end <= now;
+    if (record.token != request.token || (record.is_parked && is_over)) {
+        if (!is_over) return in_flight{remaining(record.lease_end, now)};
+        if (record.is_parked && !request.take_parked) {
+            return parked{record.attempt, shared_bytes(read_notes(record.bytes.view(), record.has_reason).reason)};
+        }
+        if (!request.take_over && !record.is_parked && record.attempt > 0) return expired{record.attempt};
         record.token = request.token;
         ++record.attempt;
     }
@@ -130,7 +144,7 @@ claim_result claim_existing(memory_shard& shard, memory_record& record, claim_re
     record.lease_end = later(now, request.lease);
     record.retention = request.retention;
     shard.expire_at(record, later(record.lease_end, record.retention));
-    return granted{record.attempt};
+    return granted{record.attempt, steps_of(record)};
 }
 
 bool claim_absent(memory_shard& shard, claim_request const& request, time_point now) {
@@ -153,8 +167,11 @@ std::optional<complete_result> complete_existing(memory_shard& shard, memory_rec
         return in_flight{remaining(record.lease_end, now)};
     }
     if (record.is_completed) return done{};
+    if (record.is_parked && record.lease_end <= now) return in_flight{};
     if (!shard.fill(record, request.record)) return std::nullopt;
     record.is_completed = true;
+    record.is_parked = false;
+    record.has_reason = false;
     shard.expire_at(record, later(now, request.retention));
     return done{};
 }
@@ -173,7 +190,36 @@ bool complete_absent(memory_shard& shard, complete_request const& request, time_
 /// The record under `key` if it is in flight under `by`, else null.
 memory_record* find_held(memory_shard& shard, store_key const& key, token const& by, time_point now) {
     memory_record* const found = shard.find(key, now);
-    return found && !found->is_completed && found->token == by ? found : nullptr;
+    if (found == nullptr || found->is_completed || found->token != by) return nullptr;
+    return found->is_parked && found->lease_end <= now ? nullptr : found;
+}
+
+/// Nobody holds it any longer.
+void end_lease(memory_shard& shard, memory_record& record, time_point now) {
+    record.token = {};
+    record.lease_end = now;
+    shard.expire_at(record, later(now, record.retention));
+}
+
+/// Empty if there is no room.
+std::optional<bool> append_step(memory_shard& shard, memory_record& record, step_request const& request) {
+    auto const notes = read_notes(record.bytes.view(), record.has_reason);
+    if (notes.steps.size() != request.offset) return notes.steps.size() > request.offset;
+    std::string steps(notes.steps);
+    steps += request.step.view();
+    shared_bytes const bytes(record.has_reason ? detail::parked_notes({notes.reason, steps}) : steps);
+    if (!shard.fill(record, bytes)) return std::nullopt;
+    return true;
+}
+
+void park_record(memory_shard& shard, memory_record& record, park_request const& request, time_point now) {
+    auto const steps = read_notes(record.bytes.view(), record.has_reason).steps;
+    if (shard.fill(record, shared_bytes(detail::parked_notes({request.reason.view(), steps}))))
+        record.has_reason = true;
+    record.is_parked = true;
+    record.lease_end = now;
+    record.retention = request.retention;
+    shard.expire_at(record, later(now, request.retention));
 }
 
 }  // namespace
@@ -204,12 +250,63 @@ void memory_store::abandon(store_key const& key, token const& by, error_code& ec
     records_->with_shard(key, [&](memory_shard& shard, time_point now) {
         auto* const held = find_held(shard, key, by, now);
         if (held == nullptr) return;
-        if (held->attempt == 1) return shard.remove(*held);
-        // An earlier attempt may have had its effect, and the next one must learn of it.
-        held->token = {};
+        if (held->attempt == 1 && held->bytes.empty()) return shard.remove(*held);
+        // An earlier attempt, or a step, may have had its effect, and the next one must learn of it.
         --held->attempt;
-        held->lease_end = now;
-        shard.expire_at(*held, later(now, held->retention));
+        end_lease(shard, *held, now);
+    });
+}
+
+bool memory_store::save_step(step_request const& step, error_code& ec) {
+    return records_->with_room<bool>(step.key, ec, [&](memory_shard& shard, time_point now) -> std::optional<bool> {
+        auto* const held = find_held(shard, step.key, step.token, now);
+        return held == nullptr ? false : append_step(shard, *held, step);
+    });
+}
+
+bool memory_store::park(park_request const& request, error_code& ec) {
+    return records_->with_room<bool>(request.key, ec, [&](memory_shard& shard, time_point now) -> std::optional<bool> {
+        auto* const found = shard.find(request.key, now);
+        if (found != nullptr) {
+            if (found->token != request.token || found->fingerprint != request.fingerprint) return false;
+            if (found->is_parked && found->lease_end <= now) return true;
+            if (found->is_completed) return false;
+            park_record(shard, *found, request, now);
+            return true;
+        }
+        bool const has_room = add_record(shard, now, [&](memory_record& record) {
+            record.key = request.key;
+            record.fingerprint = request.fingerprint;
+            record.token = request.token;
+            record.bytes = shard.keep(shared_bytes(detail::parked_notes({request.reason.view(), {}})));
+            record.is_parked = true;
+            record.has_reason = true;
+            record.lease_end = now;
+            record.retention = request.retention;
+            record.expiry = later(now, request.retention);
+        });
+        return has_room ? std::optional(true) : std::nullopt;
+    });
+}
+
+bool memory_store::settle(settle_request const& request, error_code& ec) {
+    return records_->with_room<bool>(request.key, ec, [&](memory_shard& shard, time_point now) -> std::optional<bool> {
+        auto* const found = shard.find(request.key, now);
+        if (found == nullptr || found->is_completed) return false;
+        if (now < found->lease_end || found->attempt != request.attempt) return false;
+        auto const steps = steps_of(*found);
+        if (!request.record && steps.empty()) {
+            shard.remove(*found);
+            return true;
+        }
+        if (!shard.fill(*found, request.record.value_or(steps))) return std::nullopt;
+        found->is_parked = false;
+        found->has_reason = false;
+        found->is_completed = request.record.has_value();
+        found->retention = request.retention;
+        if (!request.record) found->attempt = 0;
+        end_lease(shard, *found, now);
+        return true;
     });
 }
 
@@ -229,11 +326,16 @@ std::optional<record_info> memory_store::peek(store_key const& key, error_code& 
     return records_->with_shard(key, [&](memory_shard& shard, time_point now) -> std::optional<record_info> {
         auto const* const found = shard.find(key, now);
         if (!found) return std::nullopt;
-        return record_info{.state = found->is_completed ? record_state::completed : record_state::in_flight,
+        bool const is_parked = found->is_parked && found->lease_end <= now;
+        auto const notes = read_notes(found->bytes.view(), found->has_reason);
+        auto const open = is_parked ? record_state::parked : record_state::in_flight;
+        return record_info{.state = found->is_completed ? record_state::completed : open,
                            .attempt = found->attempt,
                            .lease_remaining = remaining(found->lease_end, now),
                            .expires_in = remaining(found->expiry, now),
-                           .record_bytes = found->bytes.size()};
+                           .record_bytes = found->is_completed ? found->bytes.size() : 0,
+                           .steps_bytes = found->is_completed ? 0 : notes.steps.size(),
+                           .reason = std::string(notes.reason)};
     });
 }
 
