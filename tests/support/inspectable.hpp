@@ -36,6 +36,22 @@ public:
         return blocking_.renew(key, by, lease, ec);
     }
 
+    bool save_step(step_request const& step, error_code& ec)
+        requires async_checkpointing_store<Store>
+    {
+        return blocking_.save_step(step, ec);
+    }
+    bool park(park_request const& request, error_code& ec)
+        requires async_parking_store<Store>
+    {
+        return blocking_.park(request, ec);
+    }
+    bool settle(settle_request const& request, error_code& ec)
+        requires async_parking_store<Store>
+    {
+        return blocking_.settle(request, ec);
+    }
+
     std::optional<record_info> peek(store_key const& key, error_code& ec) {
         return wait<std::optional<record_info>>(ec, [&](auto done) { inner_.async_peek(key, std::move(done)); });
     }

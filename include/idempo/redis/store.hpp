@@ -25,8 +25,9 @@ class client;
 /// The store for services that run on more than one machine: Redis 6.2 or later, or Valkey. `docs/redis.md` says how
 /// the server must be configured and what is lost when.
 ///
-/// Models `async_renewable_store`; `blocking(store)` serves synchronous servers. A handle: copies share the
-/// connections, and any member may be called from any thread. The executor's context must outlive all copies.
+/// Models `async_renewable_store`, `async_checkpointing_store` and `async_parking_store`; `blocking(store)` serves
+/// synchronous servers. A handle: copies share the connections, and any member may be called from any thread. The
+/// executor's context must outlive all copies.
 ///
 /// - **Execution.** Operations go over one connection (or `redis_options::connections`) which is made, and made again
 ///   when it is lost, on `get_executor()`. Completions run as if by post, on the token's associated executor, by
@@ -85,6 +86,33 @@ public:
             done, key, by, lease);
     }
 
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_save_step(step_request step, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [client = client_](auto handler, step_request saved) {
+                start(*client, std::move(saved), std::move(handler));
+            },
+            done, std::move(step));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_park(park_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [client = client_](auto handler, park_request park) {
+                start(*client, std::move(park), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_settle(settle_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [client = client_](auto handler, settle_request settle) {
+                start(*client, std::move(settle), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
     /// What there is under `key`; empty where there is no unexpired record.
     template <asio::completion_token_for<void(error_code, std::optional<record_info>)> Token>
     auto async_peek(store_key key, Token&& done) {
@@ -107,6 +135,9 @@ private:
 
     static void start(redis::client& client, claim_request const& request, erased_handler<claim_result> done);
     static void start(redis::client& client, complete_request request, erased_handler<complete_result> done);
+    static void start(redis::client& client, step_request request, erased_handler<bool> done);
+    static void start(redis::client& client, park_request request, erased_handler<bool> done);
+    static void start(redis::client& client, settle_request request, erased_handler<bool> done);
     static void start_abandon(redis::client& client, store_key const& key, token const& by, erased_handler<> done);
     static void start_renew(redis::client& client, store_key const& key, token const& by,
                             std::chrono::milliseconds lease, erased_handler<bool> done);

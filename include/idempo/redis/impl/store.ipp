@@ -31,6 +31,21 @@ void redis_store::start(redis::client& client, complete_request request, erased_
                                                               std::move(done)));
 }
 
+void redis_store::start(redis::client& client, step_request request, erased_handler<bool> done) {
+    client.submit(std::make_unique<redis::save_step_operation>(std::move(request), client.prefix(), client.executor(),
+                                                               std::move(done)));
+}
+
+void redis_store::start(redis::client& client, park_request request, erased_handler<bool> done) {
+    client.submit(std::make_unique<redis::park_operation>(std::move(request), client.prefix(), client.executor(),
+                                                          std::move(done)));
+}
+
+void redis_store::start(redis::client& client, settle_request request, erased_handler<bool> done) {
+    client.submit(std::make_unique<redis::settle_operation>(std::move(request), client.prefix(), client.executor(),
+                                                            std::move(done)));
+}
+
 void redis_store::start_abandon(redis::client& client, store_key const& key, token const& by, erased_handler<> done) {
     client.submit(
         std::make_unique<redis::abandon_operation>(key, by, client.prefix(), client.executor(), std::move(done)));

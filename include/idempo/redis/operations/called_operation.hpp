@@ -73,6 +73,13 @@ protected:
         return reading::answered;
     }
 
+    /// What has been written, too, if anything.
+    reading answer_write(bool is_done) {
+        result_ = is_done;
+        return is_done ? reading::written : reading::answered;
+    }
+    reading answer_write(error_code error) { return answer(error); }
+
     reading answer(error_code error) {
         error_ = error;
         return reading::answered;

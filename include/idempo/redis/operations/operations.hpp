@@ -70,6 +70,45 @@ private:
     script_call script_{scripts::renew()};
 };
 
+class save_step_operation final : public called_operation<bool> {
+public:
+    save_step_operation(step_request request, std::string_view prefix, boost::asio::any_io_executor executor,
+                        handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+    [[nodiscard]] std::size_t weight() const noexcept override { return operation::weight() + request_.step.size(); }
+
+private:
+    step_request request_;
+    script_call script_{scripts::save_step()};
+};
+
+class park_operation final : public called_operation<bool> {
+public:
+    park_operation(park_request request, std::string_view prefix, boost::asio::any_io_executor executor, handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+
+private:
+    park_request request_;
+    script_call script_{scripts::park()};
+};
+
+class settle_operation final : public called_operation<bool> {
+public:
+    settle_operation(settle_request request, std::string_view prefix, boost::asio::any_io_executor executor,
+                     handler done);
+    void append_command(std::string& to, server_abilities abilities) override;
+    [[nodiscard]] reading read(reply_view answer) override;
+    [[nodiscard]] std::size_t weight() const noexcept override;
+
+private:
+    settle_request request_;
+    script_call script_{scripts::settle()};
+};
+
 class abandon_operation final : public called_operation<nothing> {
 public:
     abandon_operation(store_key const& key, token const& by, std::string_view prefix,

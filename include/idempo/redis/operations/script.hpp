@@ -24,8 +24,11 @@ namespace scripts {
 [[nodiscard]] script const& abandon();
 [[nodiscard]] script const& claim();
 [[nodiscard]] script const& complete();
+[[nodiscard]] script const& park();
 [[nodiscard]] script const& peek();
 [[nodiscard]] script const& renew();
+[[nodiscard]] script const& save_step();
+[[nodiscard]] script const& settle();
 [[nodiscard]] script const& take();
 
 }  // namespace scripts

@@ -22,8 +22,8 @@ struct script_answer {
 
 [[nodiscard]] std::optional<script_answer<claim_result>> read_claim(reply_view answer);
 [[nodiscard]] std::optional<script_answer<complete_result>> read_complete(reply_view answer);
-/// Whether the claim is held.
-[[nodiscard]] std::optional<script_answer<bool>> read_renew(reply_view answer);
+/// Whether the claim is held; of `save_step`, `park` and `settle`, whether it has been done.
+[[nodiscard]] std::optional<script_answer<bool>> read_held(reply_view answer);
 /// The result says nothing.
 [[nodiscard]] std::optional<script_answer<bool>> read_abandon(reply_view answer);
 [[nodiscard]] std::optional<script_answer<std::optional<record_info>>> read_peek(reply_view answer);

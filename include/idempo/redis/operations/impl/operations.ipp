@@ -49,7 +49,8 @@ void claim_operation::append_command(std::string& to, server_abilities abilities
     auto const life = in_milliseconds(life_of(request_.lease, request_.retention));
     sent_script_ = needs_script_ || !abilities.set_nx_get;
     if (sent_script_) {
-        script_.append(to, server_key(), value, life, std::string_view(request_.take_over ? "1" : "0"));
+        script_.append(to, server_key(), value, life, std::string_view(request_.take_over ? "1" : "0"),
+                       std::string_view(request_.take_parked ? "1" : "0"));
     } else {
         redis::append_command(to, {"SET", server_key(), value, "NX", "GET", "PX", life});
     }
@@ -107,7 +108,55 @@ void renew_operation::append_command(std::string& to, server_abilities) {
 }
 
 reading renew_operation::read(reply_view answer_) {
-    return read_script(script_, answer_, by_.view(), read_renew, [this](auto found) { return answer(found); });
+    return read_script(script_, answer_, by_.view(), read_held, [this](auto found) { return answer(found); });
+}
+
+save_step_operation::save_step_operation(step_request request, std::string_view prefix, any_io_executor executor,
+                                         handler done)
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done),
+                       operation_kind::holder),
+      request_(std::move(request)) {}
+
+void save_step_operation::append_command(std::string& to, server_abilities) {
+    script_.append(to, server_key(), request_.token.view(), std::to_string(request_.offset), request_.step.view());
+}
+
+reading save_step_operation::read(reply_view answer_) {
+    return read_script(script_, answer_, request_.token.view(), read_held,
+                       [this](auto found) { return answer_write(found); });
+}
+
+park_operation::park_operation(park_request request, std::string_view prefix, any_io_executor executor, handler done)
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done),
+                       operation_kind::holder),
+      request_(std::move(request)) {}
+
+void park_operation::append_command(std::string& to, server_abilities) {
+    auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
+    script_.append(to, server_key(), write_parked(request_), life);
+}
+
+reading park_operation::read(reply_view answer_) {
+    return read_script(script_, answer_, request_.token.view(), read_held,
+                       [this](auto found) { return answer_write(found); });
+}
+
+settle_operation::settle_operation(settle_request request, std::string_view prefix, any_io_executor executor,
+                                   handler done)
+    : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
+      request_(std::move(request)) {}
+
+void settle_operation::append_command(std::string& to, server_abilities) {
+    auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
+    script_.append(to, server_key(), key().view(), std::to_string(request_.attempt), write_settled(request_), life);
+}
+
+reading settle_operation::read(reply_view answer_) {
+    return read_script(script_, answer_, key().view(), read_held, [this](auto found) { return answer_write(found); });
+}
+
+std::size_t settle_operation::weight() const noexcept {
+    return operation::weight() + (request_.record ? request_.record->size() : 0);
 }
 
 abandon_operation::abandon_operation(store_key const& key, token const& by, std::string_view prefix,

@@ -3,6 +3,8 @@
 
 #include <idempo/redis/operations/record.hpp>
 
+#include <idempo/detail/open_notes.hpp>
+
 #include <boost/endian/conversion.hpp>
 
 #include <algorithm>
@@ -17,6 +19,7 @@ using std::chrono::milliseconds;
 constexpr std::string_view magic("idr\1", 4);
 constexpr std::string_view open_state = "open";
 constexpr std::string_view done_state = "done";
+constexpr std::string_view park_state = "park";
 
 constexpr std::size_t state_offset = 4;
 constexpr std::size_t token_offset = 8;
@@ -55,7 +58,8 @@ void load(std::string_view from, std::size_t offset, Identifier& to) {
 std::string write(record const& from, std::string_view bytes) {
     std::string value;
     value.reserve(header_size + bytes.size());
-    value.append(magic).append(from.is_completed ? done_state : open_state);
+    auto const open = from.is_parked ? park_state : open_state;
+    value.append(magic).append(from.is_completed ? done_state : open);
     value.append(from.token.view()).append(from.fingerprint.view());
     value.resize(header_size);
     boost::endian::store_big_u32(octets(value, attempt_offset), from.attempt);
@@ -75,14 +79,27 @@ milliseconds life_of(milliseconds lease, milliseconds retention) noexcept {
 }
 
 std::string write_open(claim_request const& request) {
-    return write({false, request.token, request.fingerprint, 1, bounded(request.lease),
+    return write({false, false, request.token, request.fingerprint, 1, bounded(request.lease),
                   life_of(request.lease, request.retention)},
                  {});
 }
 
 std::string write_done(complete_request const& request) {
     auto const life = life_of(milliseconds::zero(), request.retention);
-    return write({true, request.token, request.fingerprint, 1, milliseconds::zero(), life}, request.record.view());
+    return write({true, false, request.token, request.fingerprint, 1, milliseconds::zero(), life},
+                 request.record.view());
+}
+
+std::string write_parked(park_request const& request) {
+    auto const life = life_of(milliseconds::zero(), request.retention);
+    auto const notes = detail::parked_notes({request.reason.view(), {}});
+    return write({false, true, request.token, request.fingerprint, 1, milliseconds::zero(), life}, notes);
+}
+
+std::string write_settled(settle_request const& request) {
+    if (!request.record) return {};
+    auto const life = life_of(milliseconds::zero(), request.retention);
+    return write({true, false, {}, {}, request.attempt, milliseconds::zero(), life}, request.record->view());
 }
 
 std::optional<record> read_header(std::string_view header, std::size_t value_size) {
@@ -90,11 +107,13 @@ std::optional<record> read_header(std::string_view header, std::size_t value_siz
     auto const state = header.substr(state_offset, open_state.size());
     std::size_t const length = load_u32(header, length_offset);
     bool const is_completed = state == done_state;
-    if (!is_completed && (state != open_state || length != 0)) return std::nullopt;
+    bool const is_parked = state == park_state;
+    if (!is_completed && !is_parked && state != open_state) return std::nullopt;
     if (load_u32(header, sum_offset) != sum_of(header) || value_size != header_size + length) return std::nullopt;
 
     record found;
     found.is_completed = is_completed;
+    found.is_parked = is_parked;
     load(header, token_offset, found.token);
     load(header, fingerprint_offset, found.fingerprint);
     found.attempt = load_u32(header, attempt_offset);

@@ -51,13 +51,27 @@ local function answer_in(value, size)
     return redis.call('hget', KEYS[1], 'answer')
 end
 
+-- Sets a completed record and its life.
+local function keep(record, life)
+    if #record <= 84 + 65536 then
+        redis.call('set', KEYS[1], record, 'px', life)
+        return
+    end
+    local header = string.sub(record, 1, 84)
+    redis.call('set', KEYS[1], header) -- a full server refuses this, and none of the writes that follow
+    redis.call('del', KEYS[1])
+    redis.call('hset', KEYS[1], 'header', header, 'answer', string.sub(record, 85))
+    redis.call('pexpire', KEYS[1], life)
+end
+
 -- The record in the value, or nil where it is none of ours, or damaged.
 local function read(value, size)
     if #value < 84 then return nil end
     local magic, state, token, fingerprint, attempt, lease, life, length, sealed =
         struct.unpack('>c4c4c16c32I4I8I8I4I4', value)
     if magic ~= 'idr\1' or sealed ~= sum(value) or size ~= 84 + length then return nil end
-    if state ~= 'done' and (state ~= 'open' or length ~= 0) then return nil end
+    if state ~= 'done' and state ~= 'open' and state ~= 'park' then return nil end
+    if state == 'park' and (length < 2 or length < 2 + struct.unpack('>I2', value, 85)) then return nil end
     return {state = state, token = token, fingerprint = fingerprint, attempt = attempt, lease = lease, life = life}
 end
 
@@ -67,28 +81,51 @@ local function with_attempt(value, attempt)
     return header .. struct.pack('>I4', sum(header)) .. string.sub(value, 85)
 end
 
--- The same record in flight with another lease and life.
+-- The same record that is not completed with another lease and life.
 local function with_lease(value, lease, life)
     local header = string.sub(value, 1, 60) .. struct.pack('>I8I8', lease, life) .. string.sub(value, 77, 80)
-    return header .. struct.pack('>I4', sum(header))
+    return header .. struct.pack('>I4', sum(header)) .. string.sub(value, 85)
+end
+
+-- The same record with another state, and with other bytes behind its header.
+local function with_body(value, state, body)
+    local header = string.sub(value, 1, 4) .. state .. string.sub(value, 9, 76) .. struct.pack('>I4', #body)
+    return header .. struct.pack('>I4', sum(header)) .. body
+end
+
+-- What a record that is not completed keeps: a reason, and the steps.
+local function notes(found, value)
+    if found.state ~= 'park' then return '', string.sub(value, 85) end
+    local first = 87 + struct.unpack('>I2', value, 85)
+    return string.sub(value, 87, first - 1), string.sub(value, first)
+end
+
+-- What is left of the lease. The life counts down while the lease does, so the time that has passed is what is missing
+-- from the life.
+local function lease_left(found, left) return found.lease - (found.life - left) end
+
+-- Whether the token holds the record. None holds one that is parked.
+local function is_held_by(found, token, left)
+    if found.state == 'done' or found.token ~= token then return false end
+    return found.state == 'open' or lease_left(found, left) > 0
 end
 )lua";
 
 constexpr std::string_view abandon_source =
     R"lua(-- Abandon. ARGV: the token. Every answer begins with it. What an attempt leaves behind is as before its claim: nothing,
--- or the record of the earlier attempts.
+-- or the record of the earlier attempts; and its steps.
 local value, size = fetch()
 if value then
     local found = read(value, size)
     if not found then return {ARGV[1], 'unreadable'} end
-    if found.state == 'open' and found.token == ARGV[1] then
-        local left = redis.call('pttl', KEYS[1])
-        if found.attempt == 1 or left < 1 then
+    local left = redis.call('pttl', KEYS[1])
+    if is_held_by(found, ARGV[1], left) then
+        if (found.attempt == 1 and #value == 84) or left < 1 then
             redis.call('del', KEYS[1])
         else
-            -- The next attempt must be told of the earlier ones: what stays is theirs, with a lease that has ended and
-            -- nobody's token. Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs
-            -- none, nor does the record.
+            -- The next attempt must be told of the earlier ones and of steps: what stays is theirs, with a lease that
+            -- has ended and nobody's token. Redis refuses a script's first write for want of memory, and no later one:
+            -- PEXPIRE needs none, nor does the record.
             redis.call('pexpire', KEYS[1], left)
             local earlier = string.sub(value, 1, 8) .. string.rep('\0', 16) .. string.sub(value, 25)
             redis.call('set', KEYS[1], with_lease(with_attempt(earlier, found.attempt - 1), 0, left), 'px', left)
@@ -99,7 +136,8 @@ return {ARGV[1], 'done'}
 )lua";
 
 constexpr std::string_view claim_source =
-    R"lua(-- Claim. ARGV: the record in flight as attempt 1; its life in milliseconds; '1' to take an ended lease over.
+    R"lua(-- Claim. ARGV: the record in flight as attempt 1; its life in milliseconds; '1' to take an ended lease over; '1' to take
+-- a parked record.
 -- Every answer begins with the claimer's token. All that reads comes before all that writes, so that a full or a
 -- read-only server still tells of the records it has.
 local token = string.sub(ARGV[1], 9, 24)
@@ -113,39 +151,33 @@ if not found then return {token, 'unreadable'} end
 if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch', found.fingerprint} end
 if found.state == 'done' then return {token, 'completed', answer_in(value, size)} end
 
--- The life counts down while the lease does, so the time that has passed is what is missing from the life.
 local left = redis.call('pttl', KEYS[1])
 if left < 0 then return {token, 'unreadable'} end -- somebody has made it last for ever
 left = math.max(1, left) -- PEXPIRE with 0 removes
-if found.token == token then
+local reason, steps = notes(found, value)
+if is_held_by(found, token, left) then
     redis.call('pexpire', KEYS[1], left) -- a write, so that WAIT has something to wait for on another connection, too
-    return {token, 'granted', found.attempt}
+    return {token, 'granted', found.attempt, steps}
 end
-local lease_left = found.lease - (found.life - left)
-if lease_left > 0 then return {token, 'in_flight', lease_left} end
-if ARGV[3] ~= '1' then return {token, 'expired', found.attempt} end
-redis.call('set', KEYS[1], with_attempt(ARGV[1], found.attempt + 1), 'px', ARGV[2])
-return {token, 'granted', found.attempt + 1}
+local lease = lease_left(found, left)
+if lease > 0 then return {token, 'in_flight', lease} end
+if found.state == 'park' then
+    if ARGV[4] ~= '1' then return {token, 'parked', found.attempt, reason} end
+elseif found.attempt > 0 and ARGV[3] ~= '1' then
+    return {token, 'expired', found.attempt}
+end
+local taken = with_attempt(ARGV[1], found.attempt + 1)
+redis.call('set', KEYS[1], with_body(taken, found.state, string.sub(value, 85)), 'px', ARGV[2])
+return {token, 'granted', found.attempt + 1, steps}
 )lua";
 
 constexpr std::string_view complete_source =
     R"lua(-- Complete. ARGV: the completed record as attempt 1; its life in milliseconds; '1' where the claim has reserved room.
 -- Every answer begins with the claimer's token.
 local token = string.sub(ARGV[1], 9, 24)
-local function keep(record)
-    if #record <= 84 + 65536 then
-        redis.call('set', KEYS[1], record, 'px', ARGV[2])
-        return
-    end
-    local header = string.sub(record, 1, 84)
-    redis.call('set', KEYS[1], header) -- a full server refuses this, and none of the writes that follow
-    redis.call('del', KEYS[1])
-    redis.call('hset', KEYS[1], 'header', header, 'answer', string.sub(record, 85))
-    redis.call('pexpire', KEYS[1], ARGV[2])
-end
 local value, size = fetch()
 if not value then
-    keep(ARGV[1])
+    keep(ARGV[1], ARGV[2])
     return {token, 'done'}
 end
 local found = read(value, size)
@@ -154,14 +186,17 @@ if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatc
 if found.token ~= token then
     if found.state == 'done' then return {token, 'completed', answer_in(value, size)} end
     local left = redis.call('pttl', KEYS[1])
-    return {token, 'in_flight', math.max(0, found.lease - (found.life - left))}
+    return {token, 'in_flight', math.max(0, lease_left(found, left))}
 end
-if found.state == 'open' then
+if found.state == 'park' and not is_held_by(found, token, redis.call('pttl', KEYS[1])) then
+    return {token, 'in_flight', 0}
+end
+if found.state ~= 'done' then
     -- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none.
     if ARGV[3] == '1' then redis.call('pexpire', KEYS[1], ARGV[2]) end
     local completed = ARGV[1]
     if found.attempt ~= 1 then completed = with_attempt(completed, found.attempt) end
-    keep(completed)
+    keep(completed, ARGV[2])
 else
     local left = redis.call('pttl', KEYS[1])
     if left < 0 then left = ARGV[2] end -- somebody has made it last for ever
@@ -172,12 +207,16 @@ return {token, 'done'}
 )lua";
 
 constexpr std::string_view peek_source =
-    R"lua(-- Peek. ARGV: what the answer begins with. Then the record's header, the size of the value, and its life, if there is one.
+    R"lua(-- Peek. ARGV: what the answer begins with. Then the record's header, the size of the value, its life, the size of its
+-- steps, and the reason why it is parked, if there is one.
 local value, size = fetch()
 if not value then return {ARGV[1], 'absent'} end
 local left = redis.call('pttl', KEYS[1])
-if not read(value, size) or left < 0 then return {ARGV[1], 'unreadable'} end
-return {ARGV[1], 'found', string.sub(value, 1, 84), size, left}
+local found = read(value, size)
+if not found or left < 0 then return {ARGV[1], 'unreadable'} end
+local reason, steps = '', ''
+if found.state ~= 'done' then reason, steps = notes(found, value) end
+return {ARGV[1], 'found', string.sub(value, 1, 84), size, left, #steps, reason}
 )lua";
 
 constexpr std::string_view renew_source =
@@ -186,13 +225,87 @@ local value, size = fetch()
 if not value then return {ARGV[1], 'lost'} end
 local found = read(value, size)
 if not found then return {ARGV[1], 'unreadable'} end
-if found.state ~= 'open' or found.token ~= ARGV[1] then return {ARGV[1], 'lost'} end
+if not is_held_by(found, ARGV[1], redis.call('pttl', KEYS[1])) then return {ARGV[1], 'lost'} end
 
 local lease = tonumber(ARGV[2])
 local life = math.max(1, lease + found.life - found.lease)
 -- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none, nor does the record.
 redis.call('pexpire', KEYS[1], string.format('%.0f', life))
 redis.call('set', KEYS[1], with_lease(value, lease, life), 'px', string.format('%.0f', life))
+return {ARGV[1], 'held'}
+)lua";
+
+constexpr std::string_view save_step_source =
+    R"lua(-- Save a step. ARGV: the token; how many bytes of steps are there; the step. Every answer begins with the token.
+local value, size = fetch()
+if not value then return {ARGV[1], 'lost'} end
+local found = read(value, size)
+if not found then return {ARGV[1], 'unreadable'} end
+local left = redis.call('pttl', KEYS[1])
+if left < 0 then return {ARGV[1], 'unreadable'} end -- somebody has made it last for ever
+left = math.max(1, left)
+if not is_held_by(found, ARGV[1], left) then return {ARGV[1], 'lost'} end
+local _, steps = notes(found, value)
+local offset = tonumber(ARGV[2])
+if #steps == offset then
+    redis.call('set', KEYS[1], with_body(value, found.state, string.sub(value, 85) .. ARGV[3]), 'px', left)
+elseif #steps < offset then
+    return {ARGV[1], 'lost'}
+else
+    redis.call('pexpire', KEYS[1], left) -- a write, so that WAIT has something to wait for on another connection, too
+end
+return {ARGV[1], 'held'}
+)lua";
+
+constexpr std::string_view park_source =
+    R"lua(-- Park. ARGV: the parked record as attempt 1, without steps; its life in milliseconds. Every answer begins with the
+-- token.
+local token = string.sub(ARGV[1], 9, 24)
+local value, size = fetch()
+if not value then
+    redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+    return {token, 'held'}
+end
+local found = read(value, size)
+if not found then return {token, 'unreadable'} end
+local same = found.fingerprint == string.sub(ARGV[1], 25, 56) and found.token == token
+if not same or found.state == 'done' then return {token, 'lost'} end
+local left = redis.call('pttl', KEYS[1])
+if not is_held_by(found, token, left) then
+    redis.call('pexpire', KEYS[1], math.max(1, left)) -- it is parked already; a write, so that WAIT has one to wait for
+    return {token, 'held'}
+end
+local _, steps = notes(found, value)
+local parked = with_body(with_attempt(ARGV[1], found.attempt), 'park', string.sub(ARGV[1], 85) .. steps)
+-- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none.
+redis.call('pexpire', KEYS[1], ARGV[2])
+redis.call('set', KEYS[1], parked, 'px', ARGV[2])
+return {token, 'held'}
+)lua";
+
+constexpr std::string_view settle_source =
+    R"lua(-- Settle. ARGV: what the answer begins with; the attempt; its completed record with nobody's token and fingerprint, or
+-- nothing; its life in milliseconds.
+local value, size = fetch()
+if not value then return {ARGV[1], 'lost'} end
+local found = read(value, size)
+if not found then return {ARGV[1], 'unreadable'} end
+local left = redis.call('pttl', KEYS[1])
+if left < 0 then return {ARGV[1], 'unreadable'} end -- somebody has made it last for ever
+if found.state == 'done' or found.attempt ~= tonumber(ARGV[2]) or lease_left(found, left) > 0 then
+    return {ARGV[1], 'lost'}
+end
+local _, steps = notes(found, value)
+if ARGV[3] == '' and steps == '' then
+    redis.call('del', KEYS[1])
+    return {ARGV[1], 'held'}
+end
+local body = ARGV[3] == '' and steps or string.sub(ARGV[3], 85)
+local state = ARGV[3] == '' and 'open' or 'done'
+local attempt = ARGV[3] == '' and 0 or found.attempt
+local owner = string.sub(value, 1, 8) .. string.rep('\0', 16) .. string.sub(value, 25)
+local settled = with_body(with_lease(with_attempt(owner, attempt), 0, tonumber(ARGV[4])), state, body)
+keep(settled, ARGV[4])
 return {ARGV[1], 'held'}
 )lua";
 
@@ -228,11 +341,15 @@ std::string all_sources() {
     add("abandon_", abandon_source);
     add("claim_", claim_source);
     add("complete_", complete_source);
+    add("park_", park_source);
     add("peek_", peek_source);
     add("renew_", renew_source);
+    add("save_step_", save_step_source);
+    add("settle_", settle_source);
     add("take_", take_source);
     source += "local name = ARGV[#ARGV]\n";
-    for (std::string_view const name : {"abandon", "claim", "complete", "peek", "renew", "take"}) {
+    for (std::string_view const name :
+         {"abandon", "claim", "complete", "park", "peek", "renew", "save_step", "settle", "take"}) {
         source.append("if name == '").append(name).append("' then return ").append(name).append("_() end\n");
     }
     return source;
@@ -263,6 +380,11 @@ script const& complete() {
     return instance;
 }
 
+script const& park() {
+    static script const instance = make_script("park");
+    return instance;
+}
+
 script const& peek() {
     static script const instance = make_script("peek");
     return instance;
@@ -270,6 +392,16 @@ script const& peek() {
 
 script const& renew() {
     static script const instance = make_script("renew");
+    return instance;
+}
+
+script const& save_step() {
+    static script const instance = make_script("save_step");
+    return instance;
+}
+
+script const& settle() {
+    static script const instance = make_script("settle");
     return instance;
 }
 

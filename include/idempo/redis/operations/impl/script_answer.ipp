@@ -38,6 +38,12 @@ std::optional<unsigned> attempt_at(reply_view answer, std::size_t index) {
     return static_cast<unsigned>(*number);
 }
 
+/// Empty where there are none.
+shared_bytes bytes_at(reply_view answer, std::size_t index) {
+    if (!answer[index].is_string() || answer[index].text().empty()) return {};
+    return shared_bytes(answer[index].text());
+}
+
 /// Of the record, where the script says it.
 mismatch read_mismatch(reply_view recorded) {
     mismatch met;
@@ -65,7 +71,8 @@ answer_of<Result> read_rival(std::string_view word, reply_view answer) {
 answer_of<claim_result> read_claim(reply_view answer) {
     auto const word = answer[1].text();
     auto const attempt = attempt_at(answer, 2);
-    if (word == "granted" && attempt) return known<claim_result>(granted{*attempt});
+    if (word == "granted" && attempt) return known<claim_result>(granted{*attempt, bytes_at(answer, 3)});
+    if (word == "parked" && attempt) return known<claim_result>(parked{*attempt, bytes_at(answer, 3)});
     if (word == "expired" && attempt) return known<claim_result>(expired{*attempt});
     return read_rival<claim_result>(word, answer);
 }
@@ -76,7 +83,7 @@ answer_of<complete_result> read_complete(reply_view answer) {
     return read_rival<complete_result>(word, answer);
 }
 
-answer_of<bool> read_renew(reply_view answer) {
+answer_of<bool> read_held(reply_view answer) {
     auto const word = answer[1].text();
     if (word == "held") return known<bool>(true);
     if (word == "lost") return known<bool>(false);
@@ -106,8 +113,14 @@ answer_of<std::optional<record_info>> read_peek(reply_view answer) {
     info.state = found->is_completed ? record_state::completed : record_state::in_flight;
     info.attempt = found->attempt;
     info.expires_in = milliseconds(*left);
-    if (!found->is_completed) info.lease_remaining = found->lease - (found->life - info.expires_in);
-    info.record_bytes = static_cast<std::size_t>(*size) - header_size;
+    if (found->is_completed) {
+        info.record_bytes = static_cast<std::size_t>(*size) - header_size;
+        return known<result>(info);
+    }
+    info.lease_remaining = found->lease - (found->life - info.expires_in);
+    if (auto const steps = number_at(answer, 5)) info.steps_bytes = static_cast<std::size_t>(*steps);
+    if (found->is_parked && info.lease_remaining <= milliseconds::zero()) info.state = record_state::parked;
+    info.reason = answer[6].text();
     return known<result>(info);
 }
 
