@@ -86,6 +86,34 @@ public:
             done, key, by, lease);
     }
 
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_save_step(step_request step, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [client = client_](auto handler, step_request saved) {
+                start(*client, std::move(saved), std::move(handler));
+            },
+            done, std::move(step));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_park(park_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [client = client_](auto handler, park_request park) {
+                start(*client, std::move(park), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
+    /// False also where the record was settled and the answer was lost.
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_settle(settle_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [client = client_](auto handler, settle_request settle) {
+                start(*client, std::move(settle), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
     /// What there is under `key`; empty where there is no unexpired record.
     template <asio::completion_token_for<void(error_code, std::optional<record_info>)> Token>
     auto async_peek(store_key key, Token&& done) {
@@ -109,6 +137,9 @@ private:
 
     static void start(postgres::client& client, claim_request const& request, erased_handler<claim_result> done);
     static void start(postgres::client& client, complete_request request, erased_handler<complete_result> done);
+    static void start(postgres::client& client, step_request request, erased_handler<bool> done);
+    static void start(postgres::client& client, park_request request, erased_handler<bool> done);
+    static void start(postgres::client& client, settle_request request, erased_handler<bool> done);
     static void start_abandon(postgres::client& client, store_key const& key, token const& by, erased_handler<> done);
     static void start_renew(postgres::client& client, store_key const& key, token const& by,
                             std::chrono::milliseconds lease, erased_handler<bool> done);

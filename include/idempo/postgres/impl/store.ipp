@@ -9,6 +9,7 @@
 #include <boost/asio/append.hpp>
 #include <boost/asio/post.hpp>
 
+#include <cstdint>
 #include <utility>
 #include <variant>
 
@@ -35,7 +36,8 @@ void postgres_store::start(postgres::client& client, claim_request const& reques
     if (request.lease == no_lease) {
         return asio::post(client.executor(), asio::append(std::move(done), detail::no_lease_refused(), claim_result()));
     }
-    auto const kind = request.take_over ? operation_kind::claim : operation_kind::claim_without_takeover;
+    auto const with_takeover = request.take_parked ? operation_kind::claim_parked : operation_kind::claim;
+    auto const kind = request.take_over ? with_takeover : operation_kind::claim_without_takeover;
     submit<claim_result>(client,
                          {kind, request.key, request.token, request.fingerprint, request.lease, request.retention, {}},
                          std::move(done));
@@ -51,6 +53,32 @@ void postgres_store::start(postgres::client& client, complete_request request, e
                              request.retention,
                              std::move(request.record)},
                             std::move(done));
+}
+
+void postgres_store::start(postgres::client& client, step_request request, erased_handler<bool> done) {
+    postgres::request asked{operation_kind::save_step, request.key, request.token, {}, {}, {}, std::move(request.step)};
+    asked.number = static_cast<std::int64_t>(request.offset);
+    submit<bool>(client, std::move(asked), std::move(done));
+}
+
+void postgres_store::start(postgres::client& client, park_request request, erased_handler<bool> done) {
+    submit<bool>(client,
+                 {operation_kind::park,
+                  request.key,
+                  request.token,
+                  request.fingerprint,
+                  {},
+                  request.retention,
+                  std::move(request.reason)},
+                 std::move(done));
+}
+
+void postgres_store::start(postgres::client& client, settle_request request, erased_handler<bool> done) {
+    postgres::request asked{request.record ? operation_kind::settle : operation_kind::free, request.key};
+    asked.retention = request.retention;
+    asked.number = request.attempt;
+    if (request.record) asked.record = *std::move(request.record);
+    submit<bool>(client, std::move(asked), std::move(done));
 }
 
 void postgres_store::start_abandon(postgres::client& client, store_key const& key, token const& by,

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -22,8 +23,21 @@ namespace idempo::postgres {
 using time_point = std::chrono::steady_clock::time_point;
 
 /// Operations of one kind can share a statement.
-enum class operation_kind { claim, claim_without_takeover, complete, renew, abandon, peek, forget };
-inline constexpr std::size_t operation_kinds = 7;
+enum class operation_kind {
+    claim,
+    claim_without_takeover,
+    claim_parked,
+    complete,
+    renew,
+    save_step,
+    park,
+    settle,
+    free,
+    abandon,
+    peek,
+    forget
+};
+inline constexpr std::size_t operation_kinds = 12;
 
 /// Of the records in one statement, or in its answer; one record may be longer. A server that writes 10 MB a second is
 /// done with it in a tenth of the default deadline.
@@ -37,7 +51,10 @@ struct request {
     fingerprint of{};
     std::chrono::milliseconds lease{};
     std::chrono::milliseconds retention{};
+    /// Or the step, or the reason.
     shared_bytes record{};
+    /// The offset of a step, or the attempt that is settled.
+    std::int64_t number = 0;
     /// Another operation of the key has just run here, so that there is a record in all likelihood.
     bool expects_record = false;
 };

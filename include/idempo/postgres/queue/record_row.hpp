@@ -25,6 +25,8 @@ struct record_row {
     unsigned attempt = 1;
     std::chrono::microseconds lease_remaining{};
     bool is_completed = false;
+    /// It is parked: nobody holds it.
+    std::optional<shared_bytes> reason{};
     /// Where it is completed and the fingerprint is the same.
     shared_bytes record{};
 };
@@ -34,7 +36,8 @@ struct record_row {
 
 /// What Claim answers. Empty where the claim would be granted by now: it has to be tried again.
 /// \param found empty where there is no unexpired record
-[[nodiscard]] std::optional<claim_result> read_claim(std::optional<record_row> const& found, bool take_over);
+[[nodiscard]] std::optional<claim_result> read_claim(std::optional<record_row> const& found, bool take_over,
+                                                     bool take_parked = false);
 
 /// What Complete answers. Empty where the record would be stored by now.
 [[nodiscard]] std::optional<complete_result> read_complete(std::optional<record_row> const& found);

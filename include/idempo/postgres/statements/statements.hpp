@@ -30,8 +30,10 @@ struct record_columns {
     static constexpr int lease_remaining = 4;
     /// Of the stored bytes; null in flight.
     static constexpr int size = 5;
-    /// Null where it is longer than `largest_inline_record`.
+    /// Null where it is longer than `largest_inline_record`. Of a granted claim its steps, or null.
     static constexpr int record = 6;
+    /// The reason of a parked record; null of any other.
+    static constexpr int reason = 7;
 };
 
 /// The SQL of the store. Parameters and results are binary: keys, tokens, fingerprints and records as bytea, spans as
@@ -55,6 +57,8 @@ struct statements {
     /// granted, or what is in the way. Nothing for a key on which another session was faster: ask again.
     std::string claim;
     std::string claim_without_takeover;
+    /// Takes parked ones over, too.
+    std::string claim_parked;
 
     /// Keys, tokens, fingerprints, retentions, records. Returns the keys of those that were stored.
     row_statement complete;
@@ -62,7 +66,18 @@ struct statements {
     /// Keys, tokens, leases. Returns the keys of those that are still held.
     std::string renew;
 
-    /// Keys, tokens. What an attempt above the first gives up keeps its number.
+    /// Key, token, offset, step. Returns a row where the step is kept.
+    std::string save_step;
+
+    /// Key, token, fingerprint, retention, reason. Returns a row where the record is parked.
+    std::string park;
+
+    /// Key, attempt, retention, response. Returns a row where that record was parked, or its lease had ended.
+    std::string settle;
+    /// Key, attempt, retention.
+    std::string free;
+
+    /// Keys, tokens. What an attempt above the first gives up keeps its number, and its steps.
     std::string abandon;
 
     /// Keys. Returns `record_columns` for each unexpired record.
@@ -71,8 +86,8 @@ struct statements {
     /// Keys, tokens. Returns key and stored bytes of each record that still has that token.
     std::string fetch;
 
-    /// Key. Returns attempt, what is left of lease and life in microseconds, and the size of the record, null in
-    /// flight.
+    /// Key. Returns attempt, what is left of lease and life in microseconds, the size of the record, null in flight,
+    /// that of its steps, the reason, null where it is none, and whether the record is parked.
     std::string peek;
 
     /// Key. Returns a row where there was an unexpired record.

@@ -35,6 +35,7 @@ std::string_view fingerprint_of(request const& of) { return of.of.view(); }
 std::string_view record_of(request const& of) { return of.record.view(); }
 std::int64_t lease_of(request const& of) { return span(of.lease); }
 std::int64_t retention_of(request const& of) { return span(of.retention); }
+std::int64_t number_of(request const& of) { return of.number; }
 std::int64_t life_of(request const& of) { return lease_of(of) + retention_of(of); }
 
 /// Parameters for one row, or arrays for many.
@@ -65,6 +66,7 @@ struct met_record {
     std::size_t size = 0;
     /// Empty where it has to be fetched.
     std::optional<shared_bytes> bytes{};
+    std::optional<shared_bytes> reason{};
 
     [[nodiscard]] record_row seen_by(request const& by) const {
         record_row row;
@@ -75,6 +77,7 @@ struct met_record {
         row.lease_remaining = lease_remaining;
         row.is_completed = is_completed;
         if (bytes) row.record = *bytes;
+        row.reason = reason;
         return row;
     }
 };
@@ -89,6 +92,7 @@ met_record read_row(result const& rows, std::size_t row) {
     met.is_completed = !rows.is_null(row, column::size);
     if (met.is_completed) met.size = static_cast<std::size_t>(rows.number(row, column::size));
     if (!rows.is_null(row, column::record)) met.bytes = shared_bytes(rows.bytes(row, column::record));
+    if (!rows.is_null(row, column::reason)) met.reason = shared_bytes(rows.bytes(row, column::reason));
     return met;
 }
 
@@ -104,7 +108,7 @@ public:
         for (std::size_t place = 0; place < batch.size(); ++place) open_.push_back(place);
     }
 
-    void claim(std::string const& text, bool take_over) {
+    void claim(std::string const& text, bool take_over, bool take_parked = false) {
         auto const attempt = [&] {
             auto const asked = first_of_each_key();
             auto const rows = with_.execute(
@@ -113,13 +117,17 @@ public:
                 auto const place = place_of(asked, rows.bytes(row, record_columns::key));
                 if (rows.is_null(row, record_columns::token)) {
                     auto const number = static_cast<unsigned>(rows.number(row, record_columns::attempt));
-                    answer(place, claim_result(granted{number}));
+                    bool const has_steps = !rows.is_null(row, record_columns::record);
+                    auto const steps =
+                        has_steps ? shared_bytes(rows.bytes(row, record_columns::record)) : shared_bytes();
+                    answer(place, claim_result(granted{number, steps}));
                 } else {
                     meet(place, read_row(rows, row));
                 }
             }
         };
-        until_answered(attempt, [&](std::optional<record_row> const& found) { return read_claim(found, take_over); });
+        until_answered(
+            attempt, [&](std::optional<record_row> const& found) { return read_claim(found, take_over, take_parked); });
     }
 
     void complete() {
@@ -304,16 +312,23 @@ answered peek(connection& with, statements const& sql, requests const& one) {
         auto const remaining = [&](int column) { return rounded(std::chrono::microseconds(rows.number(0, column))); };
         bool const is_in_flight = rows.is_null(0, 3);
         auto const size = is_in_flight ? std::size_t{0} : static_cast<std::size_t>(rows.number(0, 3));
-        info = record_info{is_in_flight ? record_state::in_flight : record_state::completed,
-                           static_cast<unsigned>(rows.number(0, 0)), remaining(1), remaining(2), size};
+        auto const open = rows.flag(0, 6) ? record_state::parked : record_state::in_flight;
+        info = record_info{is_in_flight ? open : record_state::completed,
+                           static_cast<unsigned>(rows.number(0, 0)),
+                           remaining(1),
+                           remaining(2),
+                           size,
+                           static_cast<std::size_t>(rows.number(0, 4)),
+                           rows.is_null(0, 5) ? std::string() : std::string(rows.bytes(0, 5))};
     }
     answered told;
     told.emplace_back(0, outcome{{}, info});
     return told;
 }
 
-answered forget(connection& with, statements const& sql, requests const& one) {
-    bool const was_there = with.execute(sql.forget, parameters_of(one, true, key_of)).has_rows();
+/// A statement of one row that answers whether it has found it.
+answered find_one(connection& with, std::string const& text, binary_parameters const& parameters) {
+    bool const was_there = with.execute(text, parameters).has_rows();
     answered told;
     told.emplace_back(0, outcome{{}, was_there});
     return told;
@@ -327,11 +342,21 @@ void carry_out(connection& with, statements const& sql, std::vector<request cons
     switch (all.front()->kind) {
     case operation_kind::claim: return trips.claim(sql.claim, true);
     case operation_kind::claim_without_takeover: return trips.claim(sql.claim_without_takeover, false);
+    case operation_kind::claim_parked: return trips.claim(sql.claim_parked, true, true);
     case operation_kind::complete: return trips.complete();
     case operation_kind::renew: return tell(renew(with, sql, all));
+    case operation_kind::save_step:
+        return tell(find_one(with, sql.save_step, parameters_of(all, true, key_of, token_of, number_of, record_of)));
+    case operation_kind::park:
+        return tell(find_one(with, sql.park,
+                             parameters_of(all, true, key_of, token_of, fingerprint_of, retention_of, record_of)));
+    case operation_kind::settle:
+        return tell(find_one(with, sql.settle, parameters_of(all, true, key_of, number_of, retention_of, record_of)));
+    case operation_kind::free:
+        return tell(find_one(with, sql.free, parameters_of(all, true, key_of, number_of, retention_of)));
     case operation_kind::abandon: return tell(abandon(with, sql, all));
     case operation_kind::peek: return tell(peek(with, sql, all));
-    case operation_kind::forget: return tell(forget(with, sql, all));
+    case operation_kind::forget: return tell(find_one(with, sql.forget, parameters_of(all, true, key_of)));
     }
 }
 

@@ -11,15 +11,33 @@ namespace idempo::postgres {
 
 namespace {
 
-/// For the operator alone, and without a form for many.
-bool is_single(operation_kind kind) { return kind == operation_kind::peek || kind == operation_kind::forget; }
+/// For the operator alone, or rare, and without a form for many.
+bool is_single(operation_kind kind) {
+    switch (kind) {
+    case operation_kind::save_step:
+    case operation_kind::park:
+    case operation_kind::settle:
+    case operation_kind::free:
+    case operation_kind::peek:
+    case operation_kind::forget: return true;
+    default: return false;
+    }
+}
 
 bool is_claim(operation_kind kind) {
     return kind == operation_kind::claim || kind == operation_kind::claim_without_takeover;
 }
 
 /// Without it, claims that wait would use up the lease of the one that they wait for.
-bool is_of_holder(operation_kind kind) { return kind == operation_kind::complete || kind == operation_kind::renew; }
+bool is_of_holder(operation_kind kind) {
+    switch (kind) {
+    case operation_kind::complete:
+    case operation_kind::renew:
+    case operation_kind::save_step:
+    case operation_kind::park: return true;
+    default: return false;
+    }
+}
 
 /// As many as fit, and one at least.
 std::size_t count_of_batch(std::deque<operation_ptr> const& ready) {

@@ -26,6 +26,12 @@ CREATE TABLE {table} (
 ) WITH (fillfactor = 80);
 ALTER TABLE {table} ALTER COLUMN response SET STORAGE EXTERNAL;
 )sql"},
+    migration{
+        2,
+        R"sql(-- What the attempts of a record in flight have kept, and why nobody runs it again, while its lease has ended.
+ALTER TABLE {table} ADD COLUMN steps pg_catalog.bytea, ADD COLUMN parked pg_catalog.bytea;
+ALTER TABLE {table} ALTER COLUMN steps SET STORAGE EXTERNAL;
+)sql"},
 };
 
 }  // namespace

@@ -32,10 +32,17 @@ constexpr auto unexpired = R"sql(
             AS lease_remaining,
         pg_catalog.octet_length(record.response) AS size,
         CASE WHEN pg_catalog.octet_length(record.response) {<=} {inline} THEN record.response END AS response,
+        record.steps AS steps, record.parked AS reason,
         record.response IS NULL AND record.lease_until {<=} {now} AS is_over
     FROM {table} AS record
     WHERE record.key {=} given.key AND record.expires_at {>} {now}
     OFFSET 0)sql";
+
+/// Of a record in flight.
+constexpr auto is_not_parked = "(record.parked IS NULL OR record.lease_until {>} {now})";
+
+/// Whether something is left of a record that is abandoned.
+constexpr auto is_left = "record.attempt {>} 1 OR record.steps IS NOT NULL";
 
 constexpr auto claim_text = R"sql(
 WITH looked AS MATERIALIZED (
@@ -43,9 +50,10 @@ WITH looked AS MATERIALIZED (
         given.key, given.token, given.fingerprint, given.lease, given.life,
         found.attempt AS found_attempt, found.token AS found_token, found.fingerprint AS found_fingerprint,
         found.lease_remaining, found.size, found.response,
+        CASE WHEN found.is_over THEN found.reason END AS reason,
         found.attempt IS NOT NULL AND NOT (
             found.size IS NULL AND found.fingerprint {=} given.fingerprint
-            AND (found.token {=} given.token {or_is_over})
+            AND (found.token {=} given.token AND NOT (found.is_over AND found.reason IS NOT NULL) {or_is_over})
         ) AS is_met
     FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.bytea[],
             $4::pg_catalog.int8[], $5::pg_catalog.int8[]) AS given (key, token, fingerprint, lease, life)
@@ -67,17 +75,20 @@ WITH looked AS MATERIALIZED (
         END,
         lease_until = excluded.lease_until,
         expires_at = excluded.expires_at,
-        response = NULL
+        response = NULL,
+        steps = CASE WHEN record.expires_at {>} {now} THEN record.steps END,
+        parked = CASE WHEN record.expires_at {>} {now} THEN record.parked END
     WHERE record.expires_at {<=} {now}
         OR record.response IS NULL AND record.fingerprint {=} excluded.fingerprint
-            AND (record.token {=} excluded.token {or_takeover})
-    RETURNING key, attempt
+            AND (record.token {=} excluded.token AND {is_not_parked} {or_takeover})
+    RETURNING key, attempt, steps
 )
 SELECT key, attempt, NULL::pg_catalog.bytea, NULL::pg_catalog.bytea, NULL::pg_catalog.int8, NULL::pg_catalog.int4,
-    NULL::pg_catalog.bytea
+    steps, NULL::pg_catalog.bytea
 FROM made
 UNION ALL
-SELECT key, found_attempt, found_token, found_fingerprint, lease_remaining, size, response FROM looked WHERE is_met)sql";
+SELECT key, found_attempt, found_token, found_fingerprint, lease_remaining, size, response, reason
+FROM looked WHERE is_met)sql";
 
 constexpr auto complete_many = R"sql(
 INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
@@ -104,15 +115,18 @@ ON CONFLICT (key) DO UPDATE SET
     attempt = CASE WHEN record.token {=} excluded.token THEN record.attempt ELSE 1 END,
     lease_until = excluded.lease_until,
     expires_at = excluded.expires_at,
-    response = excluded.response
+    response = excluded.response,
+    steps = NULL,
+    parked = NULL
 WHERE record.expires_at {<=} {now}
     OR record.response IS NULL AND record.token {=} excluded.token AND record.fingerprint {=} excluded.fingerprint
+        AND {is_not_parked}
 RETURNING key)sql";
 
 constexpr auto held = R"sql(
     SELECT * FROM {table} AS record
     WHERE record.key {=} given.key AND record.token {=} given.token AND record.response IS NULL
-        AND record.expires_at {>} {now}
+        AND record.expires_at {>} {now} AND {is_not_parked}
     OFFSET 0)sql";
 
 constexpr auto renew_text = R"sql(
@@ -125,12 +139,56 @@ FROM (
 ) AS given CROSS JOIN LATERAL ({held}) AS held
 WHERE {settings}
 ON CONFLICT (key) DO UPDATE SET lease_until = excluded.lease_until, expires_at = excluded.expires_at
-WHERE record.token {=} excluded.token AND record.response IS NULL AND record.expires_at {>} {now}
+WHERE record.token {=} excluded.token AND record.response IS NULL AND record.expires_at {>} {now} AND {is_not_parked}
 RETURNING key)sql";
 
+// Of one row each: they are rare, and one row locks in no wrong order.
+constexpr auto save_step_text = R"sql(
+UPDATE {table} AS record SET steps = CASE
+    WHEN pg_catalog.octet_length(COALESCE(record.steps, ''::pg_catalog.bytea)) {=} $3::pg_catalog.int8
+    THEN COALESCE(record.steps, ''::pg_catalog.bytea) {||} $4::pg_catalog.bytea
+    ELSE record.steps
+END
+WHERE record.key {=} $1::pg_catalog.bytea AND record.token {=} $2::pg_catalog.bytea AND record.response IS NULL
+    AND record.expires_at {>} {now} AND {is_not_parked}
+    AND $3::pg_catalog.int8 {<=} pg_catalog.octet_length(COALESCE(record.steps, ''::pg_catalog.bytea)) AND {settings}
+RETURNING 1)sql";
+
+constexpr auto park_text = R"sql(
+INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, parked)
+VALUES (
+    $1::pg_catalog.bytea, $2::pg_catalog.bytea, $3::pg_catalog.bytea, {first_attempt},
+    {now}, {now} {+} ($4::pg_catalog.int8::pg_catalog.float8 {*} {ms}), $5::pg_catalog.bytea
+)
+ON CONFLICT (key) DO UPDATE SET
+    token = excluded.token,
+    fingerprint = excluded.fingerprint,
+    attempt = CASE WHEN record.expires_at {<=} {now} THEN 1 ELSE record.attempt END,
+    lease_until = excluded.lease_until,
+    expires_at = excluded.expires_at,
+    response = NULL,
+    steps = CASE WHEN record.expires_at {>} {now} THEN record.steps END,
+    parked = excluded.parked
+WHERE record.expires_at {<=} {now}
+    OR record.response IS NULL AND record.token {=} excluded.token AND record.fingerprint {=} excluded.fingerprint
+RETURNING 1)sql";
+
+constexpr auto settle_text = R"sql(
+UPDATE {table} AS record SET
+    token = ''::pg_catalog.bytea,
+    attempt = {attempt},
+    lease_until = {now},
+    expires_at = {now} {+} ($3::pg_catalog.int8::pg_catalog.float8 {*} {ms}),
+    response = {response},
+    steps = {steps},
+    parked = NULL
+WHERE record.key {=} $1::pg_catalog.bytea AND record.attempt {=} $2::pg_catalog.int8 AND record.response IS NULL
+    AND record.expires_at {>} {now} AND record.lease_until {<=} {now} AND {settings}
+RETURNING 1)sql";
+
 // Expired rather than deleted: the sweeper alone deletes, and rows are locked in one way alone. An attempt above the
-// first leaves an earlier one behind, which may have had its effect: the next one must learn of it. Nobody holds its
-// record.
+// first leaves an earlier one behind, which may have had its effect, and so does a step: the next one must learn of it.
+// Nobody holds the record.
 constexpr auto abandon_text = R"sql(
 INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
 SELECT held.key, held.token, held.fingerprint, held.attempt, {now}, '-infinity'::pg_catalog.timestamptz
@@ -138,18 +196,19 @@ FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[]) AS given (key, token
     CROSS JOIN LATERAL ({held}) AS held
 WHERE {settings}
 ON CONFLICT (key) DO UPDATE SET
-    token = CASE WHEN record.attempt {>} 1 THEN ''::pg_catalog.bytea ELSE record.token END,
-    attempt = CASE WHEN record.attempt {>} 1 THEN record.attempt {-} 1 ELSE record.attempt END,
+    token = CASE WHEN {is_left} THEN ''::pg_catalog.bytea ELSE record.token END,
+    attempt = CASE WHEN {is_left} THEN record.attempt {-} 1 ELSE record.attempt END,
     lease_until = excluded.lease_until,
     expires_at = CASE
-        WHEN record.attempt {>} 1 THEN excluded.lease_until {+} (record.expires_at {-} record.lease_until)
+        WHEN {is_left} THEN excluded.lease_until {+} (record.expires_at {-} record.lease_until)
         ELSE excluded.expires_at
     END
-WHERE record.token {=} excluded.token AND record.response IS NULL)sql";
+WHERE record.token {=} excluded.token AND record.response IS NULL AND {is_not_parked})sql";
 
 constexpr auto read_text = R"sql(
 SELECT
-    given.key, found.attempt, found.token, found.fingerprint, found.lease_remaining, found.size, found.response
+    given.key, found.attempt, found.token, found.fingerprint, found.lease_remaining, found.size, found.response,
+    CASE WHEN found.is_over THEN found.reason END
 FROM pg_catalog.unnest($1::pg_catalog.bytea[]) AS given (key)
 CROSS JOIN LATERAL ({unexpired}) AS found)sql";
 
@@ -167,12 +226,16 @@ SELECT
     attempt,
     (pg_catalog.date_part('epoch', lease_until {-} {now}) {*} 1000000::pg_catalog.float8)::pg_catalog.int8,
     (pg_catalog.date_part('epoch', expires_at {-} {now}) {*} 1000000::pg_catalog.float8)::pg_catalog.int8,
-    pg_catalog.octet_length(response)
+    pg_catalog.octet_length(response),
+    pg_catalog.octet_length(COALESCE(steps, ''::pg_catalog.bytea)),
+    parked,
+    parked IS NOT NULL AND lease_until {<=} {now}
 FROM {table}
 WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now})sql";
 
 constexpr auto forget_text = R"sql(
-UPDATE {table} SET lease_until = {now}, expires_at = '-infinity'::pg_catalog.timestamptz, response = NULL
+UPDATE {table} SET lease_until = {now}, expires_at = '-infinity'::pg_catalog.timestamptz, response = NULL,
+    steps = NULL, parked = NULL
 WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now} AND {settings}
 RETURNING 1)sql";
 
@@ -194,7 +257,7 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
     auto const made = [&](std::string_view text) {
         auto whole = filled(
             text, {{"held", held}, {"unexpired", unexpired}, {"settings", settings}, {"first_attempt", first_attempt}});
-        whole = filled(whole, {{"set", set}});
+        whole = filled(whole, {{"set", set}, {"is_not_parked", is_not_parked}, {"is_left", is_left}});
         whole = filled(whole, {{"lock_timeout", std::to_string(lock_timeout.count())},
                                {"inline", std::to_string(largest_inline_record)}});
         return filled(with_operators(whole), {{"table", table}});
@@ -202,11 +265,20 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
     auto const made_claim = [&](std::string_view or_is_over, std::string_view or_takeover) {
         return made(filled(claim_text, {{"or_is_over", or_is_over}, {"or_takeover", or_takeover}}));
     };
-    claim = made_claim("OR found.is_over", "OR record.lease_until {<=} {now}");
-    claim_without_takeover = made_claim("", "");
+    claim = made_claim("OR found.is_over AND found.reason IS NULL",
+                       "OR record.lease_until {<=} {now} AND record.parked IS NULL");
+    claim_without_takeover =
+        made_claim("OR found.is_over AND found.attempt {=} 0 AND found.reason IS NULL",
+                   "OR record.lease_until {<=} {now} AND record.attempt {=} 0 AND record.parked IS NULL");
+    claim_parked = made_claim("OR found.is_over", "OR record.lease_until {<=} {now}");
     std::string const known = complete_of_a_known_key;
     complete = {made(complete_many + known), made(complete_one + known)};
     renew = made(renew_text);
+    save_step = made(save_step_text);
+    park = made(park_text);
+    settle = made(
+        filled(settle_text, {{"attempt", "record.attempt"}, {"response", "$4::pg_catalog.bytea"}, {"steps", "NULL"}}));
+    free = made(filled(settle_text, {{"attempt", "0"}, {"response", "NULL"}, {"steps", "record.steps"}}));
     abandon = made(abandon_text);
     read = made(read_text);
     fetch = made(fetch_text);
