@@ -10,6 +10,7 @@
 #include <exception>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -21,14 +22,19 @@ constexpr auto schema = R"(
     CREATE TABLE IF NOT EXISTS record (
         key BLOB PRIMARY KEY, fingerprint BLOB NOT NULL, token BLOB NOT NULL, attempt INTEGER NOT NULL,
         response BLOB, -- NULL while in flight
-        lease_ends INTEGER NOT NULL, expires INTEGER NOT NULL); -- milliseconds since 1970
+        lease_ends INTEGER NOT NULL, expires INTEGER NOT NULL, -- milliseconds since 1970
+        steps BLOB NOT NULL DEFAULT x'', parked BLOB); -- parked: why, while the lease has ended
     CREATE INDEX IF NOT EXISTS record_expires ON record (expires);
     -- Counting rows would be a walk through all of them.
     CREATE TABLE IF NOT EXISTS room (taken INTEGER NOT NULL);
     INSERT INTO room SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM room);
     CREATE TRIGGER IF NOT EXISTS added AFTER INSERT ON record BEGIN UPDATE room SET taken = taken + 1; END;
     CREATE TRIGGER IF NOT EXISTS removed AFTER DELETE ON record BEGIN UPDATE room SET taken = taken - 1; END;
-    PRAGMA user_version = 1;)";
+    PRAGMA user_version = 2;)";
+
+constexpr auto schema_from_1 = R"(
+    ALTER TABLE record ADD COLUMN steps BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE record ADD COLUMN parked BLOB;)";
 
 template <class Identifier>
 Identifier identifier_of(std::string_view bytes) {
@@ -40,12 +46,19 @@ Identifier identifier_of(std::string_view bytes) {
 
 //[sqlite-record
 struct record {
-    idempo::fingerprint fingerprint;
-    idempo::token token;
+    idempo::fingerprint fingerprint{};
+    idempo::token token{};
     unsigned attempt = 1;
-    std::optional<idempo::shared_bytes> response;
-    milliseconds lease_ends;
-    milliseconds expires;
+    std::optional<idempo::shared_bytes> response{};
+    milliseconds lease_ends{};
+    milliseconds expires{};
+    idempo::shared_bytes steps{};
+    std::optional<idempo::shared_bytes> parked{};  // why
+
+    bool is_parked(milliseconds now) const { return parked && lease_ends <= now; }
+    bool is_held_by(idempo::token const& other, milliseconds now) const {
+        return !response && token == other && !is_parked(now);
+    }
 };
 //]
 
@@ -58,9 +71,10 @@ public:
         // Recursive, since otherwise a replaced row does not count as removed.
         database_.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA recursive_triggers = ON");
         sqlite_transaction transaction(database_, options_.timeout);
-        if (run("SELECT 1 FROM pragma_user_version WHERE user_version NOT IN (0, 1)")) {
+        if (run("SELECT 1 FROM pragma_user_version WHERE user_version NOT IN (0, 1, 2)")) {
             throw std::runtime_error(options_.path + " is of another version");
         }
+        if (run("SELECT 1 FROM pragma_user_version WHERE user_version = 1")) database_.execute(schema_from_1);
         database_.execute(schema);
         transaction.commit();
     }
@@ -101,14 +115,19 @@ public:
                       static_cast<unsigned>(found.number(3)),
                       found.is_null(4) ? std::nullopt : std::optional(idempo::shared_bytes(found.bytes(4))),
                       milliseconds(found.number(5)),
-                      milliseconds(found.number(6))};
+                      milliseconds(found.number(6)),
+                      idempo::shared_bytes(found.bytes(7)),
+                      found.is_null(8) ? std::nullopt : std::optional(idempo::shared_bytes(found.bytes(8)))};
     }
 
     void put(idempo::store_key const& key, record const& made) {
-        auto const response = made.response ? std::optional(made.response->view()) : std::nullopt;
-        run("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", key.view(), made.fingerprint.view(),
-            made.token.view(), made.attempt, response, made.lease_ends.count(), made.expires.count());
+        auto const bytes = [](auto const& maybe) { return maybe ? std::optional(maybe->view()) : std::nullopt; };
+        run("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", key.view(), made.fingerprint.view(),
+            made.token.view(), made.attempt, bytes(made.response), made.lease_ends.count(), made.expires.count(),
+            made.steps.view(), bytes(made.parked));
     }
+
+    void erase(idempo::store_key const& key) { run("DELETE FROM record WHERE key = ?", key.view()); }
 
     //[sqlite-room
     /// Makes room for one more record: deletes a few expired ones, and no others.
@@ -134,17 +153,20 @@ idempo::claim_result sqlite_store::claim(idempo::claim_request const& request, i
         if (found) {
             if (found->fingerprint != request.fingerprint) return idempo::mismatch{};
             if (found->response) return idempo::completed{*found->response};
-            if (found->token == request.token) return idempo::granted{found->attempt};
+            if (found->is_held_by(request.token, now)) return idempo::granted{found->attempt, found->steps};
             if (found->lease_ends > now) return idempo::in_flight{found->lease_ends - now};
-            if (!request.take_over) return idempo::expired{found->attempt};
+            if (found->parked && !request.take_parked) return idempo::parked{found->attempt, *found->parked};
+            if (found->attempt > 0 && !request.take_over) return idempo::expired{found->attempt};
         } else {
             file_->make_room(now);
         }
-        auto const attempt = found ? found->attempt + 1 : 1;
-        auto const lease_ends = now + request.lease;
-        auto const expires = lease_ends + request.retention;
-        file_->put(request.key, {request.fingerprint, request.token, attempt, {}, lease_ends, expires});
-        return idempo::granted{attempt};
+        auto made = found.value_or(record{.fingerprint = request.fingerprint, .attempt = 0});
+        made.token = request.token;
+        ++made.attempt;
+        made.lease_ends = now + request.lease;
+        made.expires = made.lease_ends + request.retention;
+        file_->put(request.key, made);
+        return idempo::granted{made.attempt, made.steps};
     });
 }
 //]
@@ -159,10 +181,11 @@ idempo::complete_result sqlite_store::complete(idempo::complete_request const& r
             return idempo::in_flight{std::max(found->lease_ends - now, milliseconds(0))};
         }
         if (found && found->response) return idempo::done{};
+        if (found && found->is_parked(now)) return idempo::in_flight{};
         if (!found) file_->make_room(now);
         auto const attempt = found ? found->attempt : 1;
         auto const expires = now + request.retention;
-        file_->put(request.key, {request.fingerprint, request.token, attempt, request.record, now, expires});
+        file_->put(request.key, {request.fingerprint, request.token, attempt, request.record, now, expires, {}, {}});
         return idempo::done{};
     });
 }
@@ -171,12 +194,16 @@ idempo::complete_result sqlite_store::complete(idempo::complete_request const& r
 //[sqlite-abandon
 void sqlite_store::abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& ec) {
     file_->transact(ec, [&](milliseconds now) {
-        // An earlier attempt may have had its effect, and the next one must learn of it.
-        file_->run("UPDATE record SET token = zeroblob(16), attempt = attempt - 1,"
-                   " lease_ends = ?, expires = ? + expires - lease_ends"
-                   " WHERE key = ? AND token = ? AND response IS NULL AND attempt > 1",
-                   now.count(), now.count(), key.view(), by.view());
-        return file_->run("DELETE FROM record WHERE key = ? AND token = ? AND response IS NULL", key.view(), by.view());
+        auto left = file_->find(key, now);
+        if (!left || !left->is_held_by(by, now)) return true;
+        // An earlier attempt, or a step, may have had its effect, and the next one must learn of it.
+        --left->attempt;
+        left->token = {};
+        left->expires += now - left->lease_ends;
+        left->lease_ends = now;
+        bool const is_nothing = left->attempt == 0 && left->steps.empty();
+        is_nothing ? file_->erase(key) : file_->put(key, *left);
+        return true;
     });
 }
 //]
@@ -185,10 +212,59 @@ void sqlite_store::abandon(idempo::store_key const& key, idempo::token const& by
 bool sqlite_store::renew(idempo::store_key const& key, idempo::token const& by, milliseconds lease,
                          idempo::error_code& ec) {
     return file_->transact(ec, [&](milliseconds now) {
-        auto const lease_ends = (now + lease).count();
-        return file_->run("UPDATE record SET lease_ends = ?, expires = ? + expires - lease_ends"
-                          " WHERE key = ? AND token = ? AND response IS NULL AND expires > ? RETURNING 1",
-                          lease_ends, lease_ends, key.view(), by.view(), now.count());
+        auto held = file_->find(key, now);
+        if (!held || !held->is_held_by(by, now)) return false;
+        held->expires += now + lease - held->lease_ends;
+        held->lease_ends = now + lease;
+        file_->put(key, *held);
+        return true;
+    });
+}
+//]
+
+//[sqlite-save-step
+bool sqlite_store::save_step(idempo::step_request const& step, idempo::error_code& ec) {
+    return file_->transact(ec, [&](milliseconds now) {
+        auto held = file_->find(step.key, now);
+        if (!held || !held->is_held_by(step.token, now)) return false;
+        // A call that is repeated, or comes late, finds more than it asks for.
+        if (held->steps.size() != step.offset) return held->steps.size() > step.offset;
+        held->steps = idempo::shared_bytes(std::string(held->steps.view()).append(step.step.view()));
+        file_->put(step.key, *held);
+        return true;
+    });
+}
+//]
+
+//[sqlite-park
+bool sqlite_store::park(idempo::park_request const& request, idempo::error_code& ec) {
+    return file_->transact(ec, [&](milliseconds now) {
+        auto const found = file_->find(request.key, now);
+        if (found && (found->response || found->fingerprint != request.fingerprint)) return false;
+        if (found && found->token != request.token) return false;
+        if (found && found->is_parked(now)) return true;
+        if (!found) file_->make_room(now);
+        auto made = found.value_or(record{.fingerprint = request.fingerprint, .token = request.token});
+        made.parked = request.reason;
+        made.lease_ends = now;
+        made.expires = now + request.retention;
+        file_->put(request.key, made);
+        return true;
+    });
+}
+
+bool sqlite_store::settle(idempo::settle_request const& request, idempo::error_code& ec) {
+    return file_->transact(ec, [&](milliseconds now) {
+        auto found = file_->find(request.key, now);
+        if (!found || found->response || found->attempt != request.attempt || found->lease_ends > now) return false;
+        found->token = {};
+        found->response = request.record;
+        found->parked.reset();
+        if (request.record) found->steps = {};
+        if (!request.record) found->attempt = 0;
+        found->expires = now + request.retention;
+        file_->put(request.key, *found);
+        return true;
     });
 }
 //]

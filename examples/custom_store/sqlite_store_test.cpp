@@ -31,6 +31,7 @@ using std::chrono::milliseconds;
 namespace {
 
 static_assert(idempo::renewable_store<sqlite_store>);
+static_assert(idempo::checkpointing_store<sqlite_store> && idempo::parking_store<sqlite_store>);
 static_assert(!idempo::nonblocking_store<sqlite_store>);
 
 /// A clock that stands still until the test advances it.
@@ -151,9 +152,22 @@ TEST_CASE("sqlite_store: a file that somebody keeps locked is told of when the t
 
 TEST_CASE("sqlite_store: a file of another version, or of something else, is refused") {
     temporary_directory const directory;
-    sqlite_database(directory.file("records").c_str()).execute("PRAGMA user_version = 2");
+    sqlite_database(directory.file("records").c_str()).execute("PRAGMA user_version = 3");
     CHECK_THROWS_AS(sqlite_store({.path = directory.file("records")}), std::runtime_error);
     CHECK_THROWS_AS(sqlite_store({.path = directory.file("no/such/directory")}), std::runtime_error);
+}
+
+TEST_CASE("sqlite_store: a file of the first version gets what it lacks") {
+    temporary_directory const directory;
+    sqlite_database(directory.file("records").c_str())
+        .execute("CREATE TABLE record (key BLOB PRIMARY KEY, fingerprint BLOB NOT NULL, token BLOB NOT NULL,"
+                 " attempt INTEGER NOT NULL, response BLOB, lease_ends INTEGER NOT NULL, expires INTEGER NOT NULL);"
+                 "PRAGMA user_version = 1");
+    sqlite_store store({.path = directory.file("records")});
+    auto const claim = some_claim();
+    idempo::error_code error;
+    CHECK(std::holds_alternative<idempo::granted>(store.claim(claim, error)));
+    CHECK(store.save_step({claim.key, claim.token, 0, idempo::shared_bytes("a step")}, error));
 }
 
 TEST_CASE("sqlite_store: a damaged row is an error, and not a miss") {
