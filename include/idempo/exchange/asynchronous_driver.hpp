@@ -285,6 +285,7 @@ private:
     static void go_on_saving(std::shared_ptr<Saving> running, step_saving::next next) {
         auto& self = *running->self;
         auto& saving = running->saving;
+        if (!self.state_) return;  // the handler has answered without waiting for its step
         auto const where = self.completion_.where().executor;
         if (next == step_saving::next::end) return running->tell(saving.error(), saving.is_kept());
         if (next == step_saving::next::pause) {

@@ -84,8 +84,8 @@ public:
         /// `complete()`; `completed`. In a transaction: with or without the handler's rows, as `keeps_rows()` says, and
         /// `commit_refused` or `commit_in_doubt` may be what came of it.
         complete,
-        commit,  ///< as `complete` in a transaction, with the rows, and without a record
-        renew,   ///< give a claim without a lease its lease, `options::lease`; `renewed`
+        commit,     ///< as `complete` in a transaction, with the rows, and without a record
+        renew,      ///< give a claim without a lease its lease, `options::lease`; `renewed`
         park,       ///< `park()`; `parked`
         take_back,  ///< have a step saved that takes all kept ones back: `save(step_log::taking_back())`; `taken_back`
         /// `claim().key` and `.token`; `abandoned`; no need to wait where `abandon_is_best_effort()`. In a transaction:

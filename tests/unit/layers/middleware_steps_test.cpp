@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"
+#include "support/poll_until.hpp"
 
 #include <idempo/record/stored_response.hpp>
 
@@ -16,7 +17,6 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -341,7 +341,7 @@ TEST_CASE("unknown: a request that waits sees the settlement", "[steps]") {
     service tested(how, options, paid.script());
     tested.send(keyed_request());
     auto waiting = tested.start(keyed_request());
-    while (tested.store_faults().calls(store_call::claim) < 4) std::this_thread::sleep_for(1ms);
+    poll_until([&] { return tested.store_faults().calls(store_call::claim) >= 4; });
 
     auto records = tested.records();
     idempo::error_code error;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "support/http_client.hpp"
+#include "support/server_process.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <csignal>
+
+namespace idempo::tests {
+
+/// The examples are built into a folder of their own, beside the tests.
+inline std::string example_program(std::string const& name) {
+    auto const servers = std::filesystem::path(IDEMPO_CHARGE_SERVER).parent_path();
+    return (servers.parent_path().parent_path() / "examples" / name).string();
+}
+
+/// examples/payments: a provider that fails at random, and a server that is killed and started again, on a port that
+/// changes each time.
+class payment_scene {
+public:
+    payment_scene(std::string store, bool is_keyless, unsigned seed)
+        : flags_({"--store", std::move(store), "--lease", "2000"}),
+          provider_(provider_flags(is_keyless, seed), example_program("payment_provider")) {
+        flags_.insert(flags_.end(), {"--provider", std::to_string(provider_.port())});
+        if (is_keyless) flags_.emplace_back("--keyless");
+        start();
+    }
+
+    [[nodiscard]] std::uint16_t port() const {
+        std::lock_guard const lock(mutex_);
+        return server_->port();
+    }
+
+    /// kill -9, and a new one.
+    void restart() {
+        server_->send_signal(SIGKILL);
+        start();
+    }
+
+    /// How often the provider has had each effect, by operation and order.
+    [[nodiscard]] std::map<std::string, int> effects() const {
+        std::istringstream lines(http_client(provider_.port()).get("/effects").body());
+        std::map<std::string, int> counted;
+        int count = 0;
+        std::string operation;
+        std::string order;
+        while (lines >> count >> operation >> order) counted[operation + " " + order] = count;
+        return counted;
+    }
+
+private:
+    static std::vector<std::string> provider_flags(bool is_keyless, unsigned seed) {
+        std::vector<std::string> flags{"--faults", "30", "--seed", std::to_string(seed)};
+        if (is_keyless) flags.emplace_back("--keyless");
+        return flags;
+    }
+
+    void start() {
+        auto started = std::make_unique<server_process>(flags_, example_program("payments_server"));
+        std::lock_guard const lock(mutex_);
+        server_.swap(started);
+    }
+
+    std::vector<std::string> flags_;
+    server_process provider_;
+    mutable std::mutex mutex_;
+    std::unique_ptr<server_process> server_;
+};
+
+/// Clients that pay one order after the other, and send each until it is paid: as SDKs do, only for longer.
+class paying_clients {
+public:
+    paying_clients(payment_scene const& scene, int count) : scene_(scene) {
+        for (int number = 0; number < count; ++number) threads_.emplace_back([this, number] { run(number); });
+    }
+    paying_clients(paying_clients const&) = delete;
+    paying_clients& operator=(paying_clients const&) = delete;
+    ~paying_clients() { stop(); }
+
+    /// Lets each finish its present order.
+    void stop() {
+        is_stopping_ = true;
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
+    [[nodiscard]] std::size_t paid() const noexcept { return paid_; }
+    /// How often the answer was so: 0 where there was none.
+    [[nodiscard]] std::size_t answers(unsigned status) const {
+        std::lock_guard const lock(mutex_);
+        auto const found = answers_.find(status);
+        return found == answers_.end() ? 0 : found->second;
+    }
+
+private:
+    void run(int client) {
+        for (int number = 0; !is_stopping_; ++number) {
+            auto const order = std::to_string(client) + "-" + std::to_string(number);
+            while (!is_paid(order)) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            ++paid_;
+        }
+    }
+
+    bool is_paid(std::string const& order) {
+        unsigned status = 0;
+        try {
+            status = http_client(scene_.port()).post("/payments", order, order).result_int();
+        } catch (std::exception const&) {  // the server has been killed
+        }
+        std::lock_guard const lock(mutex_);
+        ++answers_[status];
+        return status == 201;
+    }
+
+    payment_scene const& scene_;
+    std::atomic<bool> is_stopping_{false};
+    std::atomic<std::size_t> paid_{0};
+    mutable std::mutex mutex_;
+    std::map<unsigned, std::size_t> answers_;
+    std::vector<std::thread> threads_;
+};
+
+/// Pays orders, and kills the server in between, after pauses at random.
+inline void pay_under_kills(payment_scene& scene, paying_clients const& clients, int kills, unsigned seed) {
+    std::mt19937 random(seed);
+    for (int kill = 0; kill < kills; ++kill) {
+        auto const before = clients.paid();
+        std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution<>(20, 400)(random)));
+        scene.restart();
+        // Somebody gets through, so that every life of the server counts.
+        for (int tries = 0; clients.paid() == before && tries < 2000; ++tries) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+    }
+}
+
+}  // namespace idempo::tests
