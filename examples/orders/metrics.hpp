@@ -10,6 +10,7 @@
 #include <prometheus/registry.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -39,7 +40,7 @@ public:
     [[nodiscard]] counters read() const;
 
 private:
-    static constexpr std::size_t step_count = 7;
+    static constexpr std::size_t step_count = static_cast<std::size_t>(idempo::event_step::park) + 1;
 
     void observe_step(idempo::event const& event);
     prometheus::Counter& outcome(idempo::event_type type);

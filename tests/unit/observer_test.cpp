@@ -86,9 +86,9 @@ TEST_CASE("to_string: every event and every step has a name of its own", "[obser
     CHECK(to_string(static_cast<event_type>(99)) == "unknown");
 
     names.clear();
-    for (int step = 0; step <= static_cast<int>(event_step::renew); ++step) {
+    for (int step = 0; step <= static_cast<int>(event_step::park); ++step) {
         names.insert(to_string(static_cast<event_step>(step)));
     }
-    CHECK(names.size() == static_cast<std::size_t>(event_step::renew) + 1);
+    CHECK(names.size() == static_cast<std::size_t>(event_step::park) + 1);
     CHECK(to_string(static_cast<event_step>(99)) == "unknown");
 }

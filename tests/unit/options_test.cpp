@@ -91,6 +91,8 @@ TEST_CASE("options: invalid options are refused with a sentence", "[options]") {
         {"options.retry_after must be at least a second", [](auto& changed) { changed.retry_after = 0s; }},
         {"options.should_retry_header must be empty or a field name",
          [](auto& changed) { changed.should_retry_header = "a b"; }},
+        {"options.max_steps must be at least options.max_step_result", [](auto& changed) { changed.max_steps = 1; }},
+        {"options.max_steps must be at most 16 MiB", [](auto& changed) { changed.max_steps = (1U << 24U) + 1; }},
         {"options.persist_timeout must not be negative", [](auto& changed) { changed.persist_timeout = -1ms; }},
         {"options.persist_timeout must be at most a year",
          [](auto& changed) { changed.persist_timeout = milliseconds::max(); }},

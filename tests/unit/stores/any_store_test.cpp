@@ -57,6 +57,8 @@ private:
 static_assert(idempo::async_store<plain_store>);
 static_assert(!idempo::async_renewable_store<plain_store>);
 
+static_assert(idempo::async_checkpointing_store<idempo::any_store> && idempo::async_parking_store<idempo::any_store>);
+
 idempo::claim_request claim_of(unsigned char key) {
     idempo::claim_request request;
     request.key.bytes[0] = key;
@@ -159,4 +161,16 @@ TEST_CASE("any_store: an operation keeps the store alive", "[any_store]") {
     }
     context.run();
     CHECK(std::holds_alternative<idempo::granted>(result.get()));
+}
+
+TEST_CASE("any_store: says whether the store inside keeps steps and parks") {
+    asio::io_context context;
+    idempo::any_store const whole(idempo::memory_store(), context.get_executor());
+    CHECK(whole.keeps_steps());
+    CHECK(whole.parks());
+    idempo::any_store const plain{plain_store(context.get_executor())};
+    CHECK_FALSE(plain.keeps_steps());
+    CHECK_FALSE(plain.parks());
+    CHECK_FALSE(idempo::blocking(plain).keeps_steps());
+    CHECK_FALSE(idempo::blocking(plain).parks());
 }

@@ -61,6 +61,28 @@ TEST_CASE("postgres record_row: an ended lease is taken over, or reported") {
     }
 }
 
+TEST_CASE("postgres record_row: a parked record is told, or taken by who asks for it") {
+    auto found = row(-1us);
+    found.reason = shared_bytes("why");
+    for (bool const is_own : {true, false}) {
+        found.is_own_token = is_own;
+        for (bool const take_over : {true, false}) {
+            auto const answer = read_claim(found, take_over);
+            REQUIRE(std::holds_alternative<parked>(answer.value()));
+            CHECK(std::get<parked>(*answer).attempt == 3);
+            CHECK(std::get<parked>(*answer).reason.view() == "why");
+        }
+        CHECK_FALSE(read_claim(found, true, true));
+        CHECK(std::holds_alternative<in_flight>(read_complete(found).value()));
+    }
+}
+
+TEST_CASE("postgres record_row: what nobody left half done is free") {
+    auto found = row(-1us);
+    found.attempt = 0;
+    CHECK_FALSE(read_claim(found, false));
+}
+
 TEST_CASE("postgres record_row: why a record was not stored") {
     CHECK_FALSE(read_complete(std::nullopt));
     CHECK(std::holds_alternative<in_flight>(read_complete(row()).value()));

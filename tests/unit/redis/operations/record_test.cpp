@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 
 using namespace std::chrono_literals;
@@ -45,6 +46,30 @@ TEST_CASE("redis record: a completed record is read as it was written") {
     CHECK(found->token == request.token);
     CHECK(found->life == 5s);
     CHECK(completed_bytes(value) == bytes);
+}
+
+TEST_CASE("redis record: a parked record is read as it was written") {
+    idempo::park_request const request{{{1}}, {{2, 3}}, idempo::make_token(), idempo::shared_bytes("why"), 5s};
+    auto const value = write_parked(request);
+    auto const found = read_header(value, value.size());
+    REQUIRE(found);
+    CHECK(found->is_parked);
+    CHECK_FALSE(found->is_completed);
+    CHECK(found->token == request.token);
+    CHECK(found->lease == 0ms);
+    CHECK(found->life == 5s);
+    CHECK(completed_bytes(value) == std::string("\0\3why", 5));
+}
+
+TEST_CASE("redis record: a settled record has nobody's token and fingerprint") {
+    auto const value = write_settled({{{1}}, 3, idempo::shared_bytes("answer"), 5s});
+    auto const found = read_header(value, value.size());
+    REQUIRE(found);
+    CHECK(found->is_completed);
+    CHECK(found->token == idempo::token{});
+    CHECK(found->fingerprint == idempo::fingerprint{});
+    CHECK(found->attempt == 3);
+    CHECK(write_settled({{{1}}, 3, std::nullopt, 5s}).empty());
 }
 
 TEST_CASE("redis record: durations are bounded") {
