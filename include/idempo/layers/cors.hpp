@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/layers/gate.hpp>
-#include <idempo/layers/gated.hpp>
+#include <idempo/layers/filter.hpp>
+#include <idempo/layers/filtered.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/request_head.hpp>
@@ -48,12 +48,12 @@ struct cors_options {
 
 namespace detail {
 
-class cors_gate {
+class cors_filter {
 public:
     static constexpr bool is_synchronous = true;
     static constexpr bool is_asynchronous = false;
 
-    explicit cors_gate(cors_options options);
+    explicit cors_filter(cors_options options);
 
     [[nodiscard]] idempo::observer const& observer() const noexcept { return style_.observer; }
 
@@ -84,19 +84,21 @@ private:
 }  // namespace detail
 
 /// What `cors` returns: a layer, and the fields for the responses that are made before any layer is called.
-class cors_layer : public detail::gate_layer<detail::cors_gate> {
+class cors_layer : public detail::filter_layer<detail::cors_filter> {
 public:
-    explicit cors_layer(std::shared_ptr<detail::cors_gate const> gate) : gate_layer(gate), gate_(std::move(gate)) {}
+    explicit cors_layer(std::shared_ptr<detail::cors_filter const> filter)
+        : filter_layer(filter),
+          filter_(std::move(filter)) {}
 
     /// Lets scripts of the listed origins read `response`, the answer to a request that could not be read: see
     /// `answer_read_error`. Without it a page sees a failed CORS check where there was a 413. Callable from any thread.
     template <class Fields, class Body, class ResponseFields>
     void allow(http::header<true, Fields> const& request, http::response<Body, ResponseFields>& response) const {
-        gate_->fields_for(request_head(request)).apply_to(response);
+        filter_->fields_for(request_head(request)).apply_to(response);
     }
 
 private:
-    std::shared_ptr<detail::cors_gate const> gate_;
+    std::shared_ptr<detail::cors_filter const> filter_;
 };
 
 /// Answers the preflights of browsers and lets scripts of the listed origins read responses:
@@ -108,7 +110,7 @@ private:
 /// A GET with an `Upgrade` field is left alone: WebSocket has no CORS, its handler must look at `Origin` itself.
 /// \throws std::invalid_argument where the options make no sense
 [[nodiscard]] inline cors_layer cors(cors_options options) {
-    return cors_layer(std::make_shared<detail::cors_gate const>(std::move(options)));
+    return cors_layer(std::make_shared<detail::cors_filter const>(std::move(options)));
 }
 
 }  // namespace idempo

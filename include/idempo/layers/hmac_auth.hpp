@@ -3,8 +3,8 @@
 
 #include <idempo/detail/body_bytes.hpp>
 #include <idempo/detail/hmac_sha256.hpp>
-#include <idempo/layers/gate.hpp>
-#include <idempo/layers/gated.hpp>
+#include <idempo/layers/filter.hpp>
+#include <idempo/layers/filtered.hpp>
 #include <idempo/layers/signature.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/problem.hpp>
@@ -93,12 +93,12 @@ struct hmac_options {
 
 namespace detail {
 
-class hmac_gate {
+class hmac_filter {
 public:
     static constexpr bool is_synchronous = true;
     static constexpr bool is_asynchronous = false;
 
-    explicit hmac_gate(hmac_options options);
+    explicit hmac_filter(hmac_options options);
 
     [[nodiscard]] idempo::observer const& observer() const noexcept { return style_.observer; }
 
@@ -161,8 +161,8 @@ private:
 /// `hmac_auth({.secret = secret}) | handler`. Signatures are compared in constant time; a signature in two field lines
 /// is refused. Secrets reach neither logs nor the observer.
 /// \throws std::invalid_argument if there is no secret, or the options are invalid.
-[[nodiscard]] inline detail::gate_layer<detail::hmac_gate> hmac_auth(hmac_options options) {
-    return detail::gate_layer<detail::hmac_gate>(std::make_shared<detail::hmac_gate const>(std::move(options)));
+[[nodiscard]] inline detail::filter_layer<detail::hmac_filter> hmac_auth(hmac_options options) {
+    return detail::filter_layer<detail::hmac_filter>(std::make_shared<detail::hmac_filter const>(std::move(options)));
 }
 
 }  // namespace idempo

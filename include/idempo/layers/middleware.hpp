@@ -9,7 +9,7 @@
 #include <idempo/exchange/synchronous_driver.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
-#include <idempo/layers/gate_call.hpp>
+#include <idempo/layers/filter_call.hpp>
 #include <idempo/layers/misuse.hpp>
 #include <idempo/layers/unkeyed.hpp>
 #include <idempo/options.hpp>
@@ -176,7 +176,7 @@ private:
                       "an executor: use asio::bind_executor(executor, token)");
         using driver = detail::asynchronous_driver<middleware::state, Request, Completion>;
         using access = detail::unkeyed_access<middleware::state>;
-        using unkeyed = detail::gate_call<has_executor, access, Request, Execution, Completion>;
+        using unkeyed = detail::filter_call<has_executor, access, Request, Execution, Completion>;
         std::optional<detail::request_facts> facts;
         std::exception_ptr exception;
         try {

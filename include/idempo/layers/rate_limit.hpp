@@ -3,8 +3,8 @@
 
 #include <idempo/error.hpp>
 #include <idempo/layers/client.hpp>
-#include <idempo/layers/gate.hpp>
-#include <idempo/layers/gated.hpp>
+#include <idempo/layers/filter.hpp>
+#include <idempo/layers/filtered.hpp>
 #include <idempo/layers/memory_rate_limiter.hpp>
 #include <idempo/layers/rate.hpp>
 #include <idempo/observer.hpp>
@@ -88,12 +88,12 @@ private:
 };
 
 template <class Limiter>
-class rate_limit_gate {
+class rate_limit_filter {
 public:
     static constexpr bool is_synchronous = rate_limiter<Limiter>;
     static constexpr bool is_asynchronous = async_rate_limiter<Limiter>;
 
-    rate_limit_gate(Limiter limiter, rate_limit_options options)
+    rate_limit_filter(Limiter limiter, rate_limit_options options)
         : policy_(std::move(options), limiter.get_rate()),
           limiter_(std::move(limiter)) {}
 
@@ -116,7 +116,7 @@ public:
         return policy_.judge(error, decision, answered_request(request));
     }
 
-    /// \pre the gate outlives the operation
+    /// \pre the filter outlives the operation
     template <class Request, class Done>
     void async_check(Request const& request, Done done) const {
         request_head const head(request);
@@ -148,10 +148,10 @@ private:
 /// \throws std::invalid_argument if the options are invalid
 template <class Limiter>
     requires(rate_limiter<Limiter> || async_rate_limiter<Limiter>)
-[[nodiscard]] detail::gate_layer<detail::rate_limit_gate<Limiter>> rate_limit(Limiter limiter,
-                                                                              rate_limit_options options = {}) {
-    using gate = detail::rate_limit_gate<Limiter>;
-    return detail::gate_layer<gate>(std::make_shared<gate const>(std::move(limiter), std::move(options)));
+[[nodiscard]] detail::filter_layer<detail::rate_limit_filter<Limiter>> rate_limit(Limiter limiter,
+                                                                                  rate_limit_options options = {}) {
+    using filter = detail::rate_limit_filter<Limiter>;
+    return detail::filter_layer<filter>(std::make_shared<filter const>(std::move(limiter), std::move(options)));
 }
 
 }  // namespace idempo

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <idempo/detail/answered_request.hpp>
-#include <idempo/layers/gate.hpp>
-#include <idempo/layers/gate_call.hpp>
+#include <idempo/layers/filter.hpp>
+#include <idempo/layers/filter_call.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/problem.hpp>
 
@@ -13,11 +13,11 @@
 #include <memory>
 
 /// \file
-/// A request that is none of the idempotency layer's business takes the way through a gate that lets everything pass.
+/// A request that is none of the idempotency layer's business takes the way through a filter that lets everything pass.
 
 namespace idempo::detail {
 
-struct open_gate {
+struct open_filter {
     static constexpr bool is_synchronous = true;
     static constexpr bool is_asynchronous = false;
 
@@ -27,15 +27,15 @@ struct open_gate {
     }
 };
 
-/// For `gate_call`. `State` is a `middleware_state`.
+/// For `filter_call`. `State` is a `middleware_state`.
 template <class State>
 struct unkeyed_access {
-    using gate_type = open_gate;
+    using filter_type = open_filter;
     using handler_type = typename State::handler_type;
 
     std::shared_ptr<State> state;
 
-    [[nodiscard]] static open_gate gate() noexcept { return {}; }
+    [[nodiscard]] static open_filter filter() noexcept { return {}; }
     [[nodiscard]] handler_type& handler() const noexcept { return state->handler; }
     [[nodiscard]] idempo::observer const& observer() const noexcept { return state->options.observer; }
     [[nodiscard]] http::response<http::string_body> failure(answered_request const& request) const {

@@ -131,7 +131,7 @@ cors_options checked(cors_options options) {
 
 }  // namespace
 
-cors_gate::cors_gate(cors_options options) {
+cors_filter::cors_filter(cors_options options) {
     options = checked(std::move(options));
     any_origin_ = options.origins.front() == "*";
     origins_ = std::move(options.origins);
@@ -143,28 +143,28 @@ cors_gate::cors_gate(cors_options options) {
     style_ = {std::move(options.problems), std::move(options.write_problem), std::move(options.observer)};
 }
 
-bool cors_gate::is_allowed(request_head const& head) const {
+bool cors_filter::is_allowed(request_head const& head) const {
     if (head.count("Origin") != 1) return false;
     auto const origin = head.field("Origin");
     if (any_origin_) return !origin.empty();
     return std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
 }
 
-verdict cors_gate::check(request_head const& head, answered_request const& request) const {
+verdict cors_filter::check(request_head const& head, answered_request const& request) const {
     bool const is_preflight = head.method() == http::verb::options && head.count("Origin") != 0 &&
                               head.count("Access-Control-Request-Method") != 0;
     if (is_preflight) return answer_preflight(head, request);
     return {std::nullopt, fields_for(head)};
 }
 
-response_fields cors_gate::fields_for(request_head const& head) const {
+response_fields cors_filter::fields_for(request_head const& head) const {
     if (is_upgrade(head)) return {};
     auto fields = origin_fields(head);
     if (is_allowed(head) && !exposed_.empty()) fields.set("Access-Control-Expose-Headers", exposed_);
     return fields;
 }
 
-verdict cors_gate::answer_preflight(request_head const& head, answered_request const& request) const {
+verdict cors_filter::answer_preflight(request_head const& head, answered_request const& request) const {
     verdict said{std::nullopt, origin_fields(head)};
     if (!is_allowed(head)) {
         said.answer = style_.refuse({refusal::origin_refused, {}, {}}, request);
@@ -178,7 +178,7 @@ verdict cors_gate::answer_preflight(request_head const& head, answered_request c
     return said;
 }
 
-response_fields cors_gate::origin_fields(request_head const& head) const {
+response_fields cors_filter::origin_fields(request_head const& head) const {
     response_fields fields;
     // Also where it is not allowed, or a cache would give one origin's response to another.
     if (!any_origin_) fields.add("Vary", "Origin");

@@ -87,7 +87,7 @@ hmac_options hmac_options::github_webhooks(std::string secret) {
 
 namespace idempo::detail {
 
-hmac_gate::hmac_gate(hmac_options options)
+hmac_filter::hmac_filter(hmac_options options)
     : options_(checked(std::move(options))),
       style_{std::move(options_.problems), std::move(options_.write_problem), std::move(options_.observer)} {
     for (auto* const secret : {&options_.secret, &options_.previous_secret}) {
@@ -96,12 +96,12 @@ hmac_gate::hmac_gate(hmac_options options)
     }
 }
 
-bool hmac_gate::is_dated() const noexcept {
+bool hmac_filter::is_dated() const noexcept {
     return options_.list == signature_list::stripe || !options_.timestamp_header.empty();
 }
 
 /// What is in two lines may have been checked in one of them and read in the other.
-std::optional<refusal> hmac_gate::count_lines(request_head const& head) const {
+std::optional<refusal> hmac_filter::count_lines(request_head const& head) const {
     auto const signatures = head.count(options_.header);
     auto const timestamps = options_.timestamp_header.empty() ? 1 : head.count(options_.timestamp_header);
     if (signatures > 1 || timestamps > 1) return refusal::signature_wrong;
@@ -111,7 +111,7 @@ std::optional<refusal> hmac_gate::count_lines(request_head const& head) const {
     return is_repeated ? std::optional(refusal::signature_wrong) : std::nullopt;
 }
 
-hmac_gate::shown_signature hmac_gate::read(request_head const& head) const {
+hmac_filter::shown_signature hmac_filter::read(request_head const& head) const {
     shown_signature shown;
     shown.refused = count_lines(head);
     if (shown.refused) return shown;
@@ -129,7 +129,7 @@ hmac_gate::shown_signature hmac_gate::read(request_head const& head) const {
     return shown;
 }
 
-std::string hmac_gate::signed_before_body(request_head const& head, std::string_view timestamp) const {
+std::string hmac_filter::signed_before_body(request_head const& head, std::string_view timestamp) const {
     std::string text;
     bool const fields_first = options_.content == signed_content::fields_timestamp_and_body;
     auto const add_fields = [&](std::string_view end) {
@@ -145,7 +145,7 @@ std::string hmac_gate::signed_before_body(request_head const& head, std::string_
     return text;
 }
 
-std::vector<hmac_key> hmac_gate::find_keys(request_head const& head) const {
+std::vector<hmac_key> hmac_filter::find_keys(request_head const& head) const {
     std::vector<hmac_key> keys;
     for (auto& secret : options_.find_secrets(head)) {
         // Anybody could sign with an empty secret.
@@ -155,14 +155,14 @@ std::vector<hmac_key> hmac_gate::find_keys(request_head const& head) const {
     return keys;
 }
 
-bool hmac_gate::is_expired(std::chrono::seconds signed_at) const {
+bool hmac_filter::is_expired(std::chrono::seconds signed_at) const {
     using std::chrono::system_clock;
     auto const now = options_.clock ? options_.clock() : system_clock::now();
     auto const distance = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch()) - signed_at;
     return std::chrono::abs(distance) > options_.tolerance;
 }
 
-verdict hmac_gate::refuse(refusal what, answered_request const& request) const {
+verdict hmac_filter::refuse(refusal what, answered_request const& request) const {
     verdict said;
     said.answer = style_.refuse({what, {}, {}}, request);
     if (said.answer->result() == http::status::unauthorized) {

@@ -13,10 +13,10 @@
 #include <utility>
 
 /// \file
-/// A gate inspects a request before the handler and either passes it on or answers it. It may add fields to the
-/// response. `layers/gated.hpp` puts one before a handler of any kind, in any style of call.
+/// A filter inspects a request before the handler and either passes it on or answers it. It may add fields to the
+/// response. `layers/filtered.hpp` puts one before a handler of any kind, in any style of call.
 ///
-/// A gate has `is_asynchronous`, `observer()`, and
+/// A filter has `is_asynchronous`, `observer()`, and
 /// - `verdict check(Request const&) const`, where it can say at once, or
 /// - `async_check(Request const&, Done) const` and `get_executor()`, where it has to ask: `done(verdict)`, from within
 ///   the call or as if by post, later. The request is not looked at after the call.
@@ -25,7 +25,7 @@ namespace idempo::detail {
 
 namespace http = boost::beast::http;
 
-/// What a gate says of one request.
+/// What a filter says of one request.
 struct verdict {
     /// Empty: the request may pass.
     std::optional<http::response<http::string_body>> answer;
@@ -33,7 +33,7 @@ struct verdict {
     response_fields fields;
 };
 
-/// What the options of all gates have: how a refusal looks, and who is told.
+/// What the options of all filters have: how a refusal looks, and who is told.
 struct refusal_style {
     problem_table problems{};
     problem_writer write_problem = write_problem_json;

@@ -7,7 +7,7 @@
 #include <idempo/exchange/handler_call.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
-#include <idempo/layers/gate.hpp>
+#include <idempo/layers/filter.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -49,22 +49,23 @@ inline void tell_answered(execution* outer) noexcept {
 template <class Other>
 void tell_answered(Other const&) noexcept {}
 
-/// One request on its way through a gate to any kind of handler, in the call with a completion token. It owns all that
-/// it refers to but an outer execution, which lives until the outermost call has answered, and is owned by what it
+/// One request on its way through a filter to any kind of handler, in the call with a completion token. It owns all
+/// that it refers to but an outer execution, which lives until the outermost call has answered, and is owned by what it
 /// waits for. The caller's cancellation reaches the handler.
 ///
-/// `Access` has `gate()`, `handler()`, `observer()` and `failure(answered_request)`; copies share what they give.
+/// `Access` has `filter()`, `handler()`, `observer()` and `failure(answered_request)`; copies share what they give.
 template <bool HasExecutor, class Access, class Request, class Execution, class Completion>
-class gate_call : public std::enable_shared_from_this<gate_call<HasExecutor, Access, Request, Execution, Completion>> {
-    using gate_type = typename Access::gate_type;
+class filter_call
+    : public std::enable_shared_from_this<filter_call<HasExecutor, Access, Request, Execution, Completion>> {
+    using filter_type = typename Access::filter_type;
     using handler_type = typename Access::handler_type;
-    using call_type = handler_call<gate_call, handler_type, Request>;
+    using call_type = handler_call<filter_call, handler_type, Request>;
 
 public:
     /// False: there is only the calling thread.
     static constexpr bool has_executor = HasExecutor;
 
-    gate_call(Access access, Request&& request, Execution&& execution, Completion&& completion, call_executor where)
+    filter_call(Access access, Request&& request, Execution&& execution, Completion&& completion, call_executor where)
         : access_(std::move(access)),
           request_(std::move(request)),
           answered_(request_),
@@ -73,24 +74,24 @@ public:
 
     void start() {
         auto const self = this->shared_from_this();
-        auto const access = access_;   // the gate may go on after its answer
+        auto const access = access_;   // the filter may go on after its answer
         std::exception_ptr exception;  // no member: what async_check begins may have gone on in another thread
         try {
-            if constexpr (gate_type::is_asynchronous) {
-                access_.gate().async_check(request_,
-                                           asio::bind_executor(completion_.where().executor, [self](verdict said) {
-                                               self->said_ = std::move(said);
-                                               self->go_on();
-                                           }));
+            if constexpr (filter_type::is_asynchronous) {
+                access_.filter().async_check(request_,
+                                             asio::bind_executor(completion_.where().executor, [self](verdict said) {
+                                                 self->said_ = std::move(said);
+                                                 self->go_on();
+                                             }));
             } else {
-                said_ = access_.gate().check(request_);
+                said_ = access_.filter().check(request_);
             }
         } catch (...) {  // one of the caller's functions
             exception = std::current_exception();
         }
         if (exception) {
             threw(std::move(exception));
-        } else if constexpr (!gate_type::is_asynchronous) {
+        } else if constexpr (!filter_type::is_asynchronous) {
             go_on();
         }
         completion_.initiated();
@@ -121,7 +122,7 @@ public:
 private:
     void go_on() {
         if (said_.answer) {
-            // An answer of the gate's own must not be stored by a layer further out.
+            // An answer of the filter's own must not be stored by a layer further out.
             tell_refused(execution_);
             return answer(std::move(*said_.answer));
         }
@@ -142,7 +143,7 @@ private:
             message_or([&] { return with_fields(std::move(answer)); }, [this] { return access_.failure(answered_); }));
     }
 
-    /// Lets go of gate and handler first: whoever is told may end what they need, while this object still lives on
+    /// Lets go of filter and handler first: whoever is told may end what they need, while this object still lives on
     /// another thread.
     void complete(http::message_generator message) {
         { auto const dropped = std::move(access_); }
