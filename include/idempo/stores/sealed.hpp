@@ -28,7 +28,8 @@ namespace asio = boost::asio;
 
 /// Encrypts what any store keeps: AES-256-GCM over each record. Who reads the store, its log or its backups, sees no
 /// answer; who writes to it can neither change one, nor move it to another key or request, nor put an old one back.
-/// Models what the inner store models: `store`, `async_store`, and their Renew, `peek` and `forget`.
+/// Models `store` or `async_store` where the inner one does, and has its Renew, `peek` and `forget`. It keeps no steps
+/// and parks no records, whose bytes would lie there in clear.
 ///
 /// In clear remain: the store key and the fingerprint, which are digests; fencing token, times and attempt; the size of
 /// the answer. Everything that the inner store promises holds, but the size of a record: a seal adds 41 bytes, and of
