@@ -409,13 +409,13 @@ TEST_CASE("transactional: a request that waits gets the first one's response") {
     std::promise<void> gate;
     auto const opened = gate.get_future().share();
     std::atomic<bool> is_inside{false};
-    auto const handler = [&](text_request const& request, rows& transaction, idempo::execution& execution) {
+    auto const charge_later = [&](text_request const& request, rows& transaction, idempo::execution& execution) {
         is_inside = true;
         opened.wait();
         return charge(request, transaction, execution);
     };
-    scene one(handler, options);
-    scene other(handler, options);
+    scene one(charge_later, options);
+    scene other(charge_later, options);
     auto first = one.send_async(keyed_request("waits"));
     poll_until([&] { return is_inside.load(); });
     auto same_process = one.send_async(keyed_request("waits"));
@@ -658,12 +658,13 @@ TEST_CASE("transactional: the handler has the isolation that was asked for, what
     }));
     auto database = database_of(shared_server());
     database.isolation = isolation;
-    auto const handler = [name = name](text_request const& request, rows& transaction, idempo::execution& execution) {
+    auto const charge_checked = [name = name](text_request const& request, rows& transaction,
+                                              idempo::execution& execution) {
         CHECK(transaction.exec("SHOW transaction_isolation")[0][0].as<std::string>() == name);
         return charge(request, transaction, execution);
     };
-    scene one(handler, database);
-    scene other(handler, database);
+    scene one(charge_checked, database);
+    scene other(charge_checked, database);
     constexpr int keys = 20;
     for (int number = 0; number < keys; ++number) {
         auto const key = "isolated-" + std::string(1, name[0]) + name[2] + std::to_string(number);
