@@ -194,6 +194,9 @@ std::vector<row> before_the_claim() {
 std::vector<row> at_the_claim() {
     auto const tombstone = idempo::completed{idempo::make_tombstone(201)};
     auto const in_flight = claimed(idempo::in_flight{30s}, step::respond);
+    // The record is claimed first, so that nobody else asks at the same time.
+    auto const asked =
+        at_claim + std::vector{claimed(idempo::expired{1}, step::claim), claimed(idempo::granted{2}, step::reconcile)};
     auto const by_another_rule = claimed(idempo::mismatch{by_rule(rules[1])}, step::identify);
     move const by_that_rule{[](exchange& tested) { return tested.identified_by_rule(by_rule(rules[1])); }, step::claim};
     return {
@@ -237,26 +240,23 @@ std::vector<row> at_the_claim() {
         {"hold, and the lease is over", hold, at_claim + std::vector{claimed(idempo::expired{1}, step::respond)},
          refused(refusal::outcome_unknown, 409)},
         {"reconcile: hold", reconcile,
-         at_claim +
-             std::vector{claimed(idempo::expired{1}, step::reconcile), reconciled(idempo::hold_claim{}, step::respond)},
+         asked + std::vector{reconciled(idempo::hold_claim{}, step::abandon), abandoned()},
          refused(refusal::outcome_unknown, 409)},
         {"reconcile: it throws", reconcile,
-         at_claim + std::vector{claimed(idempo::expired{1}, step::reconcile),
-                                move{[](exchange& tested) { return tested.reconcile_threw(thrown); }, step::respond}},
+         asked + std::vector{move{[](exchange& tested) { return tested.reconcile_threw(thrown); }, step::abandon},
+                             abandoned()},
          refused(refusal::outcome_unknown, 409)},
         {"reconcile: run again", reconcile,
-         at_claim + std::vector{claimed(idempo::expired{1}, step::reconcile),
-                                reconciled(idempo::run_again{}, step::claim), claimed(idempo::granted{2}, step::run),
-                                ran(201, step::capture), captured(201), completed()},
+         asked + std::vector{reconciled(idempo::run_again{}, step::run), ran(201, step::capture), captured(201),
+                             completed()},
          own_answer},
         {"reconcile: the answer that is to be stored", reconcile,
-         at_claim + std::vector{claimed(idempo::expired{1}, step::reconcile),
-                                reconciled(idempo::http::response<idempo::http::string_body>(), step::claim),
-                                claimed(idempo::granted{2}, step::complete), completed()},
+         asked +
+             std::vector{reconciled(idempo::http::response<idempo::http::string_body>(), step::complete), completed()},
          replay},
-        {"reconcile: a takeover whose answer is lost is not given up", reconcile,
-         at_claim + std::vector{claimed(idempo::expired{1}, step::reconcile),
-                                reconciled(idempo::run_again{}, step::claim), claim_failed(failure, step::respond)},
+        {"reconcile: a takeover whose answer is lost is given up, so that the next request may ask", reconcile,
+         at_claim +
+             std::vector{claimed(idempo::expired{1}, step::claim), claim_failed(failure, step::abandon), abandoned()},
          refused(refusal::store_unavailable, 503)},
         {"the store fails, and the claim may have been made", by_default,
          at_claim + std::vector{claim_failed(failure, step::abandon), abandoned(step::respond, failure)},

@@ -196,7 +196,7 @@ TEST_CASE("same request: a takeover after a change of the rule has the derived k
         CHECK_THROWS(handle(keyed_request()));
     };
     idempo::options options;
-    options.lease = std::chrono::milliseconds{1};
+    options.lease = std::chrono::milliseconds{10};
     options.on_throw = idempo::on_throw::hold;
     run(options);
     std::vector<idempo::same_request> const before{options.same_request};

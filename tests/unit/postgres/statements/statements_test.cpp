@@ -27,8 +27,12 @@ TEST_CASE("postgres statements: names are quoted, and every mark is filled in") 
         CHECK(text.find('}') == std::string::npos);
     }
     for (auto const& text : {sql.read, sql.fetch, sql.peek}) CHECK(text.find('}') == std::string::npos);
-    CHECK(sql.claim.find("OR record.lease_until") != std::string::npos);
-    CHECK(sql.claim_without_takeover.find("OR record.lease_until") == std::string::npos);
+    std::string const only_without_attempt = "record.attempt OPERATOR(pg_catalog.=) 0";
+    CHECK(sql.claim.find(only_without_attempt) == std::string::npos);
+    CHECK(sql.claim_without_takeover.find(only_without_attempt) != std::string::npos);
+    for (auto const& text : {sql.claim, sql.claim_without_takeover}) {
+        CHECK(text.find("record.parked IS NULL") != std::string::npos);
+    }
 }
 
 TEST_CASE("postgres binary_parameters: bytes, numbers and arrays in the server's binary format") {

@@ -26,11 +26,13 @@ std::chrono::milliseconds lock_timeout(postgres_options const& options) {
 }
 
 error_code error_of(statement_failure const& failed) {
+    if (failed.timed_out) return error::store_timed_out;
     return failed.sqlstate == sqlstate::disk_full ? error::store_full : error::store_unavailable;
 }
 
-/// Whether something may be won by another attempt, row by row.
+/// Whether something may be won by another attempt, row by row. Not while the server process is still at work.
 bool is_worth_another_attempt(statement_failure const& failed, std::size_t rows) {
+    if (failed.timed_out) return false;
     if (failed.sqlstate == sqlstate::read_only_transaction) return false;
     return rows > 1 || failed.connection_lost || sqlstate::is_transient(failed.sqlstate);
 }
