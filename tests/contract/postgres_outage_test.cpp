@@ -52,6 +52,7 @@ int requests_under(inspectable_postgres& store, effect_ledger const& ledger, std
                         auto const [error, answer] = execute(store, key, ledger);
                         if (!error) break;
                         ++failed;
+                        std::this_thread::sleep_for(10ms);  // without a connection, calls fail at once
                     }
                 }
                 ++finished;
