@@ -345,12 +345,16 @@ TEST_CASE("unknown: a request that waits sees the settlement", "[steps]") {
 
     auto records = tested.records();
     idempo::error_code error;
-    auto const info = records.peek(key, error);
+    auto const parked_key = [&] {  // the request that waits goes on telling
+        std::lock_guard const lock(mutex);
+        return key;
+    }();
+    auto const info = records.peek(parked_key, error);
     REQUIRE(info);
     CHECK(info->state == idempo::record_state::parked);
     CHECK(info->reason == "why");
     auto const response = idempo::make_record(answer_with(201, "settled by hand"), {});
-    CHECK(records.settle({key, info->attempt, response, 1h}, error));
+    CHECK(records.settle({parked_key, info->attempt, response, 1h}, error));
     CHECK(answer_of(std::move(waiting)).body() == "settled by hand");
 }
 
