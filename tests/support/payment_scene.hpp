@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/http_client.hpp"
+#include "support/retry_limit.hpp"
 #include "support/server_process.hpp"
 
 #include <atomic>
@@ -92,13 +93,15 @@ public:
     }
     paying_clients(paying_clients const&) = delete;
     paying_clients& operator=(paying_clients const&) = delete;
-    ~paying_clients() { stop(); }
+    ~paying_clients() {
+        limit_.give_up();
+        join();
+    }
 
     /// Lets each finish its present order.
     void stop() {
-        is_stopping_ = true;
-        for (auto& thread : threads_) thread.join();
-        threads_.clear();
+        limit_.stop();
+        join();
     }
 
     [[nodiscard]] std::size_t paid() const noexcept { return paid_; }
@@ -110,10 +113,18 @@ public:
     }
 
 private:
+    void join() {
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
     void run(int client) {
-        for (int number = 0; !is_stopping_; ++number) {
+        for (int number = 0; !limit_.is_stopping(); ++number) {
             auto const order = std::to_string(client) + "-" + std::to_string(number);
-            while (!is_paid(order)) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            while (!is_paid(order)) {
+                if (limit_.is_over()) return;
+                std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            }
             ++paid_;
         }
     }
@@ -130,7 +141,7 @@ private:
     }
 
     payment_scene const& scene_;
-    std::atomic<bool> is_stopping_{false};
+    retry_limit limit_;
     std::atomic<std::size_t> paid_{0};
     mutable std::mutex mutex_;
     std::map<unsigned, std::size_t> answers_;
