@@ -15,6 +15,7 @@
 #include <boost/asio/ip/address_v4.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -80,8 +81,17 @@ asio::awaitable<void> session(tcp::socket socket, Handle handle) {
 
 template <class Handle>
 asio::awaitable<void> accept(tcp::acceptor* acceptor, Handle handle) {
+    asio::steady_timer pause(acceptor->get_executor());
     while (true) {
-        auto socket = co_await acceptor->async_accept(asio::use_awaitable);
+        beast::error_code error;
+        tcp::socket socket(acceptor->get_executor());
+        co_await acceptor->async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+        if (error) {
+            // Without file descriptors there is no use in trying again at once, and no reason to end.
+            pause.expires_after(std::chrono::milliseconds(50));
+            co_await pause.async_wait(asio::use_awaitable);
+            continue;
+        }
         asio::co_spawn(acceptor->get_executor(), session(std::move(socket), handle), asio::detached);
     }
 }
