@@ -257,6 +257,13 @@ concept async_renewable_store =
         s.async_renew(key, by, lease, detail::handler_archetype<error_code, bool>{});
     };
 
+/// An asynchronous store for an operator, as `inspectable_store`.
+template <class S>
+concept async_inspectable_store = async_store<S> && requires(S& s, store_key key) {
+    s.async_peek(key, detail::handler_archetype<error_code, std::optional<record_info>>{});
+    s.async_forget(key, detail::handler_archetype<error_code, bool>{});
+};
+
 /// An asynchronous store that keeps steps, as `checkpointing_store`.
 template <class S>
 concept async_checkpointing_store = async_store<S> && requires(S& s, step_request step) {

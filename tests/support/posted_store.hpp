@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 namespace idempo::tests {
@@ -66,6 +67,22 @@ public:
         requires parking_store<Inner>
     {
         return submit<bool>([request](Inner& inner, error_code& error) { return inner.settle(request, error); },
+                            std::forward<Token>(token));
+    }
+
+    template <class Token>
+    auto async_peek(store_key key, Token&& token)
+        requires inspectable_store<Inner>
+    {
+        return submit<std::optional<record_info>>(
+            [key](Inner& inner, error_code& error) { return inner.peek(key, error); }, std::forward<Token>(token));
+    }
+
+    template <class Token>
+    auto async_forget(store_key key, Token&& token)
+        requires inspectable_store<Inner>
+    {
+        return submit<bool>([key](Inner& inner, error_code& error) { return inner.forget(key, error); },
                             std::forward<Token>(token));
     }
 

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace idempo {
@@ -34,6 +35,8 @@ public:
     virtual bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) = 0;
     virtual bool save_step(step_request const& step, error_code& error) = 0;
     virtual bool park(park_request const& request, error_code& error) = 0;
+    virtual std::optional<record_info> peek(store_key const& key, error_code& error) = 0;
+    virtual bool forget(store_key const& key, error_code& error) = 0;
 };
 
 /// The calls of any store, with its type erased.
@@ -47,6 +50,7 @@ public:
     virtual bool renewable() const noexcept = 0;
     virtual bool keeps_steps() const noexcept = 0;
     virtual bool parks() const noexcept = 0;
+    virtual bool inspectable() const noexcept = 0;
     virtual asio::any_io_executor get_executor() const = 0;
     virtual asio::any_io_executor renewal_executor() const = 0;
     virtual void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) = 0;
@@ -58,6 +62,9 @@ public:
     virtual void save_step(step_request step, asio::any_completion_handler<void(error_code, bool)> done) = 0;
     virtual void park(park_request request, asio::any_completion_handler<void(error_code, bool)> done) = 0;
     virtual void settle(settle_request request, asio::any_completion_handler<void(error_code, bool)> done) = 0;
+    virtual void peek(store_key key,
+                      asio::any_completion_handler<void(error_code, std::optional<record_info>)> done) = 0;
+    virtual void forget(store_key key, asio::any_completion_handler<void(error_code, bool)> done) = 0;
 };
 
 template <async_store Store>
@@ -69,6 +76,7 @@ public:
     bool renewable() const noexcept override { return async_renewable_store<Store>; }
     bool keeps_steps() const noexcept override { return detail::keeps_steps(store_); }
     bool parks() const noexcept override { return detail::parks(store_); }
+    bool inspectable() const noexcept override { return detail::inspectable(store_); }
     asio::any_io_executor get_executor() const override { return store_.get_executor(); }
     asio::any_io_executor renewal_executor() const override { return detail::renewal_executor(store_); }
     void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
@@ -94,6 +102,12 @@ public:
     void settle(settle_request request, asio::any_completion_handler<void(error_code, bool)> done) override {
         if constexpr (async_parking_store<Store>) store_.async_settle(std::move(request), std::move(done));
     }
+    void peek(store_key key, asio::any_completion_handler<void(error_code, std::optional<record_info>)> done) override {
+        if constexpr (async_inspectable_store<Store>) store_.async_peek(key, std::move(done));
+    }
+    void forget(store_key key, asio::any_completion_handler<void(error_code, bool)> done) override {
+        if constexpr (async_inspectable_store<Store>) store_.async_forget(key, std::move(done));
+    }
 
 private:
     Store store_;
@@ -110,6 +124,7 @@ public:
     bool renewable() const noexcept override { return true; }
     bool keeps_steps() const noexcept override { return checkpointing_store<Store>; }
     bool parks() const noexcept override { return parking_store<Store>; }
+    bool inspectable() const noexcept override { return inspectable_store<Store>; }
     asio::any_io_executor get_executor() const override { return executor_; }
     asio::any_io_executor renewal_executor() const override { return executor_; }
 
@@ -129,6 +144,14 @@ public:
     }
     bool park(park_request const& request, error_code& error) override {
         if constexpr (parking_store<Store>) return store_.park(request, error);
+        return false;
+    }
+    std::optional<record_info> peek(store_key const& key, error_code& error) override {
+        if constexpr (inspectable_store<Store>) return store_.peek(key, error);
+        return std::nullopt;
+    }
+    bool forget(store_key const& key, error_code& error) override {
+        if constexpr (inspectable_store<Store>) return store_.forget(key, error);
         return false;
     }
 
@@ -169,6 +192,16 @@ public:
         bool is_settled = false;
         if constexpr (parking_store<Store>) is_settled = store_.settle(request, error);
         post(std::move(done), error, is_settled);
+    }
+    void peek(store_key key, asio::any_completion_handler<void(error_code, std::optional<record_info>)> done) override {
+        error_code error;
+        auto info = peek(key, error);
+        post(std::move(done), error, std::move(info));
+    }
+    void forget(store_key key, asio::any_completion_handler<void(error_code, bool)> done) override {
+        error_code error;
+        bool const is_forgotten = forget(key, error);
+        post(std::move(done), error, is_forgotten);
     }
 
 private:
@@ -212,6 +245,9 @@ public:
 
     /// Whether the store inside parks records.
     [[nodiscard]] bool parks() const noexcept { return erased_->parks(); }
+
+    /// Whether the store inside has `peek` and `forget`.
+    [[nodiscard]] bool inspectable() const noexcept { return erased_->inspectable(); }
 
     /// The inner store if it never blocks, else null. Valid while this handle or a copy of it lives.
     [[nodiscard]] detail::direct_store* direct() const noexcept { return erased_->direct(); }
@@ -276,6 +312,19 @@ public:
                 erased->settle(std::move(settle), std::move(handler));
             },
             done, std::move(request));
+    }
+
+    /// \pre `inspectable()`, here and below
+    template <asio::completion_token_for<void(error_code, std::optional<record_info>)> Token>
+    auto async_peek(store_key key, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, std::optional<record_info>)>(
+            [erased = erased_](auto handler, store_key of) { erased->peek(of, std::move(handler)); }, done, key);
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_forget(store_key key, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [erased = erased_](auto handler, store_key of) { erased->forget(of, std::move(handler)); }, done, key);
     }
 
 private:

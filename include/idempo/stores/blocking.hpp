@@ -15,6 +15,7 @@
 #include <concepts>
 #include <future>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace idempo {
@@ -136,9 +137,28 @@ public:
         return wait<bool>(error, [&](auto done) { store_.async_settle(request, std::move(done)); });
     }
 
-    /// Whether the store inside keeps steps; whether it parks records.
+    std::optional<record_info> peek(store_key const& key, error_code& error)
+        requires async_inspectable_store<Store>
+    {
+        if constexpr (detail::may_be_direct<Store>) {
+            if (auto* store = direct()) return store->peek(key, error);
+        }
+        return wait<std::optional<record_info>>(error, [&](auto done) { store_.async_peek(key, std::move(done)); });
+    }
+
+    bool forget(store_key const& key, error_code& error)
+        requires async_inspectable_store<Store>
+    {
+        if constexpr (detail::may_be_direct<Store>) {
+            if (auto* store = direct()) return store->forget(key, error);
+        }
+        return wait<bool>(error, [&](auto done) { store_.async_forget(key, std::move(done)); });
+    }
+
+    /// Whether the store inside keeps steps; whether it parks records; whether it has `peek` and `forget`.
     [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(store_); }
     [[nodiscard]] bool parks() const noexcept { return detail::parks(store_); }
+    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(store_); }
 
     /// Renews the claim until the returned heartbeat ends, on its own thread.
     [[nodiscard]] detail::heartbeat keep_alive(claim_request const& claim, idempo::observer told)

@@ -124,9 +124,25 @@ public:
             std::forward<Token>(done));
     }
 
-    /// Whether the store inside keeps steps; whether it parks records.
+    template <asio::completion_token_for<void(error_code, std::optional<record_info>)> Token>
+        requires inspectable_store<Store>
+    auto async_peek(store_key key, Token&& done) {
+        return submit<std::optional<record_info>>(
+            key, [key](Store& store, error_code& error) { return store.peek(key, error); }, std::forward<Token>(done));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+        requires inspectable_store<Store>
+    auto async_forget(store_key key, Token&& done) {
+        return submit<bool>(
+            key, [key](Store& store, error_code& error) { return store.forget(key, error); },
+            std::forward<Token>(done));
+    }
+
+    /// Whether the store inside keeps steps; whether it parks records; whether it has `peek` and `forget`.
     [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(shared_->store); }
     [[nodiscard]] bool parks() const noexcept { return detail::parks(shared_->store); }
+    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(shared_->store); }
 
 private:
     static constexpr std::size_t lane_count = 64;

@@ -87,9 +87,7 @@ public:
         requires inspectable_store<Store>
     {
         auto info = store_.peek(key, error);
-        if (info && info->record_bytes >= detail::record_seal::overhead) {
-            info->record_bytes -= detail::record_seal::overhead;
-        }
+        subtract_seal(info);
         return info;
     }
 
@@ -120,6 +118,9 @@ public:
 
     /// Whether the store inside has Renew.
     [[nodiscard]] bool renewable() const noexcept { return detail::renewable(store_); }
+
+    /// Whether the store inside has `peek` and `forget`.
+    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(store_); }
 
     template <asio::completion_token_for<void(error_code, claim_result)> Token>
         requires async_store<Store>
@@ -159,7 +160,35 @@ public:
         return store_.async_renew(key, by, lease, std::forward<Token>(done));
     }
 
+    template <asio::completion_token_for<void(error_code, std::optional<record_info>)> Token>
+        requires async_inspectable_store<Store>
+    auto async_peek(store_key key, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, std::optional<record_info>)>(
+            [store = store_](auto handler, store_key of) mutable {
+                auto const executor = asio::get_associated_executor(handler, store.get_executor());
+                store.async_peek(
+                    of, asio::bind_executor(executor, [handler = std::move(handler)](
+                                                          error_code error, std::optional<record_info> info) mutable {
+                        subtract_seal(info);
+                        std::move(handler)(error, std::move(info));
+                    }));
+            },
+            done, key);
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+        requires async_inspectable_store<Store>
+    auto async_forget(store_key key, Token&& done) {
+        return store_.async_forget(key, std::forward<Token>(done));
+    }
+
 private:
+    static void subtract_seal(std::optional<record_info>& info) noexcept {
+        if (info && info->record_bytes >= detail::record_seal::overhead) {
+            info->record_bytes -= detail::record_seal::overhead;
+        }
+    }
+
     static complete_request seal(detail::record_seal const& seal, complete_request request, error_code& error) {
         error.clear();
         try {

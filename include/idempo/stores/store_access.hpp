@@ -58,6 +58,16 @@ bool parks(Store const& store) noexcept {
     }
 }
 
+/// Whether the store has `peek` and `forget`.
+template <class Store>
+bool inspectable(Store const& store) noexcept {
+    if constexpr (requires { store.inspectable(); }) {
+        return store.inspectable();
+    } else {
+        return async_inspectable_store<Store> || inspectable_store<Store>;
+    }
+}
+
 /// Where renewals run: on no thread that the store gives to handlers, where it has another.
 template <class Store>
 boost::asio::any_io_executor renewal_executor(Store const& store) {

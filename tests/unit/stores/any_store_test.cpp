@@ -174,3 +174,33 @@ TEST_CASE("any_store: says whether the store inside keeps steps and parks") {
     CHECK_FALSE(idempo::blocking(plain).keeps_steps());
     CHECK_FALSE(idempo::blocking(plain).parks());
 }
+
+TEST_CASE("any_store: says whether the store inside has peek and forget") {
+    asio::io_context context;
+    CHECK(idempo::any_store(idempo::memory_store(), context.get_executor()).inspectable());
+    CHECK(idempo::any_store(posted_store(idempo::memory_store(), context.get_executor())).inspectable());
+    idempo::any_store const plain{plain_store(context.get_executor())};
+    CHECK_FALSE(plain.inspectable());
+    CHECK_FALSE(idempo::blocking(plain).inspectable());
+}
+
+TEST_CASE("any_store: an operator finds and frees a key, whichever way the store is called") {
+    asio::io_context context;
+    idempo::any_store erased(idempo::memory_store(), context.get_executor());
+    idempo::error_code error;
+    auto const claim = claim_of(1);
+    static_cast<void>(erased.direct()->claim(claim, error));
+    SECTION("asynchronously") {
+        auto info = erased.async_peek(claim.key, asio::use_future);
+        auto is_gone = erased.async_forget(claim.key, asio::use_future);
+        context.run();
+        CHECK(info.get().value_or(idempo::record_info{.attempt = 0}).attempt == 1);
+        CHECK(is_gone.get());
+    }
+    SECTION("synchronously") {
+        auto blocking = idempo::blocking(erased);
+        CHECK(blocking.peek(claim.key, error).value_or(idempo::record_info{.attempt = 0}).attempt == 1);
+        CHECK(blocking.forget(claim.key, error));
+    }
+    CHECK_FALSE(erased.direct()->peek(claim.key, error));
+}
