@@ -3,6 +3,7 @@
 
 #include <idempo/error.hpp>
 
+#include <boost/beast/http/field.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/verb.hpp>
@@ -19,6 +20,10 @@ namespace http = boost::beast::http;
 /// deadline, nor for a fault of the server's.
 ///
 /// Send it with `answer_and_close`: a server that closes while the client is still sending destroys its own answer.
+///
+/// Without the request nobody knows which origin asks, so the answer has `Access-Control-Allow-Origin: *`: it tells
+/// nothing but the error, and a script whose upload is too large can read why (Fetch, 3.2.3). Scripts that send
+/// credentials cannot; pass the request and a `cors_layer` for them.
 /// \param version of the response; the request's, or 11 where that is not known.
 [[nodiscard]] std::optional<http::response<http::string_body>> answer_read_error(error_code ec, unsigned version = 11);
 
@@ -29,6 +34,7 @@ template <class Fields>
 [[nodiscard]] std::optional<http::response<http::string_body>>
 answer_read_error(error_code ec, http::header<true, Fields> const& request) {
     auto answer = answer_read_error(ec, request.version() == 10 ? 10U : 11U);
+    if (answer) answer->erase(http::field::access_control_allow_origin);  // a cors_layer knows better
     bool const is_head = request.method() == http::verb::head;
     if (answer && is_head) answer->body().clear();  // its length stays: it is that of the answer to a GET
     return answer;

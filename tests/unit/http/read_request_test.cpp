@@ -691,6 +691,8 @@ TEST_CASE("read_request: the answer is a problem document and the last on its co
     CHECK_FALSE(answer->keep_alive());
     CHECK((*answer)[http::field::content_type] == "application/problem+json");
     CHECK((*answer)[http::field::content_language] == "en");
+    // A page on another origin can read why; who asked is not known here.
+    CHECK((*answer)[http::field::access_control_allow_origin] == "*");
     CHECK((*answer)[http::field::content_length] == std::to_string(answer->body().size()));
     CHECK(answer->body() == R"({"type":"about:blank","title":"Bad Request","status":400})");
 }
@@ -814,5 +816,6 @@ TEST_CASE("read_request: after an error the request holds what was read of its h
         REQUIRE(answer);
         CHECK(answer->body().empty());
         CHECK((*answer)["Content-Length"] != "0");
+        CHECK(answer->count("Access-Control-Allow-Origin") == 0);  // that is the cors_layer's, which knows the origins
     }
 }

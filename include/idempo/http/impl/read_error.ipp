@@ -6,6 +6,7 @@
 #include <idempo/problem.hpp>
 
 #include <boost/beast/http/error.hpp>
+#include <boost/beast/http/field.hpp>
 #include <boost/beast/http/status.hpp>
 
 #include <string>
@@ -64,6 +65,7 @@ std::optional<http::response<http::string_body>> answer_read_error(error_code ec
     if (!answer) return std::nullopt;
     http::response<http::string_body> response(http::int_to_status(answer->status), version);
     response.keep_alive(false);
+    response.set(http::field::access_control_allow_origin, "*");
     write_problem_json(response, {answer->status, std::string(answer->title), "about:blank"}, {});
     response.prepare_payload();
     return response;
