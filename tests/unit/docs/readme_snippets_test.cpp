@@ -7,6 +7,7 @@
 #include "support/catch.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -54,13 +55,18 @@ public:
     explicit session(idempo::memory_store const& store) : handle(make_handle(store)) {}
 
     void on_read(http::request<http::string_body> req) {
+        // clang-format off
         //[wrap-callback
-        handle(std::move(req), beast::bind_front_handler(&session::send_response, shared_from_this()));
+        handle(std::move(req), asio::bind_executor(stream.get_executor(), beast::bind_front_handler(
+                                                       &session::send_response, shared_from_this())));
         //]
+        // clang-format on
     }
 
     void send_response(http::message_generator) { ++sent; }
 
+    asio::io_context context;
+    beast::test::stream stream{context};
     decltype(make_handle(idempo::memory_store())) handle;
     int sent = 0;
 };
@@ -92,6 +98,7 @@ TEST_CASE("snippets: the wrap, in each style of session", "[snippets]") {
     }
     auto const callback_session = std::make_shared<session>(store);
     callback_session->on_read(charge());
+    callback_session->context.run();
     CHECK(callback_session->sent == 1);
 
     bool replayed = false;
