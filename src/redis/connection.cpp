@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <idempo/redis/connection/impl/address_book.ipp>
+#include <idempo/redis/connection/impl/connect_fsm.ipp>
 #include <idempo/redis/connection/impl/connection.ipp>
 #include <idempo/redis/connection/impl/connection_fsm.ipp>
 #include <idempo/redis/connection/impl/credentials.ipp>

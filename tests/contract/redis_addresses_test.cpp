@@ -30,8 +30,7 @@ public:
         setup->options.operation_timeout = 3s;
         setup->options.connect_timeout = 1500ms;
         setup->names = std::make_shared<redis::name_resolver>([](std::string const&, error_code&) {
-            return redis::name_resolver::addresses{asio::ip::make_address("127.0.0.2"),
-                                                   asio::ip::make_address("127.0.0.3")};
+            return redis::ip_addresses{asio::ip::make_address("127.0.0.2"), asio::ip::make_address("127.0.0.3")};
         });
         redis_endpoint const endpoint{"redis.example", first.port()};
         connection_ = std::make_shared<redis::connection>(context_.get_executor(), setup,

@@ -5,6 +5,8 @@
 /// The implementation of the store in Redis, beside `idempo/src.hpp`: include it in exactly one translation unit, and
 /// link hiredis, libssl and libcrypto.
 
+#include <idempo/redis/connection/impl/address_book.ipp>
+#include <idempo/redis/connection/impl/connect_fsm.ipp>
 #include <idempo/redis/connection/impl/connection.ipp>
 #include <idempo/redis/connection/impl/connection_fsm.ipp>
 #include <idempo/redis/connection/impl/credentials.ipp>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/redis/connection/address_book.hpp>
+
 #include <idempo/error.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -15,24 +17,20 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace idempo::redis {
 
-namespace asio = boost::asio;
-
-/// The addresses of names, as one store knows them. Any thread may call the members.
+/// The addresses of names, as one store knows them: an `address_book` and its lookups. Any thread may call the members.
 ///
 /// `getaddrinfo` cannot be interrupted, and takes ten seconds and more where no name server answers. Each name is
 /// looked up on a thread of its own, one lookup at a time, so that a silent name server delays neither other names nor
 /// other stores. Nothing ever waits for these threads: they own what they use, and touch nothing else.
 class name_resolver : public std::enable_shared_from_this<name_resolver> {
 public:
-    using addresses = std::vector<asio::ip::address>;
     /// Blocks for as long as it takes.
-    using lookup = std::function<addresses(std::string const& host, error_code& error)>;
+    using lookup = std::function<ip_addresses(std::string const& host, error_code& error)>;
 
     /// \param find for tests; by default the operating system's resolver
     explicit name_resolver(lookup find = {});
@@ -53,39 +51,27 @@ public:
     /// Looks the name up, unless that is under way already, and wakes the waiter when it is done.
     void begin(std::string const& host, std::weak_ptr<waiter const> wakes);
 
-    /// What the last lookup has found. While one is under way, or where the last one failed for the time being: what
-    /// was found before, if anything.
-    [[nodiscard]] addresses known(std::string const& host, error_code& error) const;
+    /// As `address_book::known`.
+    [[nodiscard]] ip_addresses known(std::string const& host, error_code& error) const;
 
-    /// \name The addresses that failed last are the last that `known` returns
-    /// @{
     void report_failure(std::string const& host, asio::ip::address const& address);
     void report_success(std::string const& host, asio::ip::address const& address);
-    /// @}
 
 private:
-    struct name_entry {
-        addresses found;
-        error_code error;
-        bool is_under_way = false;
-        /// In the order of their failures.
-        addresses failed;
-        std::vector<std::weak_ptr<waiter const>> waiters;
-    };
-
     void look_up(std::string const& host);
-    void finish(std::string const& host, addresses found, error_code error);
+    void finish(std::string const& host, ip_addresses found, error_code error);
 
     lookup lookup_;
     mutable std::mutex mutex_;
-    std::map<std::string, name_entry> entries_;  // guarded by mutex_
+    address_book book_;                                                        // guarded by mutex_
+    std::map<std::string, std::vector<std::weak_ptr<waiter const>>> waiters_;  // guarded by mutex_
 };
 
 /// One question to a name_resolver, for somebody on a strand: every call is made there.
 class name_query : public std::enable_shared_from_this<name_query> {
 public:
     using strand = asio::strand<asio::any_io_executor>;
-    using on_found = std::function<void(error_code, name_resolver::addresses const&)>;
+    using on_found = std::function<void(error_code, ip_addresses const&)>;
 
     name_query(strand const& executor, std::shared_ptr<name_resolver> names);
 

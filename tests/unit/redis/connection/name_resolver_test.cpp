@@ -21,12 +21,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using addresses = name_resolver::addresses;
-
 /// Name servers that a test speaks for. Shared with the threads that ask them.
 class name_servers {
 public:
-    void answer(std::string const& host, addresses found, idempo::error_code error = {}) {
+    void answer(std::string const& host, ip_addresses found, idempo::error_code error = {}) {
         std::lock_guard const lock(mutex_);
         answers_[host] = {std::move(found), error};
         changed_.notify_all();
@@ -38,7 +36,7 @@ public:
     }
 
     /// Blocks while they are silent.
-    addresses ask(std::string const& host, idempo::error_code& error) {
+    ip_addresses ask(std::string const& host, idempo::error_code& error) {
         ++asked;
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return answers_.contains(host); });
@@ -51,7 +49,7 @@ public:
 private:
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::map<std::string, std::pair<addresses, idempo::error_code>> answers_;
+    std::map<std::string, std::pair<ip_addresses, idempo::error_code>> answers_;
 };
 
 struct scene {
@@ -67,11 +65,12 @@ struct scene {
     }
 
     /// What is found, or the error.
-    std::pair<idempo::error_code, addresses> find(std::string const& host, std::chrono::milliseconds patience = 10s) {
-        std::pair<idempo::error_code, addresses> result{asio::error::operation_aborted, {}};
+    std::pair<idempo::error_code, ip_addresses> find(std::string const& host,
+                                                     std::chrono::milliseconds patience = 10s) {
+        std::pair<idempo::error_code, ip_addresses> result{asio::error::operation_aborted, {}};
         auto const query =
             std::make_shared<name_query>(asio::make_strand(asio::any_io_executor(context.get_executor())), names);
-        query->start(host, patience, [&](idempo::error_code error, addresses const& found) {
+        query->start(host, patience, [&](idempo::error_code error, ip_addresses const& found) {
             result = {error, found};
         });
         context.restart();
@@ -94,7 +93,7 @@ TEST_CASE("redis name resolver: a name that nobody answers for delays no other")
     scene all;
     CHECK(all.find("a", 1ms).first == asio::error::timed_out);
     all.servers->answer("b", {one, two});
-    CHECK(all.find("b") == std::pair(idempo::error_code(), addresses{one, two}));
+    CHECK(all.find("b") == std::pair(idempo::error_code(), ip_addresses{one, two}));
 }
 
 TEST_CASE("redis name resolver: one lookup of a name is under way at a time") {
@@ -102,21 +101,21 @@ TEST_CASE("redis name resolver: one lookup of a name is under way at a time") {
     for (int attempt = 0; attempt < 5; ++attempt) CHECK(all.find("a", 1ms).first == asio::error::timed_out);
     poll_until([&] { return all.servers->asked == 1; });
     all.servers->answer("a", {one});
-    CHECK(all.find("a").second == addresses{one});
+    CHECK(all.find("a").second == ip_addresses{one});
     CHECK(all.servers->asked <= 2);
 }
 
 TEST_CASE("redis name resolver: while it takes too long, what was known has to do") {
     scene all;
     all.servers->answer("a", {one});
-    CHECK(all.find("a").second == addresses{one});
+    CHECK(all.find("a").second == ip_addresses{one});
     all.servers->fall_silent("a");
-    CHECK(all.find("a", 1ms) == std::pair(idempo::error_code(), addresses{one}));
+    CHECK(all.find("a", 1ms) == std::pair(idempo::error_code(), ip_addresses{one}));
     all.servers->answer("a", {two});
-    poll_until([&] { return all.find("a").second == addresses{two}; });
+    poll_until([&] { return all.find("a").second == ip_addresses{two}; });
     SECTION("and so it has when the name servers fail for the time being") {
         all.servers->answer("a", {}, asio::error::host_not_found_try_again);
-        CHECK(all.find("a") == std::pair(idempo::error_code(), addresses{two}));
+        CHECK(all.find("a") == std::pair(idempo::error_code(), ip_addresses{two}));
     }
     SECTION("but not when the name is gone") {
         all.servers->answer("a", {}, asio::error::host_not_found);
@@ -128,14 +127,14 @@ TEST_CASE("redis name resolver: addresses that failed come last, the one that fa
     scene all;
     all.servers->answer("a", {one, two, three});
     all.names->report_failure("a", one);
-    CHECK(all.find("a").second == addresses{two, three, one});
+    CHECK(all.find("a").second == ip_addresses{two, three, one});
     all.names->report_failure("a", two);
-    CHECK(all.find("a").second == addresses{three, one, two});
+    CHECK(all.find("a").second == ip_addresses{three, one, two});
     all.names->report_failure("a", three);
-    CHECK(all.find("a").second == addresses{one, two, three});
+    CHECK(all.find("a").second == ip_addresses{one, two, three});
     all.names->report_failure("a", one);
     all.names->report_success("a", two);
-    CHECK(all.find("a").second == addresses{two, three, one});
+    CHECK(all.find("a").second == ip_addresses{two, three, one});
 }
 
 TEST_CASE("redis name resolver: nothing waits for a lookup, neither its end nor that of the context") {
@@ -147,7 +146,7 @@ TEST_CASE("redis name resolver: nothing waits for a lookup, neither its end nor 
         asio::io_context context;
         auto const query =
             std::make_shared<name_query>(asio::make_strand(asio::any_io_executor(context.get_executor())), names);
-        query->start("a", 10s, [witness](idempo::error_code, addresses const&) { FAIL("it is over"); });
+        query->start("a", 10s, [witness](idempo::error_code, ip_addresses const&) { FAIL("it is over"); });
         context.poll();
         poll_until([&] { return servers->asked == 1; });
     }

@@ -8,7 +8,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <exception>
 #include <system_error>
@@ -22,10 +21,10 @@ namespace idempo::redis {
 
 namespace {
 
-name_resolver::addresses ask_system(std::string const& host, error_code& error) {
+ip_addresses ask_system(std::string const& host, error_code& error) {
     asio::io_context context;
     asio::ip::tcp::resolver resolver(context);
-    name_resolver::addresses found;
+    ip_addresses found;
     for (auto const& each : resolver.resolve(host, std::string(), error)) found.push_back(each.endpoint().address());
     return found;
 }
@@ -45,11 +44,10 @@ name_resolver::name_resolver(lookup find) : lookup_(find ? std::move(find) : loo
 void name_resolver::begin(std::string const& host, std::weak_ptr<waiter const> wakes) {
     {
         std::lock_guard const lock(mutex_);
-        auto& entry = entries_[host];
-        std::erase_if(entry.waiters, [](auto const& each) { return each.expired(); });
-        entry.waiters.push_back(std::move(wakes));
-        if (entry.is_under_way) return;
-        entry.is_under_way = true;
+        auto& waiters = waiters_[host];
+        std::erase_if(waiters, [](auto const& each) { return each.expired(); });
+        waiters.push_back(std::move(wakes));
+        if (!book_.begin_lookup(host)) return;
     }
     try {
         std::thread([self = shared_from_this(), host] { self->look_up(host); }).detach();
@@ -60,65 +58,40 @@ void name_resolver::begin(std::string const& host, std::weak_ptr<waiter const> w
 
 void name_resolver::look_up(std::string const& host) {
     error_code error;
-    addresses found;
+    ip_addresses found;
     try {
         found = lookup_(host, error);
     } catch (std::exception const&) {
         error = asio::error::no_memory;
     }
-    if (!error && found.empty()) error = asio::error::host_not_found;
     finish(host, std::move(found), error);
 }
 
-void name_resolver::finish(std::string const& host, addresses found, error_code error) {
+void name_resolver::finish(std::string const& host, ip_addresses found, error_code error) {
     std::vector<std::weak_ptr<waiter const>> waiters;
     {
         std::lock_guard const lock(mutex_);
-        auto& entry = entries_[host];
-        entry.is_under_way = false;
-        entry.error = error;
-        bool const is_temporary = error == asio::error::host_not_found_try_again || error == asio::error::no_memory;
-        if (!is_temporary) entry.found = std::move(found);
-        waiters = std::exchange(entry.waiters, {});
+        book_.end_lookup(host, std::move(found), error);
+        waiters = std::exchange(waiters_[host], {});
     }
     for (auto const& each : waiters) {
         if (auto const waiting = each.lock()) waiting->wake();
     }
 }
 
-name_resolver::addresses name_resolver::known(std::string const& host, error_code& error) const {
+ip_addresses name_resolver::known(std::string const& host, error_code& error) const {
     std::lock_guard const lock(mutex_);
-    auto const found = entries_.find(host);
-    error = asio::error::timed_out;
-    if (found == entries_.end()) return {};
-    auto const& entry = found->second;
-    auto sorted = entry.found;
-    auto const position = [&entry](asio::ip::address const& address) {
-        auto const place = std::find(entry.failed.begin(), entry.failed.end(), address);
-        return place == entry.failed.end() ? -1 : place - entry.failed.begin();
-    };
-    std::stable_sort(sorted.begin(), sorted.end(),
-                     [&](auto const& left, auto const& right) { return position(left) < position(right); });
-    if (!sorted.empty()) {
-        error.clear();
-    } else if (!entry.is_under_way) {
-        error = entry.error;
-    }
-    return sorted;
+    return book_.known(host, error);
 }
 
 void name_resolver::report_failure(std::string const& host, asio::ip::address const& address) {
-    constexpr std::size_t max_failed = 64;
     std::lock_guard const lock(mutex_);
-    auto& failed = entries_[host].failed;
-    std::erase(failed, address);
-    failed.push_back(address);
-    if (failed.size() > max_failed) failed.erase(failed.begin());
+    book_.report_failure(host, address);
 }
 
 void name_resolver::report_success(std::string const& host, asio::ip::address const& address) {
     std::lock_guard const lock(mutex_);
-    std::erase(entries_[host].failed, address);
+    book_.report_success(host, address);
 }
 
 name_query::name_query(strand const& executor, std::shared_ptr<name_resolver> names)

@@ -3,6 +3,8 @@
 
 #include <idempo/redis/connection/transport.hpp>
 
+#include <idempo/redis/connection/connect_fsm.hpp>
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -18,12 +20,14 @@
 #include <openssl/ssl.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -66,84 +70,85 @@ protected:
     Stream stream_;
 };
 
-/// Finds the host's addresses and connects to the first that answers. Each has its share of the time, and so have what
-/// follows, TLS and the handshake with the server: none of them uses up the time of the others.
+/// Carries out what a `connect_fsm` decides.
 class tcp_connector : public std::enable_shared_from_this<tcp_connector> {
 public:
     using on_done = std::function<void(error_code)>;
+    using fsm = connect_fsm;
 
     /// \param socket lives until `cancel`
-    tcp_connector(strand const& executor, tcp::socket& socket, redis_endpoint endpoint, dialing const& how)
+    tcp_connector(strand const& executor, tcp::socket& socket, redis_endpoint const& endpoint, dialing const& how)
         : socket_(socket),
-          endpoint_(std::move(endpoint)),
+          port_(endpoint.port),
           names_(how.names),
-          timeout_(how.timeout),
+          machine_(endpoint.host, how.timeout),
           query_(std::make_shared<name_query>(executor, how.names)),
           timer_(executor) {}
 
-    [[nodiscard]] std::string const& host() const noexcept { return endpoint_.host; }
+    [[nodiscard]] std::string const& host() const noexcept { return machine_.host(); }
 
     void connect(on_done const& done) {
-        ends_ = std::chrono::steady_clock::now() + timeout_;
-        // The name of an address needs no resolver, and with it no thread.
-        error_code is_name;
-        auto const address = asio::ip::make_address(endpoint_.host, is_name);
-        if (!is_name) {
-            left_ = {address};
-            return connect_next(asio::error::host_not_found, done);
-        }
-        query_->start(endpoint_.host, timeout_ / 2,
-                      [self = shared_from_this(), done](error_code error, name_resolver::addresses const& found) {
-                          self->left_ = found;
-                          self->connect_next(error, done);
-                      });
+        handle(done, [](fsm& machine, fsm::time_point now) { machine.start(now); });
     }
 
     void cancel() {
-        is_over_ = true;
+        machine_.cancel();
         query_->cancel();
         timer_.cancel();
     }
 
     void report_failure() {
-        if (tried_) names_->report_failure(endpoint_.host, *tried_);
+        if (auto const& dialled = machine_.dialled()) names_->report_failure(host(), *dialled);
     }
 
 private:
-    void connect_next(error_code last_error, on_done const& done) {
-        if (is_over_) return;
-        if (left_.empty()) return finish(last_error, done);
-        tried_ = left_.front();
-        left_.erase(left_.begin());
-        auto const attempt = ++attempt_;
-        auto const time_left = ends_ - std::chrono::steady_clock::now();
-        timer_.expires_after(time_left / static_cast<long>(left_.size() + 2));
-        timer_.async_wait([self = shared_from_this(), attempt, done](error_code is_cancelled) {
-            if (!is_cancelled) self->on_result(attempt, asio::error::timed_out, done);
-        });
-        socket_.async_connect({*tried_, endpoint_.port}, [self = shared_from_this(), attempt, done](error_code error) {
-            self->on_result(attempt, error, done);
-        });
+    // `done` is kept by what is pending: as a member it would keep its owner, and this object, for ever when the
+    // context is destroyed early.
+    template <class Event>
+    void handle(on_done const& done, Event event) {
+        event(machine_, std::chrono::steady_clock::now());
+        for (auto const& each : machine_.take_actions())
+            std::visit([&](auto const& action) { perform(action, done); }, each);
+        watch_time(done);
     }
 
-    void on_result(unsigned attempt, error_code error, on_done const& done) {
-        if (is_over_ || attempt != attempt_) return;
-        ++attempt_;
-        timer_.cancel();
-        if (!error) {
-            configure();
-            names_->report_success(endpoint_.host, *tried_);
-            return finish({}, done);
-        }
-        report_failure();
+    void perform(fsm::look_up const& wanted, on_done const& done) {
+        query_->start(
+            host(), wanted.patience, [self = shared_from_this(), done](error_code error, ip_addresses const& found) {
+                self->handle(done, [&](fsm& machine, fsm::time_point now) { machine.on_found(found, error, now); });
+            });
+    }
+
+    void perform(fsm::dial const& wanted, on_done const& done) {
+        socket_.async_connect(
+            {wanted.address, port_}, [self = shared_from_this(), done, attempt = wanted.attempt](error_code error) {
+                self->handle(done, [&](fsm& machine, fsm::time_point now) { machine.on_result(attempt, error, now); });
+            });
+    }
+
+    void perform(fsm::hang_up const&, on_done const&) {
         error_code ignored;
         socket_.close(ignored);
-        connect_next(error, done);
     }
 
-    void finish(error_code error, on_done const& done) {
-        is_over_ = true;
-        done(error);
+    void perform(fsm::report_failure const& wanted, on_done const&) { names_->report_failure(host(), wanted.address); }
+    void perform(fsm::report_success const& wanted, on_done const&) { names_->report_success(host(), wanted.address); }
+
+    void perform(fsm::finish const& wanted, on_done const& done) {
+        if (!wanted.error) configure();
+        done(wanted.error);
+    }
+
+    void watch_time(on_done const& done) {
+        auto const next = machine_.next_time();
+        if (next == watched_) return;
+        watched_ = next;
+        timer_.cancel();
+        if (!next) return;
+        timer_.expires_at(*next);
+        timer_.async_wait([self = shared_from_this(), done](error_code is_cancelled) {
+            if (!is_cancelled) self->handle(done, [](fsm& machine, fsm::time_point now) { machine.on_time(now); });
+        });
     }
 
     /// Deadlines are ours; these find out about a peer that has gone while nothing is asked.
@@ -157,23 +162,19 @@ private:
     }
 
     tcp::socket& socket_;
-    redis_endpoint endpoint_;
+    std::uint16_t port_;
     std::shared_ptr<name_resolver> names_;
-    std::chrono::milliseconds timeout_;
+    fsm machine_;
     std::shared_ptr<name_query> query_;
-    bool is_over_ = false;
-    std::chrono::steady_clock::time_point ends_{};
-    name_resolver::addresses left_;
-    std::optional<asio::ip::address> tried_;
-    unsigned attempt_ = 0;
     asio::steady_timer timer_;
+    std::optional<fsm::time_point> watched_;
 };
 
 class tcp_transport final : public stream_transport<tcp::socket> {
 public:
-    tcp_transport(strand const& executor, redis_endpoint endpoint, dialing const& how)
+    tcp_transport(strand const& executor, redis_endpoint const& endpoint, dialing const& how)
         : stream_transport(executor),
-          connector_(std::make_shared<tcp_connector>(executor, stream_, std::move(endpoint), how)) {}
+          connector_(std::make_shared<tcp_connector>(executor, stream_, endpoint, how)) {}
 
     ~tcp_transport() override { connector_->cancel(); }
 
@@ -208,10 +209,10 @@ private:
 
 class tls_transport final : public stream_transport<asio::ssl::stream<tcp::socket>> {
 public:
-    tls_transport(strand const& executor, redis_endpoint endpoint, dialing const& how)
+    tls_transport(strand const& executor, redis_endpoint const& endpoint, dialing const& how)
         : stream_transport(executor, how.tls->context),
           setup_(how.tls),
-          connector_(std::make_shared<tcp_connector>(executor, stream_.next_layer(), std::move(endpoint), how)) {}
+          connector_(std::make_shared<tcp_connector>(executor, stream_.next_layer(), endpoint, how)) {}
 
     ~tls_transport() override { connector_->cancel(); }
 
@@ -246,8 +247,8 @@ private:
 }  // namespace
 
 std::unique_ptr<transport> make_transport(strand executor, redis_endpoint endpoint, dialing how) {
-    if (!how.tls) return std::make_unique<tcp_transport>(executor, std::move(endpoint), how);
-    return std::make_unique<tls_transport>(executor, std::move(endpoint), how);
+    if (!how.tls) return std::make_unique<tcp_transport>(executor, endpoint, how);
+    return std::make_unique<tls_transport>(executor, endpoint, how);
 }
 
 std::unique_ptr<transport> make_unix_transport(strand executor, std::string path) {
