@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <idempo/impl/digest_key.ipp>
 #include <idempo/impl/error.ipp>
 #include <idempo/impl/execution.ipp>
 #include <idempo/impl/fingerprint.ipp>

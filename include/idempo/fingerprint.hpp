@@ -4,6 +4,7 @@
 #include <idempo/detail/body_bytes.hpp>
 #include <idempo/detail/field_lines.hpp>
 #include <idempo/detail/sha256.hpp>
+#include <idempo/digest_key.hpp>
 #include <idempo/identifiers.hpp>
 #include <idempo/request_head.hpp>
 #include <idempo/same_request.hpp>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +27,8 @@ namespace http = boost::beast::http;
 inline constexpr std::size_t max_compared_fields = 64;
 
 /// Makes fingerprints by one rule: SHA-256 over what makes two requests the same
-/// (draft-ietf-httpapi-idempotency-key-header-07, section 2.4).
+/// (draft-ietf-httpapi-idempotency-key-header-07, section 2.4), or with a secret HMAC-SHA-256 over "fingerprint" and
+/// the same.
 ///
 /// The hash begins with the rule's number, so that no two rules make the same fingerprint of anything. Each part
 /// follows its length, so that no byte can change sides unnoticed. The first four bytes of a fingerprint are the rule's
@@ -36,10 +39,11 @@ class fingerprint_rule {
 public:
     /// \param credential_fields are compared like `what.fields`.
     /// \throws std::invalid_argument for more than `max_compared_fields` fields in both.
-    explicit fingerprint_rule(same_request what, std::vector<std::string> credential_fields = {});
+    explicit fingerprint_rule(same_request what, std::vector<std::string> credential_fields = {},
+                              std::optional<digest_key> secret = {});
 
     /// The first four bytes of SHA-256 over what the rule compares: fields, credentials, whether the host counts, and
-    /// the name of the body's rule. It is never 0.
+    /// the name of the body's rule; and over an HMAC under the secret, if there is one. It is never 0.
     [[nodiscard]] std::uint32_t number() const noexcept { return number_; }
 
     /// The body's type does not matter, only its bytes. `Fields` is any `http::basic_fields`. Allocates nothing, unless
@@ -51,6 +55,7 @@ public:
                       "idempo: a fingerprint needs the request's body in memory: string_body, vector_body, span_body, "
                       "dynamic_body or empty_body. Read the request with one of these.");
         detail::sha256 hash;
+        begin(hash);
         request_head const head(request);
         add_start_line(hash, head);
         add_fields(hash, request);
@@ -89,12 +94,14 @@ private:
 
     [[nodiscard]] std::uint64_t find_places(std::string_view name) const noexcept;
     static void add_field_value(detail::sha256& hash, std::string_view name, std::string_view value);
+    void begin(detail::sha256& hash) const;
     static void add_exact_size(detail::sha256& hash, std::uint64_t size);
     void add_start_line(detail::sha256& hash, request_head const& head) const;
     [[nodiscard]] bool needs_whole_body(request_head const& head) const;
     void add_body(detail::sha256& hash, request_head const& head, std::string_view body) const;
     [[nodiscard]] fingerprint finish(detail::sha256& hash) const;
 
+    std::optional<digest_key> secret_;
     bool authority_;
     body_rule body_;
     std::vector<std::string> names_;  // of the fields, then of the credentials

@@ -22,10 +22,12 @@ struct identifier {
     [[nodiscard]] std::string_view view() const noexcept { return {reinterpret_cast<char const*>(bytes.data()), Size}; }
 };
 
-/// SHA-256 over namespace, scope and key. A store sees nothing else of the client's key.
+/// SHA-256 over namespace, scope and key, or HMAC-SHA-256 under a `digest_key`. A store sees nothing else of the
+/// client's key.
 using store_key = identifier<struct store_key_tag, 32>;
 
-/// SHA-256 over what makes two requests "the same" (draft-ietf-httpapi-idempotency-key-header-07, section 2.4).
+/// SHA-256 over what makes two requests "the same" (draft-ietf-httpapi-idempotency-key-header-07, section 2.4), or
+/// HMAC-SHA-256 under a `digest_key`.
 using fingerprint = identifier<struct fingerprint_tag, 32>;
 
 /// A fencing token: 128 random bits made by the claimer. Claim, Complete, Renew and Abandon are idempotent per token.

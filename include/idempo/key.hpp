@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/digest_key.hpp>
 #include <idempo/identifiers.hpp>
 
 #include <cstddef>
@@ -39,13 +40,15 @@ struct endpoint {
     std::string_view path;
 };
 
-/// SHA-256 over the parts, each after its length: no two different lists of parts give the same store key.
+/// SHA-256 over the parts, each after its length: no two different lists of parts give the same store key. With a
+/// secret, HMAC-SHA-256 over "store key" and the parts.
 /// \param key_namespace keeps services that share a store apart; may be empty.
 /// \param scope who the key belongs to; empty where all callers share their keys.
 /// \param key as `parse_key` returned it.
 /// \param where empty where all endpoints share their keys.
+/// \param secret of `options::digest_keys`; null: none.
 /// \throws std::runtime_error when OpenSSL fails.
 [[nodiscard]] store_key make_store_key(std::string_view key_namespace, std::string_view scope, std::string_view key,
-                                       std::optional<endpoint> where = {});
+                                       std::optional<endpoint> where = {}, digest_key const* secret = nullptr);
 
 }  // namespace idempo

@@ -35,14 +35,17 @@ enum class event_type {
     lease_lost,         ///< in addition: the heartbeat could not hold the lease
     store_error,        ///< in addition: a store operation failed; `step`, `error`
     handler_threw,      ///< in addition: `exception`
+    /// In addition: the key has a record under one of `options::previous`, or under a secret of `digest_keys` that is
+    /// not the first. While this is told, do not drop those.
+    other_identity,
     /// In addition: the request has a Cookie and none of the fields that `scope::credential_bound` lists. Callers who
     /// choose the same key share their answers. `scope::principal` keeps them apart.
     cookie_ignored,
 };
 
-/// The parts of a request's life that take time. `commit` is a part of `complete`, only in transactional mode;
-/// `save_step` is a part of `handler`.
-enum class event_step { claim, wait, handler, complete, commit, abandon, renew, reconcile, save_step, park };
+/// The parts of a request's life that take time. `look` asks for a record under another identity. `commit` is a part of
+/// `complete`, only in transactional mode; `save_step` is a part of `handler`.
+enum class event_step { claim, look, wait, handler, complete, commit, abandon, renew, reconcile, save_step, park };
 
 /// One event. It never carries the client's key, a body, or a server's error text. Views and the exception are valid
 /// during the call.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/digest_key.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/key.hpp>
 #include <idempo/observer.hpp>
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -75,6 +77,20 @@ enum class on_store_error {
     run_unprotected,  ///< the handler runs without a claim: a retry runs it again
 };
 
+/// How a service told keys and requests apart before a change of its `options`, or will after the next one. What is
+/// empty is as in the options.
+struct previous_identity {
+    std::optional<idempo::scope> scope{};
+    std::optional<std::string> key_namespace{};
+    std::optional<bool> per_endpoint{};
+    /// `digest_keys::none()` for records from before the first secret.
+    std::optional<idempo::digest_keys> digest_keys{};
+};
+
+/// The most identities beside the current one: each secret but the first, and each of `options::previous` once for each
+/// of its secrets.
+inline constexpr std::size_t max_previous_identities = 8;
+
 /// Answers of `options::reconcile`.
 struct run_again {};
 struct hold_claim {};
@@ -107,6 +123,17 @@ struct options {
     /// Each method and path (without its query) has keys of its own: the same key on another endpoint is another
     /// request. Otherwise it gets 422.
     bool per_endpoint = false;
+    /// Secrets under which store keys and fingerprints are made, so that who reads the store can neither guess a body
+    /// from its fingerprint nor recognise a client's key. The first one makes new records, and records under the others
+    /// are found as with `previous`: to rotate, put a new secret behind the old one on all servers, then before it,
+    /// then drop the old one after the retention. By default there is none, and digests are SHA-256: do not take card
+    /// numbers like that.
+    idempo::digest_keys digest_keys{};
+    /// Under which other identities a record of the same key may be: those of the release before a change of `scope`,
+    /// `key_namespace`, `per_endpoint` or `digest_keys`, and of the one after it. A record that is found there is
+    /// answered, waited for, taken over or settled there, and a request runs under the new identity only where there is
+    /// none. Needs a store with `peek` (`inspectable_store`). docs/digests.md says how to deploy a change.
+    std::vector<previous_identity> previous{};
     /// @}
 
     /// \name What is the same request
@@ -153,6 +180,10 @@ struct options {
     /// Which statuses are stored; for others the claim is released. Empty: `stored_by_default`. If it throws, the
     /// response is stored.
     std::function<bool(unsigned status)> store_if{};
+    /// Statuses which say nothing of the effect: the client gets the answer, and a retry meets 409 to the end of the
+    /// lease, and then what `on_takeover` says. Asked before `store_if`, of handlers that gave no verdict. Empty: none.
+    /// If it throws, the claim is held.
+    std::function<bool(unsigned status)> hold_if{};
     /// @}
 
     /// \name What is stored and what is said
@@ -181,6 +212,15 @@ struct options {
     /// https://docs.stripe.com/api/idempotent_requests
     static options stripe();
 
+    /// For an endpoint that moves money: a key is required, each caller has keys of its own, and where nobody can tell
+    /// whether the effect happened, no retry runs the handler: after an exception, a 500, 502 or 504 the claim is held,
+    /// and when its lease has ended, a retry gets 409 (`refusal::outcome_unknown`) until the record expires. Set
+    /// `reconcile` and `on_takeover::reconcile` where somebody can be asked.
+    /// \param authenticated see `scope::principal`
+    /// \param told somebody must learn of claims that are held
+    /// \throws std::invalid_argument for an empty function
+    static options payments(scope::principal_function authenticated, idempo::observer told);
+
     /// The Agentic Commerce Protocol, version 2026-04-17, section 6 of rfc.agentic_checkout.md: a key is required for
     /// each POST, each caller and endpoint has keys of its own, JSON bodies are compared by what they mean, all below
     /// 500 is stored, and refusals have its errors. Defined in `idempo::json`: link it.
@@ -190,6 +230,9 @@ struct options {
 
 /// Everything except 401, 403, 408, 425, 429 and 5xx: those say that the effect did not happen, or may be tried again.
 [[nodiscard]] bool stored_by_default(unsigned status) noexcept;
+
+/// Whether records may be under other identities, so that the store needs `peek`.
+[[nodiscard]] bool has_other_identities(options const& options) noexcept;
 
 /// \throws std::invalid_argument naming the first option that makes no sense.
 void validate(options const& options);

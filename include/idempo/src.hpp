@@ -19,6 +19,7 @@
 #include <idempo/http/impl/outgoing.ipp>
 #include <idempo/http/impl/read_error.ipp>
 #include <idempo/http/impl/read_request.ipp>
+#include <idempo/impl/digest_key.ipp>
 #include <idempo/impl/error.ipp>
 #include <idempo/impl/execution.ipp>
 #include <idempo/impl/fingerprint.ipp>

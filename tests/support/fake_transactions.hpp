@@ -50,6 +50,9 @@ struct fake_database {
     /// Called in the middle of a claim.
     std::function<void()> in_claim;
 
+    error_code look_fails_with{};
+
+    int looks = 0;
     int rows = 0;
     int rolled_back = 0;
     int reserved = 0;
@@ -114,6 +117,14 @@ public:
         auto met = database_->look(std::string(request.key.view()), request.fingerprint);
         if (met) is_open_ = false;
         return met.value_or(granted{1});
+    }
+
+    std::optional<record_info> peek(store_key const& key, error_code& ec) {
+        ++database_->looks;
+        ec = database_->look_fails_with;
+        if (ec) is_open_ = false;
+        if (ec || database_->records.count(std::string(key.view())) == 0) return std::nullopt;
+        return record_info{.state = record_state::completed};
     }
 
     fake_rows& rows() { return rows_; }

@@ -25,8 +25,8 @@
 
 namespace idempo::tests {
 
-enum class store_call { claim, complete, abandon, renew, save_step, park };
-inline constexpr std::size_t store_calls = 6;
+enum class store_call { claim, complete, abandon, renew, save_step, park, peek };
+inline constexpr std::size_t store_calls = 7;
 
 /// The faults of one call of a store.
 enum class fault {
@@ -208,7 +208,20 @@ public:
                        [request](Inner& inner, error_code& failed) { return inner.park(request, failed); });
     }
 
-    /// Never fails: no request calls it.
+    std::optional<record_info> peek(store_key const& key, error_code& error)
+        requires inspectable_store<Inner>
+    {
+        return perform(store_call::peek, error, [key](Inner& inner, error_code& failed) {
+            return static_cast<std::optional<record_info>>(inner.peek(key, failed));
+        });
+    }
+
+    /// Never fails: no request calls them.
+    bool forget(store_key const& key, error_code& error)
+        requires inspectable_store<Inner>
+    {
+        return inner_.forget(key, error);
+    }
     bool settle(settle_request const& request, error_code& error)
         requires parking_store<Inner>
     {

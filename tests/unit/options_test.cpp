@@ -4,7 +4,9 @@
 #include "support/catch.hpp"
 #include "support/charges.hpp"
 
+#include <cstddef>
 #include <functional>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -137,6 +139,158 @@ TEST_CASE("stored_by_default: everything but what says that it may be tried agai
             status == 401 || status == 403 || status == 408 || status == 425 || status == 429 || status >= 500;
         CHECK(idempo::stored_by_default(status) == !released);
     }
+}
+
+TEST_CASE("options: other identities are refused where they say nothing or are too many", "[options]") {
+    auto const too_many = [](options& changed) {
+        for (std::size_t each = 0; each <= idempo::max_previous_identities; ++each) {
+            changed.previous.push_back({.key_namespace = std::to_string(each)});
+        }
+    };
+    CHECK(sentence_for(too_many) == "options.previous and options.digest_keys have too many entries");
+    CHECK(sentence_for([](options& changed) { changed.previous.emplace_back(); }) ==
+          "options.previous must say what was different");
+    CHECK(sentence_for([](options& changed) {
+              changed.previous = {{.scope = idempo::scope::credential_bound({"not a field"})}};
+          }) == "scope::credential_bound takes field names");
+    CHECK(sentence_for([](options& changed) {
+              changed.previous = {{.key_namespace = "old"}};
+              changed.previous_rules.assign(32, {});
+          }) == "options.previous_rules, options.previous and options.digest_keys make too many rules");
+    CHECK(sentence_for([](options& changed) {
+              changed.digest_keys = {"sixteen bytes..1", "sixteen bytes..2"};
+              changed.previous = {{.digest_keys = idempo::digest_keys::none()}, {.key_namespace = "old"}};
+          }) == "none");
+}
+
+namespace {
+
+std::optional<std::string> caller_of(idempo::request_head const& head) { return std::string(head.field("X-User")); }
+
+options payments() {
+    return options::payments(caller_of, [](idempo::event const&) {});
+}
+
+text_request paying() {
+    auto request = keyed_request();
+    request.set("X-User", "shop");
+    return request;
+}
+
+/// What a handler does, and what each try of the client meets.
+struct payment {
+    std::string what;
+    handler_function work;
+    unsigned first;
+    unsigned retry;
+    unsigned after_the_lease;
+    int runs;
+};
+
+std::vector<payment> payment_table() {
+    auto const answers = [](unsigned status) {
+        return [status](text_request const&, idempo::execution&) { return answer_with(status); };
+    };
+    auto const throws = [](text_request const&, idempo::execution&) -> text_response {
+        throw std::runtime_error("the bank hung up");
+    };
+    auto const keeps = [](text_request const&, idempo::execution& execution) {
+        execution.keep();
+        return answer_with(502);
+    };
+    auto const releases = [](text_request const&, idempo::execution& execution) {
+        execution.release();
+        return answer_with(504);
+    };
+    return {{"a charge", answers(201), 201, 201, 201, 1},
+            {"a card that is declined", answers(402), 402, 402, 402, 1},
+            {"no such account", answers(404), 404, 404, 404, 1},
+            {"an exception", throws, 500, 409, 409, 1},
+            {"a fault that the handler caught", answers(500), 500, 409, 409, 1},
+            {"no answer that the gateway understands", answers(502), 502, 409, 409, 1},
+            {"no answer in time", answers(504), 504, 409, 409, 1},
+            {"a 502 of which the handler knows that the charge was made", keeps, 502, 502, 502, 1},
+            {"a 504 of which the handler knows that no charge was made", releases, 504, 504, 504, 3},
+            {"too busy to begin", answers(503), 503, 503, 503, 3},
+            {"too many requests", answers(429), 429, 429, 429, 3}};
+}
+
+}  // namespace
+
+TEST_CASE("payments: nothing runs again where the effect may have happened", "[options][payments]") {
+    auto const how = GENERATE(from_range(every_setup()));
+    INFO(how);
+    for (auto const& row : payment_table()) {
+        INFO(row.what);
+        int runs = 0;
+        service tested(how, payments(), [&](text_request const& request, idempo::execution& execution) {
+            ++runs;
+            return row.work(request, execution);
+        });
+        CHECK(tested.send(paying()).result_int() == row.first);
+        CHECK(tested.send(paying()).result_int() == row.retry);
+        tested.store_clock().advance(payments().lease + 1ms);
+        auto const late = tested.send(paying());
+        CHECK(late.result_int() == row.after_the_lease);
+        CHECK(runs == row.runs);
+        bool const is_held = row.retry == 409;
+        CHECK((late.body().find("outcome-unknown") != std::string::npos) == is_held);
+        CHECK(tested.told(idempo::event_type::held) == (is_held ? 1 : 0));
+        CHECK(tested.told(idempo::event_type::takeover) == 0);
+    }
+}
+
+TEST_CASE("payments: where the bank can be asked, a retry after the lease gets its answer", "[options][payments]") {
+    auto const how = GENERATE(from_range(every_setup()));
+    INFO(how);
+    auto chosen = payments();
+    chosen.on_takeover = idempo::on_takeover::reconcile;
+    chosen.reconcile = [](idempo::execution const& earlier) -> idempo::reconciliation {
+        CHECK(earlier.derived_key("charge").size() == 64);
+        return answer_with(201, "found");
+    };
+    int runs = 0;
+    service tested(how, chosen, [&](text_request const&, idempo::execution&) {
+        ++runs;
+        return answer_with(504);
+    });
+    CHECK(tested.send(paying()).result_int() == 504);
+    CHECK(tested.send(paying()).result_int() == 409);
+    tested.store_clock().advance(chosen.lease + 1ms);
+    CHECK(tested.send(paying()).body() == "found");
+    CHECK(runs == 1);
+}
+
+TEST_CASE("payments: who pays needs a key, a name, and somebody who watches", "[options][payments]") {
+    effect_ledger ledger;
+    service tested({}, payments(), charging(ledger));
+    auto unkeyed = unkeyed_request();
+    unkeyed.set("X-User", "shop");
+    CHECK(tested.send(unkeyed).result_int() == 400);
+    CHECK(tested.send(keyed_request()).result_int() == options().problems[idempo::refusal::caller_unknown].status);
+    CHECK(ledger.size() == 0);
+    CHECK_NOTHROW(validate(payments()));
+    CHECK_THROWS_AS(options::payments(caller_of, {}), std::invalid_argument);
+    CHECK_THROWS_AS(options::payments({}, [](idempo::event const&) {}), std::invalid_argument);
+}
+
+TEST_CASE("hold_if: a status that says nothing of the effect holds the claim, also where the function throws",
+          "[options]") {
+    bool const throws = GENERATE(false, true);
+    options chosen;
+    chosen.hold_if = [throws](unsigned status) {
+        if (throws) throw std::runtime_error("of the application");
+        return status == 418;
+    };
+    int runs = 0;
+    service tested({}, chosen, [&](text_request const&, idempo::execution&) {
+        ++runs;
+        return answer_with(418);
+    });
+    CHECK(tested.send(keyed_request()).result_int() == 418);
+    CHECK(tested.send(keyed_request()).result_int() == 409);
+    CHECK(runs == 1);
+    CHECK(tested.told(idempo::event_type::handler_threw) == (throws ? 1 : 0));
 }
 
 TEST_CASE("stripe: only POST is covered", "[options][stripe]") {

@@ -16,9 +16,15 @@ public:
     hmac_key& operator=(hmac_key const&) = default;
     ~hmac_key();
 
-private:
-    friend class hmac_sha256;
+    friend bool operator==(hmac_key const&, hmac_key const&) = default;
 
+    /// Puts into a new hash what comes before the message.
+    void begin(sha256& hash) const;
+
+    /// The HMAC of what was added since. Nothing may be added afterwards.
+    [[nodiscard]] std::array<unsigned char, 32> finish(sha256& hash) const;
+
+private:
     /// A block of SHA-256: the secret, or its digest if it is longer, and zeros.
     std::array<char, 64> block_{};
 };
@@ -26,12 +32,12 @@ private:
 /// HMAC-SHA-256 (RFC 2104, FIPS 198-1) over bytes in pieces. The key must outlive it.
 class hmac_sha256 {
 public:
-    explicit hmac_sha256(hmac_key const& key);
+    explicit hmac_sha256(hmac_key const& key) : key_(key) { key_.begin(inner_); }
 
     void update(std::string_view bytes) { inner_.raw(bytes); }
 
     /// Nothing may be added afterwards.
-    [[nodiscard]] std::array<unsigned char, 32> finish();
+    [[nodiscard]] std::array<unsigned char, 32> finish() { return key_.finish(inner_); }
 
 private:
     hmac_key const& key_;

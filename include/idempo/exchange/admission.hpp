@@ -74,37 +74,77 @@ bool ignores_cookie(scope const& scope, Request const& request) {
     return !fields.empty() && has("Cookie") && std::none_of(fields.begin(), fields.end(), has);
 }
 
+/// Who calls, as a part of the store key.
+struct caller_id {
+    std::optional<std::string> principal;
+    std::optional<store_key> credentials;
+
+    [[nodiscard]] std::string_view view() const noexcept {
+        if (principal) return *principal;
+        return credentials ? credentials->view() : std::string_view();
+    }
+};
+
+/// Nothing where the caller is nobody.
+template <class Request>
+std::optional<caller_id> find_caller(scope const& scope, bool guards, Request const& request) {
+    caller_id caller;
+    if (auto const& find_principal = scope.find_principal()) {
+        caller.principal = find_principal(request_head(request));
+        if (!caller.principal || caller.principal->empty()) return std::nullopt;
+    } else if (guards && !scope.credential_fields().empty()) {
+        caller.credentials = credential_scope(scope.credential_fields(), request);
+    }
+    return caller;
+}
+
+template <class Request>
+store_key key_under(key_identity const& identity, caller_id const& caller, std::string_view key,
+                    Request const& request) {
+    std::optional<endpoint> where;
+    if (identity.per_endpoint) where = endpoint{request.method_string(), split_target(request.target(), {}).path};
+    return make_store_key(identity.key_namespace, caller.view(), key, where,
+                          identity.secret ? &*identity.secret : nullptr);
+}
+
+/// Where else the record may be. Who is nobody under another identity has no record there, and where the store key is
+/// the same, the record's own rule tells the identities apart.
+template <class Request>
+std::vector<identified_key> find_others(request_rules const& rules, caller_id const& current, bool guards,
+                                        std::string_view key, Request const& request, store_key const& own) {
+    std::vector<identified_key> others;
+    auto const& identities = rules.identities();
+    for (std::size_t place = 1; place < identities.size(); ++place) {
+        auto const& identity = identities[place];
+        auto const caller = identity.has_current_scope ? current : find_caller(identity.scope, guards, request);
+        if (!caller) continue;
+        auto const made = key_under(identity, *caller, key, request);
+        auto const is_made = [&made](identified_key const& other) { return other.key == made; };
+        if (made == own || std::any_of(others.begin(), others.end(), is_made)) continue;
+        others.push_back({made, identity.rule});
+    }
+    return others;
+}
+
 /// Who calls, and what is asked.
 template <class Request>
 exchange::step identify(exchange& exchange, options const& options, request_rules const& rules,
                         Request const& request) {
-    if (exchange.rule() != 0) return exchange.identified_by_rule(rules[exchange.rule()](request));
+    if (exchange.is_identified()) return exchange.identified_by_rule(rules[exchange.rule()](request));
     if (options.accept_key && !options.accept_key(exchange.key())) return exchange.key_not_accepted();
-    std::optional<std::string> caller;
-    if (auto const& find_principal = options.scope.find_principal()) {
-        caller = find_principal(request_head(request));
-        if (!caller || caller->empty()) return exchange.unidentified();
-    }
+    bool const guards = options.on_duplicate == on_duplicate::reject;
+    auto const caller = find_caller(options.scope, guards, request);
+    if (!caller) return exchange.unidentified();
     request_identity identity;
     identity.asked = rules[0](request);
     identity.rules = rules.numbers();
     identity.ignores_cookie = options.observer && ignores_cookie(options.scope, request);
-    std::string_view scope = caller ? std::string_view(*caller) : std::string_view();
-    store_key credentials;
-    if (options.on_duplicate == on_duplicate::reject) {
-        // In guard mode no request differs from another of its caller: the state of the record alone decides.
-        if (auto const& fields = options.scope.credential_fields(); !fields.empty()) {
-            credentials = credential_scope(fields, request);
-            scope = credentials.view();
-        }
-    } else {
-        identity.compared = identity.asked;
+    // In guard mode no request differs from another of its caller: the state of the record alone decides.
+    if (!guards) identity.compared = identity.asked;
+    identity.key = key_under(rules.identities()[0], *caller, exchange.key(), request);
+    if (rules.identities().size() > 1) {
+        identity.others = find_others(rules, *caller, guards, exchange.key(), request, identity.key);
     }
-    std::optional<endpoint> where;
-    if (options.per_endpoint) {
-        where = endpoint{request.method_string(), split_target(request.target(), {}).path};
-    }
-    identity.key = make_store_key(options.key_namespace, scope, exchange.key(), where);
     return exchange.identified(identity);
 }
 

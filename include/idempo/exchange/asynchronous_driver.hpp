@@ -129,6 +129,7 @@ private:
     next_step perform(step next) {
         switch (next) {
         case step::identify: return identify();
+        case step::look: return look();
         case step::claim: return claim();
         case step::pause: return pause();
         case step::reconcile: return detail::reconcile(exchange_, state_->options);
@@ -154,6 +155,26 @@ private:
             completion_.where().executor, [self = this->shared_from_this(), report](auto&&... results) {
                 self->drive([&] { return next_step(report(*self, std::forward<decltype(results)>(results)...)); });
             });
+    }
+
+    next_step look() {
+        if constexpr (may_be_direct<store_type>) {
+            if (auto* store = direct_access(state_->store)) {
+                error_code error;
+                std::optional<record_info> found;
+                if constexpr (requires { store->peek(exchange_.look(), error); }) {
+                    found = store->peek(exchange_.look(), error);
+                }
+                return exchange_.looked(error, found);
+            }
+        }
+        if constexpr (async_inspectable_store<store_type>) {
+            state_->store.async_peek(exchange_.look(),
+                                     then([](auto& self, error_code error, std::optional<record_info> const& found) {
+                                         return self.exchange_.looked(error, found);
+                                     }));
+        }
+        return {};
     }
 
     next_step claim() {

@@ -23,6 +23,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace idempo::detail {
 
@@ -37,6 +38,12 @@ struct request_facts {
     bool draining = false;
 };
 
+/// A store key under one identity, and which of the rules made its records.
+struct identified_key {
+    store_key key;
+    std::size_t rule = 0;
+};
+
 /// Who asks for what, as a claim needs it.
 struct request_identity {
     store_key key;
@@ -46,6 +53,8 @@ struct request_identity {
     idempo::fingerprint asked;
     /// The numbers of the rules that fingerprints can be made by, the current one first. They outlive the exchange.
     std::span<std::uint32_t const> rules{};
+    /// Where else a record of this key may be; keys that differ from each other and from `key`.
+    std::vector<identified_key> others{};
     /// Worth a warning.
     bool ignores_cookie = false;
 };
@@ -56,6 +65,15 @@ struct request_identity {
 ///     admit → identify → claim ⇄ pause → (heartbeat) → run → capture → complete ⇄ pause → respond
 ///                                             ⇅         ├→ park ⇄ pause ──────────────────↗
 ///                                          reconcile    └→ (take_back) → abandon ─────────↗
+///
+/// Where a record may be under another identity, it is looked for before the claim, and again when the claim is
+/// granted: a server of another release may have claimed it meanwhile.
+///
+///     identify → look … → claim → look … → run
+///                  └→ identify → claim under that identity ↗ (abandon, where the claim is held)
+///
+/// Two servers that claim under two identities cannot both find nothing: each looks after its own claim. What is new
+/// under another identity than the current one is given up: the record that led there is gone.
 ///
 /// An earlier attempt is reconciled under a claim of this request's own; where that leads to no run, it is abandoned.
 ///
@@ -72,8 +90,9 @@ public:
     /// What the driver does next, and with which member it reports back.
     enum class step {
         /// Find out who calls and what is asked; `identified`, `unidentified`, `key_not_accepted` or `identify_threw`.
-        /// Where `rule()` is not 0: what is asked, by that rule; `identified_by_rule`.
+        /// Where `is_identified()`: what is asked, by the rule `rule()`; `identified_by_rule`.
         identify,
+        look,       ///< see what there is under `look()`, without a change to it; `looked`
         claim,      ///< `claim()`; `claimed`, or `overloaded`
         open,       ///< begin a transaction without a claim; `opened`, or `overloaded`
         pause,      ///< `pause()`; `paused`, or `pause_cancelled` where `pause_is_cancellable()`
@@ -153,6 +172,7 @@ public:
     step unidentified();
     step key_not_accepted();
     step identify_threw(std::exception_ptr exception);
+    step looked(error_code error, std::optional<record_info> const& found);
     step claimed(error_code error, claim_result result);
     /// Instead of `claimed` and `opened`: nobody is free to begin a transaction.
     step overloaded();
@@ -191,16 +211,19 @@ public:
     [[nodiscard]] std::string const& key() const noexcept { return key_; }
     /// Which of the rules the record may have been made by.
     [[nodiscard]] std::size_t rule() const noexcept { return rule_; }
+    [[nodiscard]] bool is_identified() const noexcept { return is_identified_; }
+    [[nodiscard]] store_key const& look() const noexcept { return identities_[looks_at_].key; }
     [[nodiscard]] claim_request const& claim() const noexcept { return claim_; }
     [[nodiscard]] complete_request complete() const;
     /// Whether the transaction is committed with the handler's rows.
     [[nodiscard]] bool keeps_rows() const noexcept { return keeps_rows_; }
     [[nodiscard]] std::chrono::milliseconds pause() const noexcept { return pause_; }
     [[nodiscard]] bool pause_is_cancellable() const noexcept { return !running_; }
-    [[nodiscard]] bool abandon_is_best_effort() const noexcept { return !running_ && !reconciling_; }
+    [[nodiscard]] bool abandon_is_best_effort() const noexcept { return !running_ && !reconciling_ && !confirming_; }
     /// Whether a claim without a lease would be left behind if nothing more were done: renew it before giving up.
     [[nodiscard]] bool owes_lease() const noexcept {
-        return (running_ || reconciling_) && !unprotected_ && !settled_ && lifetime_ == claim_lifetime::call;
+        return (running_ || reconciling_ || confirming_) && !unprotected_ && !settled_ &&
+               lifetime_ == claim_lifetime::call;
     }
     [[nodiscard]] park_request park() const;
     /// The saving of a step of the running handler, or of `step::take_back`.
@@ -226,6 +249,13 @@ private:
     step refuse_in_flight(std::chrono::milliseconds lease_remaining);
     step start_claim();
     step claim_failed(error_code error);
+    step start_looking();
+    step look_on();
+    [[nodiscard]] bool is_decisive(record_info const& found) const noexcept;
+    step give_up(std::size_t identity, bool looks_again);
+    step gave_up();
+    step go_to(std::size_t identity);
+    step go_on_granted();
     step go_without_claim();
     step met_in_flight(in_flight const& met);
     step met_mismatch(mismatch const& met);
@@ -260,6 +290,7 @@ private:
     step settle();
     step respond(answer_source answer) noexcept;
     [[nodiscard]] bool stores(unsigned status);
+    [[nodiscard]] bool holds(unsigned status);
     [[nodiscard]] bool commits(unsigned status);
     [[nodiscard]] std::optional<shared_bytes> record_of(http::response<http::string_body> const& response) const;
     [[nodiscard]] std::optional<shared_bytes> sanitized(shared_bytes record);
@@ -283,6 +314,24 @@ private:
     idempo::fingerprint asked_;
     std::span<std::uint32_t const> rules_;
     std::size_t rule_ = 0;
+    /// A bit for each rule that the record has been compared by.
+    std::uint64_t tried_ = 0;
+    bool is_identified_ = false;
+
+    /// The current one first; empty where there is no other.
+    std::vector<identified_key> identities_;
+    std::size_t identity_ = 0;
+    std::size_t looks_at_ = 0;
+    bool looks_again_ = false;
+    /// The claim is granted, and the others are looked at once more.
+    bool confirming_ = false;
+    /// Where to go when the claim has been given up.
+    std::optional<std::size_t> goes_to_;
+    unsigned given_up_ = 0;
+    /// What the grant was for.
+    bool is_unknown_ = false;
+    bool is_fresh_ = false;
+
     std::optional<idempo::execution> execution_;
     checkpoint* checkpoint_ = nullptr;
     bool keeps_steps_ = false;

@@ -73,6 +73,7 @@ private:
         auto const& claim = exchange_.claim();
         switch (next) {
         case step::identify: return identify();
+        case step::look: return look();
         case step::claim: {
             auto result = store.claim(claim, error);
             return exchange_.claimed(error, std::move(result));
@@ -119,6 +120,13 @@ private:
             exception_ = std::current_exception();
             return exchange_.identify_threw(exception_);
         }
+    }
+
+    step look() {
+        error_code error;
+        std::optional<record_info> found;
+        if constexpr (inspectable_store<store_type>) found = state_.store.peek(exchange_.look(), error);
+        return exchange_.looked(error, found);
     }
 
     step start_heartbeat() {

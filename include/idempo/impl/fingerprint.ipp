@@ -47,12 +47,19 @@ std::string lower(std::string text) {
     return text;
 }
 
-std::uint32_t number_of(same_request const& what, std::vector<std::string> const& credential_fields) {
+std::uint32_t number_of(same_request const& what, std::vector<std::string> const& credential_fields,
+                        std::optional<digest_key> const& secret) {
     detail::sha256 hash;
     hash.part("idempo fingerprint 2").part(what.body.name()).part_size(what.authority ? 1 : 0);
     for (auto const* fields : {&what.fields, &credential_fields}) {
         hash.part_size(fields->size());
         for (auto const& name : *fields) hash.part(lower(name));
+    }
+    if (secret) {
+        detail::sha256 proof;
+        secret->hmac().begin(proof);
+        store_key const proven{secret->hmac().finish(proof.part("rule"))};
+        hash.part(proven.view());
     }
     auto const digest = hash.finish();
     return std::max(boost::endian::load_big_u32(digest.data()), std::uint32_t{1});
@@ -123,11 +130,13 @@ void add_by_content(detail::sha256& hash, request_head const& head, std::string_
 
 }  // namespace
 
-fingerprint_rule::fingerprint_rule(same_request what, std::vector<std::string> credential_fields)
-    : authority_(what.authority),
+fingerprint_rule::fingerprint_rule(same_request what, std::vector<std::string> credential_fields,
+                                   std::optional<digest_key> secret)
+    : secret_(std::move(secret)),
+      authority_(what.authority),
       body_(what.body),
       names_(what.fields),
-      number_(number_of(what, credential_fields)) {
+      number_(number_of(what, credential_fields, secret_)) {
     names_.insert(names_.end(), credential_fields.begin(), credential_fields.end());
     detail::require(names_.size() <= max_compared_fields, "same_request.fields has too many fields");
     for (auto const& name : names_) lengths_ |= std::uint64_t{1} << std::min<std::size_t>(name.size(), 63);
@@ -149,6 +158,12 @@ void fingerprint_rule::add_field_value(detail::sha256& hash, std::string_view na
         return;
     }
     hash.part_size(parameter->before.size() + parameter->after.size()).raw(parameter->before).raw(parameter->after);
+}
+
+void fingerprint_rule::begin(detail::sha256& hash) const {
+    if (!secret_) return;
+    secret_->hmac().begin(hash);
+    hash.part("fingerprint");
 }
 
 void fingerprint_rule::add_exact_size(detail::sha256& hash, std::uint64_t size) {
@@ -180,7 +195,7 @@ void fingerprint_rule::add_body(detail::sha256& hash, request_head const& head, 
 }
 
 fingerprint fingerprint_rule::finish(detail::sha256& hash) const {
-    fingerprint made{hash.finish()};
+    fingerprint made{secret_ ? secret_->hmac().finish(hash) : hash.finish()};
     boost::endian::store_big_u32(made.bytes.data(), number_);
     return made;
 }

@@ -55,11 +55,15 @@ std::optional<std::string> parse_key(std::string_view field_value, key_syntax sy
 }
 
 store_key make_store_key(std::string_view key_namespace, std::string_view scope, std::string_view key,
-                         std::optional<endpoint> where) {
+                         std::optional<endpoint> where, digest_key const* secret) {
     detail::sha256 hash;
+    if (secret != nullptr) {
+        secret->hmac().begin(hash);
+        hash.part("store key");
+    }
     hash.part(key_namespace).part(scope).part(key);
     if (where) hash.part(where->method).part(where->path);
-    return store_key{hash.finish()};
+    return store_key{secret != nullptr ? secret->hmac().finish(hash) : hash.finish()};
 }
 
 }  // namespace idempo

@@ -33,6 +33,7 @@ std::string_view to_string(event_type type) noexcept {
     case event_type::lease_lost: return "lease_lost";
     case event_type::store_error: return "store_error";
     case event_type::handler_threw: return "handler_threw";
+    case event_type::other_identity: return "other_identity";
     case event_type::cookie_ignored: return "cookie_ignored";
     }
     return "unknown";
@@ -41,6 +42,7 @@ std::string_view to_string(event_type type) noexcept {
 std::string_view to_string(event_step step) noexcept {
     switch (step) {
     case event_step::claim: return "claim";
+    case event_step::look: return "look";
     case event_step::wait: return "wait";
     case event_step::handler: return "handler";
     case event_step::complete: return "complete";

@@ -7,6 +7,8 @@
 
 #include <boost/beast/core/string.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace idempo {
@@ -20,6 +22,9 @@ using std::chrono::milliseconds;
 /// More than any of these needs, and less than a clock can hold.
 constexpr std::chrono::hours a_year{24 * 365};
 
+/// One bit each in an exchange.
+constexpr std::size_t most_rules = 64;
+
 /// The lengths of steps have four bytes, and they travel with each takeover.
 constexpr std::size_t largest_steps = std::size_t{16} << 20;
 
@@ -31,7 +36,34 @@ void require_fields(same_request const& rule, std::string const& key_field) {
     }
 }
 
+void require_credentials(scope const& scope) {
+    for (auto const& field : scope.credential_fields()) {
+        require(is_token(field), "scope::credential_bound takes field names");
+    }
+}
+
+std::size_t identities_under(digest_keys const& keys) { return std::max<std::size_t>(keys.list().size(), 1); }
+
+void require_identities(options const& options) {
+    require_credentials(options.scope);
+    auto identities = identities_under(options.digest_keys);
+    for (auto const& other : options.previous) {
+        if (other.scope) require_credentials(*other.scope);
+        identities += identities_under(other.digest_keys.value_or(options.digest_keys));
+        require(other.scope || other.key_namespace || other.per_endpoint || other.digest_keys,
+                "options.previous must say what was different");
+    }
+    require(identities <= max_previous_identities + 1,
+            "options.previous and options.digest_keys have too many entries");
+    require(identities * (options.previous_rules.size() + 1) <= most_rules,
+            "options.previous_rules, options.previous and options.digest_keys make too many rules");
+}
+
 }  // namespace
+
+bool has_other_identities(options const& options) noexcept {
+    return !options.previous.empty() || options.digest_keys.list().size() > 1;
+}
 
 bool stored_by_default(unsigned status) noexcept {
     switch (status) {
@@ -58,6 +90,18 @@ options options::stripe() {
     return options;
 }
 
+options options::payments(scope::principal_function authenticated, idempo::observer told) {
+    require(static_cast<bool>(told), "options::payments needs an observer");
+    options options;
+    options.require_key = true;
+    options.scope = scope::principal(std::move(authenticated));
+    options.on_throw = on_throw::hold;
+    options.on_takeover = on_takeover::hold;
+    options.hold_if = [](unsigned status) { return status == 500 || status == 502 || status == 504; };
+    options.observer = std::move(told);
+    return options;
+}
+
 void validate(options const& options) {
     require(is_token(options.header), "options.header must be a field name");
     require(is_token(options.replayed_header), "options.replayed_header must be a field name");
@@ -65,9 +109,7 @@ void validate(options const& options) {
             "options.original_request_header must be empty or a field name");
     require(options.should_retry_header.empty() || is_token(options.should_retry_header),
             "options.should_retry_header must be empty or a field name");
-    for (auto const& field : options.scope.credential_fields()) {
-        require(is_token(field), "scope::credential_bound takes field names");
-    }
+    require_identities(options);
     require_fields(options.same_request, options.header);
     for (auto const& rule : options.previous_rules) require_fields(rule, options.header);
     require(!options.methods.empty(), "options.methods must name a method");

@@ -23,15 +23,12 @@ namespace asio = boost::asio;
 TEST_CASE("production: the options for a charge", "[docs]") {
     int told = 0;
     auto const tell_metrics = [&told](idempo::event const&) { ++told; };
+    std::string const secret(32, 's');
     auto const account_of = [](idempo::request_head const&) { return std::optional<std::string>("account-1"); };
     //<open>production-charge
-    idempo::options options;
-    options.require_key = true;                            // without a key there is no protection: 400
-    options.scope = idempo::scope::principal(account_of);  // whose keys they are, from what you have authenticated
-    options.on_throw = idempo::on_throw::hold;             // a throw may come after the effect
-    options.on_takeover = idempo::on_takeover::hold;       // an earlier attempt may have had its effect: ask somebody
-    options.lease = std::chrono::minutes(2);               // longer than the slowest charge, with its timeouts
-    options.observer = tell_metrics;
+    auto options = idempo::options::payments(account_of, tell_metrics);  // from what you have authenticated
+    options.lease = std::chrono::minutes(2);  // longer than the slowest charge, with its timeouts
+    options.digest_keys = {secret};           // where bodies can be guessed: card numbers
     //<close>
     auto const handle = idempo::idempotency(idempo::memory_store(), options) | [](text_request const&) {
         text_response response(http::status::created, 11);

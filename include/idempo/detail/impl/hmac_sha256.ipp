@@ -33,16 +33,16 @@ hmac_key::hmac_key(std::string_view secret) {
 
 hmac_key::~hmac_key() { OPENSSL_cleanse(block_.data(), block_.size()); }
 
-hmac_sha256::hmac_sha256(hmac_key const& key) : key_(key) {
+void hmac_key::begin(sha256& hash) const {
     constexpr unsigned char inner_pad = 0x36;
-    add_padded(inner_, key_.block_, inner_pad);
+    add_padded(hash, block_, inner_pad);
 }
 
-std::array<unsigned char, 32> hmac_sha256::finish() {
+std::array<unsigned char, 32> hmac_key::finish(sha256& hash) const {
     constexpr unsigned char outer_pad = 0x5C;
-    auto const digest = inner_.finish();
+    auto const digest = hash.finish();
     sha256 outer;
-    add_padded(outer, key_.block_, outer_pad);
+    add_padded(outer, block_, outer_pad);
     outer.raw({reinterpret_cast<char const*>(digest.data()), digest.size()});
     return outer.finish();
 }

@@ -8,6 +8,7 @@
 #include <idempo/key.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 namespace idempo::detail {
@@ -17,6 +18,9 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds shortest_retry_after{1};
+
+/// A record that expires between look and claim costs one. More happen only where servers of two releases meet.
+constexpr unsigned most_claims_given_up = 3;
 
 // A refusal that is stored for a later request cannot know that request's connection; a replay sets both anew.
 constexpr unsigned any_version = 11;
@@ -63,14 +67,77 @@ exchange::step exchange::identified(request_identity const& identity) {
     reset_claim();
     asked_ = identity.asked;
     rules_ = identity.rules;
+    is_identified_ = true;
+    if (!identity.others.empty()) {
+        identities_.push_back({identity.key, rule_});
+        identities_.insert(identities_.end(), identity.others.begin(), identity.others.end());
+    }
     if (identity.ignores_cookie) tell(event_type::cookie_ignored);
-    return start_claim();
+    return start_looking();
 }
 
 exchange::step exchange::identified_by_rule(idempo::fingerprint asked) {
-    claim_.fingerprint = asked;
+    if (!guards()) claim_.fingerprint = asked;
     asked_ = asked;  // a later attempt has the derived keys of the first one
-    return start_claim();
+    return std::exchange(looks_again_, false) ? start_looking() : start_claim();
+}
+
+exchange::step exchange::start_looking() {
+    // In a transaction the locks of the claim and of the look last to its end, so one look behind the claim will do.
+    if (identities_.empty() || lifetime_ == claim_lifetime::transaction) return start_claim();
+    looks_at_ = 0;
+    return look_on();
+}
+
+exchange::step exchange::look_on() {
+    if (looks_at_ == identity_) ++looks_at_;
+    if (looks_at_ < identities_.size()) {
+        begin(event_step::look);
+        return step::look;
+    }
+    return confirming_ ? go_on_granted() : start_claim();
+}
+
+exchange::step exchange::looked(error_code error, std::optional<record_info> const& found) {
+    end(event_step::look, error);
+    if (error) return confirming_ ? start_abandon() : go_without_claim();
+    if (found && is_decisive(*found)) return confirming_ ? give_up(looks_at_, false) : go_to(looks_at_);
+    ++looks_at_;
+    return look_on();
+}
+
+/// Of two records whose servers are both gone, the one that this request has claimed goes on: else each would wait for
+/// the other.
+bool exchange::is_decisive(record_info const& found) const noexcept {
+    bool const is_gone = found.state == record_state::in_flight && found.lease_remaining <= milliseconds::zero();
+    return !confirming_ || is_fresh_ || !is_gone;
+}
+
+exchange::step exchange::give_up(std::size_t identity, bool looks_again) {
+    goes_to_ = identity;
+    looks_again_ = looks_again;
+    return start_abandon();
+}
+
+exchange::step exchange::gave_up() {
+    auto const identity = *goes_to_;
+    goes_to_.reset();
+    if (++given_up_ <= most_claims_given_up) return go_to(identity);
+    last_was_unknown_ = false;
+    last_lease_remaining_ = milliseconds::zero();
+    return wait_or(&exchange::refuse_met_in_flight);
+}
+
+/// From now on the record under that identity is this request's.
+exchange::step exchange::go_to(std::size_t identity) {
+    identity_ = identity;
+    claim_.key = identities_[identity].key;
+    claim_.token = make_token();
+    reset_claim();
+    rule_ = identities_[identity].rule;
+    tried_ = 0;
+    if (identity != 0) tell(event_type::other_identity);
+    return step::identify;
 }
 
 void exchange::reset_claim() {
@@ -123,13 +190,14 @@ exchange::step exchange::opened(error_code error) {
 /// request may be the same: then it must neither run nor be called another.
 exchange::step exchange::met_mismatch(mismatch const& met) {
     if (guards()) return refuse(refusal::duplicate);
-    auto next = rule_ + 1;
+    tried_ |= std::uint64_t{1} << rule_;
+    auto next = static_cast<std::size_t>(std::countr_one(tried_));
     if (met.recorded && !rules_.empty()) {
         auto const found = std::find(rules_.begin(), rules_.end(), rule_number(*met.recorded));
         if (found == rules_.end()) return refuse(refusal::not_retained);
         next = static_cast<std::size_t>(found - rules_.begin());
     }
-    if (next <= rule_ || next >= rules_.size()) return refuse(refusal::key_reused, event_type::mismatch);
+    if (next >= rules_.size() || ((tried_ >> next) & 1U) != 0) return refuse(refusal::key_reused, event_type::mismatch);
     rule_ = next;
     return step::identify;
 }
@@ -250,8 +318,18 @@ exchange::step exchange::reconcile_threw(std::exception_ptr exception) {
 exchange::step exchange::grant(granted const& grant) {
     attempt_ = grant.attempt;
     steps_ = grant.steps;
-    bool const is_unknown = std::exchange(acquiring_, false) && attempt_ > 1;
-    if (is_unknown) return start_reconcile();
+    is_unknown_ = std::exchange(acquiring_, false) && attempt_ > 1;
+    if (identities_.empty()) return go_on_granted();
+    confirming_ = true;
+    is_fresh_ = attempt_ == 1 && steps_.empty();
+    if (is_fresh_ && identity_ != 0) return give_up(0, true);
+    looks_at_ = 0;
+    return look_on();
+}
+
+exchange::step exchange::go_on_granted() {
+    confirming_ = false;
+    if (is_unknown_) return start_reconcile();
     if (attempt_ > 1) tell(event_type::takeover);
     return start_run();
 }
@@ -317,6 +395,10 @@ exchange::step exchange::ran(unsigned status) {
     keep_rows(commits(status));
     if (unkeyed_) return end_unkeyed();
     if (execution_->decision() == execution::verdict::unknown) return start_park();
+    if (holds(status)) {
+        tell(event_type::held);
+        return leave_to_lease();
+    }
     bool const is_stored = stores(status);
     // Rows that are committed leave a record in any case: a retry must not make them again.
     if (!is_stored && !keeps_rows_) return start_release();
@@ -550,6 +632,9 @@ exchange::step exchange::start_abandon() {
 
 exchange::step exchange::abandoned(error_code error) {
     end(event_step::abandon, error);
+    confirming_ = false;
+    // Where that failed, the claim is left to its lease. Who takes it over looks again before anything runs.
+    if (goes_to_) return gave_up();
     if (reconciling_) return error ? leave_to_lease() : settle();
     if (!running_) return go_without_claim();
     if (pending_ == answer_source::refusal) return refuse_unavailable();
@@ -623,6 +708,17 @@ bool exchange::stores(unsigned status) {
     try {
         return options_.store_if(status);
     } catch (...) {  // the handler ran: a repeated answer does less harm than a repeated effect
+        tell(event_type::handler_threw, {}, std::current_exception());
+        return true;
+    }
+}
+
+/// Whether nobody can tell from the answer what became of the effect.
+bool exchange::holds(unsigned status) {
+    if (!options_.hold_if || execution_->decision() != execution::verdict::by_policy) return false;
+    try {
+        return options_.hold_if(status);
+    } catch (...) {
         tell(event_type::handler_threw, {}, std::current_exception());
         return true;
     }

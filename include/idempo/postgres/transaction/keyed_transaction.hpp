@@ -86,6 +86,10 @@ public:
     /// Where it is granted the transaction is open; otherwise nothing is left of it.
     [[nodiscard]] claim_result claim(claim_request const& request, error_code& ec);
 
+    /// What there is under another key. No other transaction can claim that key until this one has ended. Where it
+    /// fails, nothing is left of the transaction. \pre open, and the handler has not run
+    [[nodiscard]] std::optional<record_info> peek(store_key const& key, error_code& ec);
+
     [[nodiscard]] bool is_open() const noexcept { return session_ != nullptr; }
 
     /// For the handler. \pre open

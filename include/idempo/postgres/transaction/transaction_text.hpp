@@ -74,6 +74,10 @@ public:
     /// The same after a handler ran and something failed.
     [[nodiscard]] message clean_up() const { return with_reset(end()); }
 
+    /// In an open transaction, before the handler: the tables of `claim` for another key, the lock first. The lock is
+    /// held to the end. \pre not `looks_first()`
+    [[nodiscard]] message peek(store_key const& key, bool checks_client) const;
+
     /// What there is now: the tables of `claim`, the lock first.
     [[nodiscard]] message look(complete_request const& request, bool checks_client) const;
 

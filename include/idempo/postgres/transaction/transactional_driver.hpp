@@ -211,6 +211,10 @@ private:
             auto met = transaction_.claim(exchange_.claim(), error);
             return exchange_.claimed(error, std::move(met));
         }
+        case step::look: {
+            auto const found = transaction_.peek(exchange_.look(), error);
+            return exchange_.looked(error, found);
+        }
         case step::open: transaction_.open(error); return exchange_.opened(error);
         case step::run: return run();
         case step::capture: return capture(exchange_, *response_, state_->options);

@@ -340,3 +340,47 @@ TEST_CASE("transactional driver: what throws in none of the steps is answered on
     CHECK(scene.send(keyed_request())->result_int() == 201);
     CHECK(scene.runs == 1);
 }
+
+TEST_CASE("transactional driver: a record under another identity is answered, and nothing is committed",
+          "[transactional]") {
+    idempo::options then;
+    then.key_namespace = "old";
+    idempo::options now;
+    now.previous = {{.key_namespace = "old"}};
+    scene scene(answering(201), now);
+    scene.is_async = GENERATE(false, true);
+    auto const old_release = fake_transactional(scene.database, then) | [](text_request&&, fake_rows& rows) {
+        rows.insert();
+        return answer(201, "of the old release");
+    };
+    old_release(keyed_request());
+    auto const answered = scene.send(keyed_request());
+    REQUIRE(answered);
+    CHECK(answered->body() == "of the old release");
+    CHECK(is_replay(*answered));
+    CHECK(scene.send(keyed_request("key-1", "another"))->result_int() == 422);
+    CHECK(scene.runs == 0);
+    CHECK(scene.database->rows == 1);
+    CHECK(scene.database->rolled_back == 2);
+    CHECK(scene.database->reserved == 0);
+    CHECK(scene.told(idempo::event_type::other_identity) == 2);
+
+    CHECK(scene.send(keyed_request("key-2"))->result_int() == 201);
+    auto const looks = scene.database->looks;
+    CHECK(is_replay(*scene.send(keyed_request("key-2"))));
+    CHECK(scene.database->looks == looks);
+    CHECK(scene.runs == 1);
+}
+
+TEST_CASE("transactional driver: where another identity cannot be looked at, nothing runs", "[transactional]") {
+    idempo::options now;
+    now.previous = {{.key_namespace = "old"}};
+    scene scene(answering(201), now);
+    scene.is_async = GENERATE(false, true);
+    scene.database->look_fails_with = idempo::error::store_unavailable;
+    CHECK(scene.send(keyed_request())->result_int() == 503);
+    CHECK(scene.runs == 0);
+    CHECK(scene.database->reserved == 0);
+    scene.database->look_fails_with = {};
+    CHECK(scene.send(keyed_request())->result_int() == 201);
+}

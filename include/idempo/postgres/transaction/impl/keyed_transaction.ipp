@@ -107,6 +107,14 @@ public:
     /// \throws statement_failure where the connection is lost
     script_outcome send(message const& all) { return send(all, pool_.options().database.operation_timeout); }
 
+    /// The tables of a message within the transaction, before the handler runs.
+    std::vector<result> ask(message const& all) {
+        auto outcome = send(all);
+        if (!outcome.has_succeeded()) throw statement_failure(outcome.sqlstate, false);
+        allow_handler();
+        return tables_of(std::move(outcome));
+    }
+
     /// After a message failed: whether the session is as it was before the transaction.
     [[nodiscard]] bool clean_up() { return send(pool_.text().clean_up()).has_succeeded(); }
 
@@ -120,8 +128,7 @@ public:
 
     pqxx::subtransaction& begin_handler() {
         handler_.emplace(*connection_->to);
-        // The server ends the handler's statements first, and more gently.
-        allow(pool_.options().handler_timeout + pool_.options().database.operation_timeout);
+        allow_handler();
         return handler_->rows();
     }
     [[nodiscard]] pqxx::subtransaction& rows() noexcept { return handler_->rows(); }
@@ -190,6 +197,9 @@ private:
         pool_.drop(nullptr);
         throw no_connection();
     }
+
+    /// The server ends the handler's statements first, and more gently.
+    void allow_handler() { allow(pool_.options().handler_timeout + pool_.options().database.operation_timeout); }
 
     /// From now on, for all that is done.
     void allow(milliseconds timeout) {
@@ -276,6 +286,24 @@ claim_result keyed_transaction::claim(claim_request const& request, error_code& 
     });
     ec = is_known ? error_code() : error_code(error::store_unavailable);
     return met;
+}
+
+std::optional<record_info> keyed_transaction::peek(store_key const& key, error_code& ec) {
+    std::optional<record_info> found;
+    auto const is_known = or_end([&] {
+        auto const tables = session_->ask(pool_->text().peek(key, session_->checks_client()));
+        bool const is_locked = tables.at(0).flag(0, transaction_text::lock_columns::is_locked);
+        auto const record = read_record(tables.at(1), {}, {});
+        if (is_locked && !record) return;
+        found.emplace();
+        found->lease_remaining = pool_->options().handler_timeout;
+        if (!record) return;
+        found->state = record->is_completed ? record_state::completed : record_state::in_flight;
+        found->attempt = record->attempt;
+        found->lease_remaining = std::chrono::duration_cast<milliseconds>(record->lease_remaining);
+    });
+    ec = is_known ? error_code() : error_code(error::store_unavailable);
+    return found;
 }
 
 keyed_transaction::ending keyed_transaction::complete(complete_request const& request, bool keeps_rows,

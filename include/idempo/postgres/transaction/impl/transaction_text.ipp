@@ -158,6 +158,10 @@ message transaction_text::with_reset(message all) const {
     return all;
 }
 
+message transaction_text::peek(store_key const& key, bool checks_client) const {
+    return {lock(key, checks_client), read(key, {})};
+}
+
 message transaction_text::look(complete_request const& request, bool checks_client) const {
     return {{&begin_look_}, lock(request.key, checks_client), read(request.key, request.fingerprint), {&commit_}};
 }

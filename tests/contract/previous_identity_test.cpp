@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT
+
+// A change of scope or secret in a deploy over a store that several processes share, and the transactional mode: one
+// effect. tests/unit/layers/middleware_previous_test.cpp has the cases over the memory store.
+
+#include <idempo/detail/background_thread.hpp>
+#include <idempo/layers/idempotency.hpp>
+#include <idempo/options.hpp>
+#include <idempo/postgres/store.hpp>
+#include <idempo/postgres/transaction/transactional.hpp>
+#include <idempo/redis/store.hpp>
+#include <idempo/stores/any_store.hpp>
+#include <idempo/stores/blocking.hpp>
+
+#include "support/catch.hpp"
+#include "support/charges.hpp"
+#include "support/poll_until.hpp"
+#include "support/postgres_server.hpp"
+#include "support/redis_server.hpp"
+#include "support/transactional_scene.hpp"
+
+#include <boost/asio/use_future.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+using namespace idempo::tests;
+using idempo::options;
+
+namespace {
+
+constexpr std::string_view first_secret = "the first secret of this service";
+constexpr std::string_view second_secret = "its second one, after the spring";
+
+postgres_server& shared_postgres() {
+    static postgres_server server;
+    static bool const is_ready = [] {
+        make_effects(server);
+        return true;
+    }();
+    static_cast<void>(is_ready);
+    return server;
+}
+
+redis_server& shared_redis() {
+    static redis_server server;
+    return server;
+}
+
+enum class database { redis, postgres };
+
+/// A process: a store with its own connections, and a thread.
+class process {
+public:
+    explicit process(database where) : store_(connect(where, thread_.get_executor())) {}
+
+    [[nodiscard]] idempo::any_store const& store() const { return store_; }
+
+private:
+    static idempo::any_store connect(database where, boost::asio::any_io_executor const& executor) {
+        if (where == database::redis) {
+            idempo::redis_options redis;
+            redis.port = shared_redis().port();
+            return idempo::any_store(idempo::redis_store(executor, redis));
+        }
+        idempo::postgres_options postgres;
+        postgres.connection = shared_postgres().connection();
+        postgres.operation_timeout = 10s;  // a slow machine is no failure
+        return idempo::any_store(idempo::postgres_store(executor, postgres));
+    }
+
+    idempo::detail::background_thread thread_;
+    idempo::any_store store_;
+};
+
+text_response send(idempo::any_store const& store, options const& chosen, handler_function const& work,
+                   text_request request, bool is_async) {
+    if (is_async) {
+        auto const handle = idempo::idempotency(store, chosen) | work;
+        return read(handle(std::move(request), boost::asio::use_future).get());
+    }
+    auto const handle = idempo::idempotency(idempo::blocking(store), chosen) | work;
+    return read(handle(std::move(request)));
+}
+
+options old_release() {
+    options then;
+    then.digest_keys = {first_secret};
+    return then;
+}
+
+/// Another scope and another secret.
+options new_release() {
+    options now;
+    now.scope = idempo::scope::single_tenant();
+    now.key_namespace = "charges";
+    now.digest_keys = {second_secret, first_secret};
+    now.previous = {{.scope = idempo::scope::credential_bound(), .key_namespace = ""}};
+    return now;
+}
+
+}  // namespace
+
+TEST_CASE("previous: over Redis and PostgreSQL, a change of scope and secret charges once") {
+    auto const where = GENERATE(database::redis, database::postgres);
+    bool const is_async = GENERATE(false, true);
+    std::string const key = "once-" + std::to_string(static_cast<int>(where)) + (is_async ? "-async" : "");
+    INFO(key);
+    process old_process(where);
+    process new_process(where);
+    effect_ledger ledger;
+    auto const work = charging(ledger);
+    auto const asks_new = [&](text_request request) {
+        return send(new_process.store(), new_release(), work, std::move(request), is_async);
+    };
+
+    auto const first = send(old_process.store(), old_release(), work, keyed_request(key), is_async);
+    CHECK(first.body() == "charge 1");
+    auto const again = asks_new(keyed_request(key));
+    CHECK(again.body() == "charge 1");
+    CHECK(is_replay(again));
+    CHECK(asks_new(keyed_request(key, "another")).result_int() == 422);
+    CHECK(asks_new(keyed_request(key + "-new")).body() == "charge 2");
+    CHECK(is_replay(asks_new(keyed_request(key + "-new"))));
+    CHECK(ledger.size() == 2);
+}
+
+TEST_CASE("previous: over Redis and PostgreSQL, a request in flight under the old identity is 409, or waited for") {
+    auto const where = GENERATE(database::redis, database::postgres);
+    std::string const key = "flight-" + std::to_string(static_cast<int>(where));
+    process old_process(where);
+    process new_process(where);
+    effect_ledger ledger;
+    auto waits = new_release();
+    waits.wait = 60s;
+    std::future<text_response> waiting;
+    std::atomic<bool> is_waiting{false};
+    auto const work = [&](text_request const&, idempo::execution& execution) {
+        auto const refused = send(new_process.store(), new_release(), charging(ledger), keyed_request(key), true);
+        CHECK(refused.result_int() == 409);
+        waits.observer = [&is_waiting](idempo::event const& event) {
+            if (event.type == idempo::event_type::step_began && event.step == idempo::event_step::wait) {
+                is_waiting = true;
+            }
+        };
+        waiting = std::async(std::launch::async, [&] {
+            return send(new_process.store(), waits, charging(ledger), keyed_request(key), false);
+        });
+        poll_until([&] { return is_waiting.load(); });
+        return charge(ledger, execution);
+    };
+    CHECK(send(old_process.store(), old_release(), work, keyed_request(key), false).body() == "charge 1");
+    auto const answer = waiting.get();
+    CHECK(answer.body() == "charge 1");
+    CHECK(is_replay(answer));
+    CHECK(ledger.size() == 1);
+}
+
+TEST_CASE("previous: over Redis and PostgreSQL, two releases that know each other charge once") {
+    auto const where = GENERATE(database::redis, database::postgres);
+    process first_process(where);
+    process second_process(where);
+    effect_ledger ledger;
+    std::atomic<int> met{0};
+    auto const released = [&](idempo::digest_keys keys) {
+        options chosen;
+        chosen.digest_keys = std::move(keys);
+        chosen.observer = [&met](idempo::event const& event) {
+            met += event.type == idempo::event_type::other_identity || event.type == idempo::event_type::in_flight;
+        };
+        return chosen;
+    };
+    auto const step_1 =
+        idempo::idempotency(idempo::blocking(first_process.store()), released({first_secret, second_secret})) |
+        charging(ledger);
+    auto const step_2 =
+        idempo::idempotency(idempo::blocking(second_process.store()), released({second_secret, first_secret})) |
+        charging(ledger);
+    auto const key_of = [where](int number) {
+        return "both-" + std::to_string(static_cast<int>(where)) + "-" + std::to_string(number);
+    };
+    constexpr int keys = 50;
+    auto const until_charged = [&](auto const& release, int number) {
+        while (read(release(keyed_request(key_of(number)))).result_int() != 201) std::this_thread::yield();
+    };
+    for (int number = 0; number < keys; ++number) {
+        auto other = std::async(std::launch::async, [&] { until_charged(step_1, number); });
+        until_charged(step_2, number);
+        other.get();
+        CHECK(ledger.count(key_of(number)) == 1);
+    }
+    CHECK(met > 0);
+}
+
+namespace {
+
+transactional_handler const have_charge = [](text_request const& request, transactional_rows& rows,
+                                             idempo::execution& execution) {
+    return idempo::tests::charge(request, rows, execution);
+};
+
+options transactional_old() {
+    auto then = single_tenant();
+    then.digest_keys = {first_secret};
+    return then;
+}
+options transactional_new() {
+    auto now = single_tenant();
+    now.digest_keys = {second_secret, first_secret};
+    return now;
+}
+
+}  // namespace
+
+TEST_CASE("previous: a transaction answers a record under another identity, and has no effect") {
+    transactional_scene then(have_charge, database_of(shared_postgres()), transactional_old());
+    transactional_scene now(have_charge, database_of(shared_postgres()), transactional_new());
+    CHECK(then.send("tx-once").result_int() == 201);
+    CHECK(is_replay(now.send("tx-once")));
+    CHECK(is_replay(now.await(keyed_request("tx-once"))));
+    CHECK(now.send(keyed_request("tx-once", "another")).result_int() == 422);
+    CHECK(now.runs == 0);
+    CHECK(now.send("tx-new").result_int() == 201);
+    CHECK(is_replay(now.send("tx-new")));
+    CHECK(now.runs == 1);
+    CHECK(effects_in(shared_postgres(), "tx-once") == "1");
+    CHECK(effects_in(shared_postgres(), "tx-new") == "1");
+}
+
+TEST_CASE("previous: a transaction under another identity is in flight to the end") {
+    transactional_scene now(have_charge, database_of(shared_postgres()), transactional_new());
+    transactional_scene then(
+        [&](text_request const& request, transactional_rows& rows, idempo::execution& execution) {
+            CHECK(now.send("tx-flight").result_int() == 409);
+            return have_charge(request, rows, execution);
+        },
+        database_of(shared_postgres()), transactional_old());
+    CHECK(then.send("tx-flight").result_int() == 201);
+    CHECK(is_replay(now.send("tx-flight")));
+    CHECK(now.runs == 0);
+}
+
+TEST_CASE("previous: a transaction keeps the other release away that does not know it") {
+    // The old release does not look for the new identity, but the lock that the look has taken is its own.
+    transactional_scene then(have_charge, database_of(shared_postgres()), transactional_old());
+    transactional_scene now(
+        [&](text_request const& request, transactional_rows& rows, idempo::execution& execution) {
+            CHECK(then.send("tx-locked").result_int() == 409);
+            return have_charge(request, rows, execution);
+        },
+        database_of(shared_postgres()), transactional_new());
+    CHECK(now.send("tx-locked").result_int() == 201);
+    CHECK(then.runs == 0);
+}
+
+TEST_CASE("previous: two transactional releases that know each other have one effect") {
+    auto step_1 = transactional_new();
+    step_1.digest_keys = {first_secret, second_secret};
+    transactional_scene first(have_charge, database_of(shared_postgres()), step_1);
+    transactional_scene second(have_charge, database_of(shared_postgres()), transactional_new());
+    auto const until_charged = [](transactional_scene& release, std::string const& key) {
+        while (release.send(key).result_int() != 201) std::this_thread::yield();
+    };
+    for (int number = 0; number < 50; ++number) {
+        auto const key = "tx-both-" + std::to_string(number);
+        auto other = std::async(std::launch::async, [&] { until_charged(first, key); });
+        until_charged(second, key);
+        other.get();
+        CHECK(effects_in(shared_postgres(), key) == "1");
+    }
+    CHECK(first.runs + second.runs == 50);
+}
+
+TEST_CASE("previous: stricter isolation than read committed cannot look elsewhere, and is refused") {
+    idempo::detail::background_thread thread;
+    auto strict = database_of(shared_postgres());
+    strict.isolation = idempo::transaction_isolation::serializable;
+    CHECK_THROWS_AS(idempo::transactional(thread.get_executor(), strict, transactional_new()), std::invalid_argument);
+    CHECK_NOTHROW(idempo::transactional(thread.get_executor(), strict, transactional_old()));
+    auto holds = single_tenant();
+    holds.hold_if = [](unsigned) { return false; };
+    CHECK_THROWS_AS(idempo::transactional(thread.get_executor(), database_of(shared_postgres()), holds),
+                    std::invalid_argument);
+}
