@@ -67,7 +67,7 @@ public:
         database.check(
             ::sqlite3_prepare_v2(database.get(), sql.data(), static_cast<int>(sql.size()), &prepared, nullptr));
         statement_.reset(prepared);
-        int index = 0;
+        [[maybe_unused]] int index = 0;  // a statement may have no value
         (database.check(bind(++index, values)), ...);
     }
 

@@ -7,3 +7,4 @@
 #include <idempo/postgres/queue/impl/sweeper.ipp>
 #include <idempo/postgres/queue/impl/sweeper_thread.ipp>
 #include <idempo/postgres/queue/impl/worker.ipp>
+#include <idempo/postgres/queue/impl/worker_fsm.ipp>

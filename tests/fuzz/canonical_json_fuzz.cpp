@@ -48,7 +48,7 @@ bool are_equal(json::value const& one, json::value const& other) {
 }
 
 json::value read(std::string_view text) {
-    json::error_code error;
+    boost::system::error_code error;
     auto value = json::parse({text.data(), text.size()}, error);
     require(!error, "what has a form is JSON, and so is its form");
     return value;

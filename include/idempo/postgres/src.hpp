@@ -28,6 +28,7 @@
 #include <idempo/postgres/queue/impl/sweeper.ipp>
 #include <idempo/postgres/queue/impl/sweeper_thread.ipp>
 #include <idempo/postgres/queue/impl/worker.ipp>
+#include <idempo/postgres/queue/impl/worker_fsm.ipp>
 #include <idempo/postgres/statements/impl/filled.ipp>
 #include <idempo/postgres/statements/impl/lock_number.ipp>
 #include <idempo/postgres/statements/impl/migrations.ipp>

@@ -8,6 +8,7 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/system/errc.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -80,7 +81,7 @@ bool append_number(std::string& out, std::string_view text) {
 class canonical_handler {
 public:
     using text = boost::json::string_view;
-    using error_code = boost::json::error_code;
+    using error_code = boost::system::error_code;
 
     static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
     static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
@@ -247,7 +248,7 @@ std::optional<std::string> canonicalizer::operator()(std::string_view text) cons
     boost::json::parse_options how;
     how.max_depth = options_.max_depth;
     boost::json::basic_parser<canonical_handler> parser(how, options_.leave_out);
-    boost::json::error_code error;
+    boost::system::error_code error;
     auto const read = parser.write_some(false, text.data(), text.size(), error);
     if (error || read != text.size()) return std::nullopt;
     return std::move(parser.handler().result());

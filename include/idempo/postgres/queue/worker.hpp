@@ -4,6 +4,7 @@
 #include <idempo/detail/backoff.hpp>
 #include <idempo/postgres/connection/connection.hpp>
 #include <idempo/postgres/queue/dispatcher.hpp>
+#include <idempo/postgres/queue/worker_fsm.hpp>
 #include <idempo/postgres/statements/statements.hpp>
 
 #include <idempo/postgres/options.hpp>
@@ -11,7 +12,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace idempo::postgres {
@@ -25,8 +25,7 @@ struct worker_setup {
     mutable connector to;
 };
 
-/// A thread's work: it keeps a connection, takes batches, and carries them out. A batch that fails is carried out once
-/// more, row by row, so that one row cannot fail its neighbours.
+/// A thread's work: it carries out what a `worker_fsm` decides.
 class worker {
 public:
     worker(std::shared_ptr<dispatcher> from, std::size_t number, std::shared_ptr<worker_setup const> setup);
@@ -35,26 +34,32 @@ public:
     void run();
 
 private:
-    [[nodiscard]] bool stay_connected();
-    [[nodiscard]] bool connect_once();
-    [[nodiscard]] bool may_use_connection();
-    void carry_out_all(batch const& taken);
-    void carry_out_one_by_one(batch const& rest);
-    void fail(batch const& rest, error_code with);
-    /// Returns what has not been told when a statement failed, and why.
-    [[nodiscard]] std::optional<statement_failure> try_to_carry_out(batch const& taken, batch& rest);
-    void after(statement_failure const& failed);
-    void report(postgres_problem problem, std::string sqlstate = {}, std::string detail = {}) const;
+    void perform(worker_fsm::pause const&);
+    void perform(worker_fsm::connect const&);
+    void perform(worker_fsm::ask_for_ended const&);
+    void perform(worker_fsm::take const&);
+    void perform(worker_fsm::carry_out const& wanted);
+    void perform(worker_fsm::carry_out_one const& wanted);
+    void perform(worker_fsm::drop_connection const& wanted);
+    void perform(worker_fsm::tell const& wanted);
+    void perform(worker_fsm::report& wanted);
+    void perform(worker_fsm::fail const& wanted);
+    void perform(worker_fsm::drop_batch const&);
+    void perform(worker_fsm::reset_backoff const&);
+
+    [[nodiscard]] batch at(worker_fsm::rows const& places) const;
+    void carry_out_rows(worker_fsm::rows const& which);
 
     std::shared_ptr<dispatcher> dispatcher_;
     std::size_t number_;
     std::shared_ptr<worker_setup const> setup_;
     detail::backoff backoff_;
-    bool must_pause_ = false;
+    worker_fsm machine_;
     std::optional<connection> connection_;
     /// Of connections that were given up since the server did not answer in time. No statement is sent before they have
     /// ended, so that there are never more than two processes for a worker.
     std::vector<server_process> late_;
+    batch taken_;
 };
 
 }  // namespace idempo::postgres

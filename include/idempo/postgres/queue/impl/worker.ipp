@@ -4,7 +4,6 @@
 #include <idempo/postgres/queue/worker.hpp>
 
 #include <idempo/postgres/connection/libpq_connect.hpp>
-#include <idempo/postgres/connection/sqlstate.hpp>
 #include <idempo/postgres/queue/batch.hpp>
 
 #include <algorithm>
@@ -23,18 +22,6 @@ namespace {
 /// Long enough for another session's ordinary transaction, and short enough to try again row by row in time.
 std::chrono::milliseconds lock_timeout(postgres_options const& options) {
     return std::max(options.operation_timeout / 5, std::chrono::milliseconds{1});
-}
-
-error_code error_of(statement_failure const& failed) {
-    if (failed.timed_out) return error::store_timed_out;
-    return failed.sqlstate == sqlstate::disk_full ? error::store_full : error::store_unavailable;
-}
-
-/// Whether something may be won by another attempt, row by row. Not while the server process is still at work.
-bool is_worth_another_attempt(statement_failure const& failed, std::size_t rows) {
-    if (failed.timed_out) return false;
-    if (failed.sqlstate == sqlstate::read_only_transaction) return false;
-    return rows > 1 || failed.connection_lost || sqlstate::is_transient(failed.sqlstate);
 }
 
 std::vector<request const*> requests_of(batch const& taken) {
@@ -72,143 +59,109 @@ worker::worker(std::shared_ptr<dispatcher> from, std::size_t number, std::shared
       backoff_(std::random_device{}()) {}
 
 void worker::run() {
-    while (stay_connected()) {
-        auto const taken = dispatcher_->take();
-        if (taken.empty()) return;
-        carry_out_all(taken);
+    for (machine_.start(); !machine_.is_over();) {
+        for (auto& each : machine_.take_actions()) std::visit([this](auto& action) { perform(action); }, each);
     }
 }
 
-bool worker::stay_connected() {
-    while (true) {
-        if (std::exchange(must_pause_, false) && !dispatcher_->pause(backoff_.next())) return false;
-        if ((connection_ || connect_once()) && may_use_connection()) return true;
-        if (dispatcher_->is_stopped()) return false;
-        must_pause_ = true;
-    }
-}
+void worker::perform(worker_fsm::pause const&) { machine_.on_paused(dispatcher_->pause(backoff_.next())); }
 
-bool worker::connect_once() {
+void worker::perform(worker_fsm::connect const&) {
     std::string why;
-    if (auto made = setup_->to.connect(dispatcher_->is_stopped(), why)) {
-        connection_.emplace(std::move(made), dispatcher_->guard(number_), setup_->options.operation_timeout);
-        try {
-            connection_->turn_jit_off();
-        } catch (statement_failure const& failed) {
-            after(failed);
-            dispatcher_->is_unreachable(number_);
-            return false;
-        }
-        if (late_.empty()) {
-            dispatcher_->is_connected(number_);
-            report(postgres_problem::none);
-        }
-        return true;
+    auto made = setup_->to.connect(dispatcher_->is_stopped(), why);
+    if (!made) return machine_.on_unreachable(std::move(why));
+    connection_.emplace(std::move(made), dispatcher_->guard(number_), setup_->options.operation_timeout);
+    try {
+        connection_->turn_jit_off();
+    } catch (statement_failure const& failed) {
+        return machine_.on_setup_failed(failed);
     }
-    dispatcher_->is_unreachable(number_);
-    report(postgres_problem::unreachable, {}, std::move(why));
-    return false;
+    machine_.on_connected();
 }
 
-/// Not while a process that did not answer in time is still at work.
-bool worker::may_use_connection() {
-    if (late_.empty()) return true;
+void worker::perform(worker_fsm::ask_for_ended const&) {
+    std::optional<statement_failure> failure;
     try {
         connection_->forget_ended(late_);
     } catch (statement_failure const& failed) {
-        after(failed);
-        return false;
+        failure = failed;
     }
-    if (late_.empty()) {
-        dispatcher_->is_connected(number_);
-        report(postgres_problem::none);
-        return true;
-    }
-    dispatcher_->is_unreachable(number_);
-    report(postgres_problem::busy);
-    return false;
+    machine_.on_asked(failure, late_.size());
 }
 
-void worker::carry_out_all(batch const& taken) {
-    if (!connection_->is_alive()) {
-        connection_.reset();
-        dispatcher_->is_disconnected(number_);
-        if (!connect_once()) {
-            must_pause_ = true;
-            return fail(taken, error::store_unavailable);
-        }
+void worker::perform(worker_fsm::take const&) {
+    taken_ = dispatcher_->take();
+    machine_.on_taken(taken_.size(), taken_.empty() || connection_->is_alive());
+}
+
+void worker::perform(worker_fsm::carry_out const& wanted) { carry_out_rows(wanted.which); }
+
+void worker::perform(worker_fsm::carry_out_one const& wanted) {
+    if (!dispatcher::is_wanted(*taken_[wanted.row])) return machine_.on_unwanted();
+    carry_out_rows({wanted.row});
+}
+
+void worker::perform(worker_fsm::drop_connection const& wanted) {
+    if (wanted.is_late) late_.push_back(connection_->process());
+    connection_.reset();
+}
+
+void worker::perform(worker_fsm::tell const& wanted) {
+    switch (wanted.is) {
+    case worker_fsm::availability::connected: return dispatcher_->is_connected(number_);
+    case worker_fsm::availability::disconnected: return dispatcher_->is_disconnected(number_);
+    case worker_fsm::availability::unreachable: return dispatcher_->is_unreachable(number_);
     }
-    batch rest;
-    auto const failed = try_to_carry_out(taken, rest);
-    if (!failed) return backoff_.reset();
-    after(*failed);
-    if (is_worth_another_attempt(*failed, rest.size())) return carry_out_one_by_one(rest);
-    fail(rest, error_of(*failed));
 }
 
-void worker::carry_out_one_by_one(batch const& rest) {
-    for (auto const& each : rest) {
-        batch const one{each};
-        batch left;
-        if (!dispatcher::is_wanted(*each) || !late_.empty() || (!connection_ && !connect_once())) {
-            fail(one, error::store_unavailable);
-            continue;
-        }
-        if (auto const failed = try_to_carry_out(one, left)) {
-            after(*failed);
-            fail(left, error_of(*failed));
-        }
+void worker::perform(worker_fsm::report& wanted) {
+    if (!setup_->options.observer) return;
+    try {
+        setup_->options.observer({wanted.problem, std::move(wanted.sqlstate), std::move(wanted.detail)});
+    } catch (...) {
+        // observers must not affect the operation
     }
-    if (!connection_) must_pause_ = true;
 }
 
-void worker::fail(batch const& rest, error_code with) {
-    if (!rest.empty()) dispatcher_->settle(rest, std::vector<outcome>(rest.size(), {with, {}}));
+void worker::perform(worker_fsm::fail const& wanted) {
+    if (wanted.which.empty()) return;
+    dispatcher_->settle(at(wanted.which), std::vector<outcome>(wanted.which.size(), {wanted.with, {}}));
 }
 
-std::optional<statement_failure> worker::try_to_carry_out(batch const& taken, batch& rest) {
-    rest = taken;
+void worker::perform(worker_fsm::drop_batch const&) { taken_.clear(); }
+
+void worker::perform(worker_fsm::reset_backoff const&) { backoff_.reset(); }
+
+batch worker::at(worker_fsm::rows const& places) const {
+    batch chosen;
+    chosen.reserve(places.size());
+    for (auto const place : places) chosen.push_back(taken_[place]);
+    return chosen;
+}
+
+void worker::carry_out_rows(worker_fsm::rows const& which) {
+    auto const sent = at(which);
+    auto untold = which;
     auto const tell = [&](answered told) {
         batch settled;
         std::vector<outcome> outcomes;
         for (auto& [place, outcome] : told) {
-            settled.push_back(taken[place]);
+            settled.push_back(sent[place]);
             outcomes.push_back(std::move(outcome));
+            std::erase(untold, which[place]);
         }
         if (bytes_of(settled, outcomes) >= many_bytes) dispatcher_->has_moved();
-        std::erase_if(rest, [&](auto const& each) { return std::ranges::find(settled, each) != settled.end(); });
         dispatcher_->settle(settled, std::move(outcomes));
     };
+    std::optional<statement_failure> failure;
     try {
-        carry_out(*connection_, setup_->sql, requests_of(taken), tell);
-        return std::nullopt;
+        postgres::carry_out(*connection_, setup_->sql, requests_of(sent), tell);
     } catch (statement_failure const& failed) {
-        return failed;
+        failure = failed;
     } catch (std::exception const&) {
-        return statement_failure({}, true);  // not the answer of our statement: trust the connection no more
+        failure.emplace(std::string(), true);  // not the answer of our statement: trust the connection no more
     }
-}
-
-void worker::after(statement_failure const& failed) {
-    if (!failed.connection_lost) return report(postgres_problem::statement_failed, failed.sqlstate);
-    if (failed.timed_out && connection_) late_.push_back(connection_->process());
-    connection_.reset();
-    if (failed.sqlstate == sqlstate::read_only_transaction) {
-        must_pause_ = true;
-        dispatcher_->is_unreachable(number_);
-        return report(postgres_problem::read_only, failed.sqlstate);
-    }
-    dispatcher_->is_disconnected(number_);
-    report(postgres_problem::lost, failed.sqlstate);
-}
-
-void worker::report(postgres_problem problem, std::string sqlstate, std::string detail) const {
-    if (!setup_->options.observer) return;
-    try {
-        setup_->options.observer({problem, std::move(sqlstate), std::move(detail)});
-    } catch (...) {
-        // observers must not affect the operation
-    }
+    machine_.on_carried_out(failure, std::move(untold));
 }
 
 }  // namespace idempo::postgres
