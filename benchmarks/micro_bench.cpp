@@ -165,11 +165,18 @@ private:
     std::uint64_t number_ = 0;
 };
 
+idempo::options with_digest_key() {
+    idempo::options options;
+    options.digest_keys = {"a secret of thirty-two bytes ..."};
+    return options;
+}
+
 /// Every key is new. The store is as full as the iterations make it.
-template <class Reply>
+template <class Reply, bool HasSecret = false>
 void first_request(benchmark::State& state) {
     idempo::memory_store store({.max_records = 100'000'000, .max_bytes = std::size_t{1} << 40});
-    auto const serve = idempo::idempotency(store) | [](request&& charge) { return handle<Reply>(std::move(charge)); };
+    auto const serve = idempo::idempotency(store, HasSecret ? with_digest_key() : idempo::options()) |
+                       [](request&& charge) { return handle<Reply>(std::move(charge)); };
     key_series keys;
     allocation_counter const counter(state);
     for (auto _ : state) {
@@ -239,6 +246,7 @@ BENCHMARK_TEMPLATE(bare_handler, response)->Name("bare_handler");
 BENCHMARK_TEMPLATE(passthrough, response)->Name("passthrough");
 BENCHMARK_TEMPLATE(replay, response)->Name("replay");
 BENCHMARK_TEMPLATE(first_request, response)->Name("first_request");
+BENCHMARK_TEMPLATE(first_request, response, true)->Name("first_request/digest_key");
 BENCHMARK_TEMPLATE(bare_handler, generator)->Name("bare_handler/message_generator");
 BENCHMARK_TEMPLATE(passthrough, generator)->Name("passthrough/message_generator");
 BENCHMARK_TEMPLATE(replay, generator)->Name("replay/message_generator");

@@ -5,6 +5,7 @@
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/memory_store.hpp>
+#include <idempo/stores/sealed.hpp>
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"
@@ -314,6 +315,7 @@ TEST_CASE("previous: two releases that know each other's identity charge once, w
     constexpr int keys = 300;
     std::vector<std::uint32_t> delays(keys * 2);
     for (auto& delay : delays) delay = static_cast<std::uint32_t>(random() % 200);
+    std::atomic<int> other_statuses{0};
     std::atomic<int> round[2] = {0, 0};
     auto const client = [&](auto const& release, int place) {
         for (int key = 0; key < keys; ++key) {
@@ -322,7 +324,11 @@ TEST_CASE("previous: two releases that know each other's identity charge once, w
             for (auto spin = delays[static_cast<std::size_t>(2 * key + place)]; spin > 0; --spin) {
                 std::atomic_signal_fence(std::memory_order_seq_cst);
             }
-            while (release(request_of("key-" + std::to_string(key))).result_int() != 201) std::this_thread::yield();
+            auto status = release(request_of("key-" + std::to_string(key))).result_int();
+            for (; status == 409; status = release(request_of("key-" + std::to_string(key))).result_int()) {
+                std::this_thread::yield();
+            }
+            other_statuses += status == 201 ? 0 : 1;
         }
         round[place] = keys + 1;
     };
@@ -331,6 +337,24 @@ TEST_CASE("previous: two releases that know each other's identity charge once, w
     other.join();
     for (int key = 0; key < keys; ++key) CHECK(ledger.count("key-" + std::to_string(key)) == 1);
     CHECK(met > 0);
+    CHECK(other_statuses == 0);
+}
+
+TEST_CASE("previous: a sealed store opens what was sealed under the old identity", "[previous]") {
+    auto const made = changes()[6];
+    idempo::seal_options seal;
+    seal.keys = {{1, std::string(32, 's')}};
+    auto const store = idempo::sealed(idempo::memory_store(), seal);
+    effect_ledger ledger;
+    auto const sent = [&](options const& chosen) {
+        auto const handle = idempo::idempotency(store, chosen) |
+                            [&](text_request&&, idempo::execution& execution) { return charge(ledger, execution); };
+        return handle(request_of());
+    };
+    CHECK(sent(before(made)).body() == "charge 1");
+    auto const again = sent(after(made));
+    CHECK(again.body() == "charge 1");
+    CHECK(is_replay(again));
 }
 
 namespace {

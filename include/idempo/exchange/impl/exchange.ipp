@@ -134,6 +134,9 @@ exchange::step exchange::go_to(std::size_t identity) {
     claim_.key = identities_[identity].key;
     claim_.token = make_token();
     reset_claim();
+    attempt_ = 0;
+    steps_ = {};
+    reason_ = {};
     rule_ = identities_[identity].rule;
     tried_ = 0;
     if (identity != 0) tell(event_type::other_identity);
