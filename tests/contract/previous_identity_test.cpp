@@ -21,9 +21,14 @@
 
 #include <boost/asio/use_future.hpp>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
+#include <mutex>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -198,6 +203,91 @@ TEST_CASE("previous: over Redis and PostgreSQL, two releases that know each othe
         CHECK(ledger.count(key_of(number)) == 1);
     }
     CHECK(met > 0);
+}
+
+namespace {
+
+/// A server of a fleet, whose release changes while it serves.
+class rolling_server {
+public:
+    rolling_server(database where, effect_ledger ledger) : process_(where), ledger_(std::move(ledger)) {}
+
+    void deploy(options release) {
+        auto handle = idempo::idempotency(idempo::blocking(process_.store()), std::move(release)) | charging(ledger_);
+        std::lock_guard const lock(mutex_);
+        handle_ = [handle](text_request request) { return read(handle(std::move(request))); };
+    }
+
+    text_response send(text_request request) {
+        std::unique_lock lock(mutex_);
+        auto const handle = handle_;
+        lock.unlock();
+        return handle(std::move(request));
+    }
+
+private:
+    process process_;
+    effect_ledger ledger_;
+    std::mutex mutex_;
+    std::function<text_response(text_request)> handle_;
+};
+
+}  // namespace
+
+TEST_CASE("previous: over Redis and PostgreSQL, a secret is rotated under load without a 422 or a second charge") {
+    auto const where = GENERATE(database::redis, database::postgres);
+    auto const seed = std::random_device()();
+    INFO("seed " << seed);
+    std::atomic<int> found{0};
+    std::atomic<int> sent{0};
+    std::atomic<int> other_statuses{0};
+    std::atomic<bool> is_over{false};
+    effect_ledger ledger;
+    std::array<rolling_server, 2> servers{{{where, ledger}, {where, ledger}}};
+    auto const release = [&found](idempo::digest_keys keys) {
+        options chosen;
+        chosen.digest_keys = std::move(keys);
+        chosen.observer = [&found](idempo::event const& event) {
+            found += event.type == idempo::event_type::other_identity ? 1 : 0;
+        };
+        return chosen;
+    };
+    std::vector<options> const releases{release({first_secret}), release({first_secret, second_secret}),
+                                        release({second_secret, first_secret})};
+    for (auto& server : servers) server.deploy(releases[0]);
+
+    auto const client = [&](unsigned name) {
+        std::minstd_rand random(seed + name);
+        for (int number = 0; !is_over; ++number) {
+            // Its own new key, twice, and one from before, which may be from before the last deploy.
+            for (int const which : {number, number, number - static_cast<int>(random() % 20)}) {
+                auto const key = "rotated-" + std::to_string(static_cast<int>(where)) + "-" + std::to_string(name) +
+                                 "-" + std::to_string(std::max(which, 0));
+                auto status = 409U;
+                while (status == 409) status = servers[random() % 2].send(keyed_request(key)).result_int();
+                other_statuses += status == 201 ? 0 : 1;
+                ++sent;
+            }
+        }
+    };
+    std::vector<std::thread> clients;
+    for (unsigned name = 0; name < 4; ++name) clients.emplace_back(client, name);
+    auto const wait_for_more = [&sent] { poll_until([&sent, until = sent + 100] { return sent >= until; }); };
+    for (std::size_t next = 1; next < releases.size(); ++next) {
+        for (auto& server : servers) {
+            wait_for_more();
+            server.deploy(releases[next]);
+        }
+    }
+    wait_for_more();
+    is_over = true;
+    for (auto& each : clients) each.join();
+    CHECK(other_statuses == 0);
+    CHECK(found > 0);
+    for (auto const& [key, effects] : ledger.by_key()) {
+        INFO(key);
+        CHECK(effects == 1);
+    }
 }
 
 namespace {
