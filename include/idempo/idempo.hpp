@@ -21,6 +21,7 @@
 #include <idempo/layers/memory_rate_limiter.hpp>
 #include <idempo/layers/middleware.hpp>
 #include <idempo/layers/rate_limit.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/problem.hpp>
@@ -33,4 +34,5 @@
 #include <idempo/stores/memory_store.hpp>
 #include <idempo/stores/offload.hpp>
 #include <idempo/stores/open_store.hpp>
+#include <idempo/stores/ready.hpp>
 #include <idempo/version.hpp>

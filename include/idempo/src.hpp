@@ -25,6 +25,7 @@
 #include <idempo/impl/fingerprint.ipp>
 #include <idempo/impl/identifiers.ipp>
 #include <idempo/impl/key.ipp>
+#include <idempo/impl/listing.ipp>
 #include <idempo/impl/observer.ipp>
 #include <idempo/impl/options.ipp>
 #include <idempo/impl/problem.ipp>

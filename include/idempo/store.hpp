@@ -17,8 +17,8 @@
 
 /// \file
 /// A store has three operations, Claim, Complete and Abandon; optionally Renew, for a heartbeat; optionally
-/// `save_step`, for recovery points; optionally `park` and `settle`, for unknown outcomes; and optionally `peek` and
-/// `forget`, for an operator with a stuck key.
+/// `save_step`, for recovery points; optionally `park` and `settle`, for unknown outcomes; optionally `peek` and
+/// `forget`, for an operator with a stuck key; and optionally `list` (`idempo/listing.hpp`).
 ///
 /// The contract, checked line by line for any store by `idempo/testing/store_contract.hpp`:
 ///
@@ -174,6 +174,8 @@ struct record_info {
     std::size_t steps_bytes = 0;
     /// Of a parked record.
     std::string reason{};
+    /// Since the record was last claimed, renewed, parked or completed, where the store knows it.
+    std::optional<std::chrono::milliseconds> age{};
 };
 
 /// A store whose calls return at once or block the caller. They report through `ec` and do not throw.
@@ -257,7 +259,7 @@ concept async_renewable_store =
         s.async_renew(key, by, lease, detail::handler_archetype<error_code, bool>{});
     };
 
-/// An asynchronous store for an operator, as `inspectable_store`.
+/// An asynchronous store for an operator with a stuck key, as `inspectable_store`.
 template <class S>
 concept async_inspectable_store = async_store<S> && requires(S& s, store_key key) {
     s.async_peek(key, detail::handler_archetype<error_code, std::optional<record_info>>{});

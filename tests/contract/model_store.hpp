@@ -3,6 +3,7 @@
 
 #include <idempo/error.hpp>
 #include <idempo/identifiers.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/shared_bytes.hpp>
 #include <idempo/store.hpp>
 
@@ -80,6 +81,11 @@ enum class flaw {
     settle_ignores_the_lease,
     settle_counts_the_attempt,
     peek_hides_parking,
+    list_ends_early,
+    list_ignores_the_state,
+    list_ignores_the_digits,
+    lists_the_expired,
+    list_takes_any_cursor,
 };
 
 class model_store {
@@ -248,17 +254,31 @@ public:
         ec.clear();
         return transact(key, [&](maybe_record& found) -> std::optional<record_info> {
             if (!found) return std::nullopt;
-            bool const tells_parked = is_parked(*found) && !is(flaw::peek_hides_parking);
-            auto const open = tells_parked ? record_state::parked : record_state::in_flight;
-            auto const state = found->bytes ? record_state::completed : open;
-            return record_info{state,
-                               found->attempt,
-                               remaining(found->lease_end),
-                               remaining(found->expiry),
-                               found->bytes.value_or("").size(),
-                               found->steps.size(),
-                               found->reason.value_or("")};
+            return info_of(*found);
         });
+    }
+
+    record_page list(list_request const& request, error_code& ec) {
+        ec.clear();
+        std::lock_guard const lock(shared_->mutex);
+        auto const after = request.after.empty() ? std::optional(store_key()) : detail::key_from_hex(request.after);
+        if (!after && !is(flaw::list_takes_any_cursor)) ec = detail::cursor_refused();
+        if (!after) return {};
+        record_page page;
+        auto left = request.limit;
+        for (auto at = shared_->records.upper_bound(*after); at != shared_->records.end(); ++at) {
+            auto const info = info_of(at->second);
+            auto asked = request;
+            if (is(flaw::list_ignores_the_state)) asked.state.reset();
+            if (is(flaw::list_ignores_the_digits)) asked.digits.clear();
+            bool const is_wanted = detail::is_asked_for(asked, at->first, info);
+            bool const is_there = at->second.expiry > clock_() || is(flaw::lists_the_expired);
+            if (is_wanted && is_there) page.records.push_back({at->first, info});
+            if (--left > 0) continue;
+            if (!is(flaw::list_ends_early)) page.next = to_hex(at->first.view());
+            break;
+        }
+        return page;
     }
 
     bool forget(store_key const& key, error_code& ec) {
@@ -271,6 +291,20 @@ public:
     }
 
 private:
+    [[nodiscard]] record_info info_of(stored_record const& record) const {
+        bool const tells_parked = is_parked(record) && !is(flaw::peek_hides_parking);
+        auto const open = tells_parked ? record_state::parked : record_state::in_flight;
+        record_info info;
+        info.state = record.bytes ? record_state::completed : open;
+        info.attempt = record.attempt;
+        info.lease_remaining = remaining(record.lease_end);
+        info.expires_in = remaining(record.expiry);
+        info.record_bytes = record.bytes.value_or("").size();
+        info.steps_bytes = record.steps.size();
+        info.reason = record.reason.value_or("");
+        return info;
+    }
+
     [[nodiscard]] bool is_parked(stored_record const& record) const {
         return record.reason && record.lease_end <= clock_() && !is(flaw::parker_holds_on);
     }

@@ -139,6 +139,11 @@ std::vector<expectation> const expectations = {
     {flaw::settle_ignores_the_lease, {"settle changes nothing at another attempt or while a lease lasts"}},
     {flaw::settle_counts_the_attempt, {"settle without a response frees the record"}},
     {flaw::peek_hides_parking, {"peek tells of a parked record"}},
+    {flaw::list_ends_early, {"list tells each record on some page"}},
+    {flaw::list_ignores_the_state, {"list tells only records in the state that is asked for"}},
+    {flaw::list_ignores_the_digits, {"list tells only keys that begin with the digits that are asked for"}},
+    {flaw::lists_the_expired, {"list tells no expired record"}},
+    {flaw::list_takes_any_cursor, {"list refuses a cursor that the store has not made"}},
 };
 
 std::vector<std::string> violations_of(std::string_view sentence, flaw broken) {

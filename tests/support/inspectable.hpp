@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/detail/background_thread.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/blocking.hpp>
 
@@ -9,7 +10,6 @@
 
 #include <chrono>
 #include <concepts>
-#include <future>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -52,26 +52,18 @@ public:
         return blocking_.settle(request, ec);
     }
 
-    std::optional<record_info> peek(store_key const& key, error_code& ec) {
-        return wait<std::optional<record_info>>(ec, [&](auto done) { inner_.async_peek(key, std::move(done)); });
-    }
-    bool forget(store_key const& key, error_code& ec) {
-        return wait<bool>(ec, [&](auto done) { inner_.async_forget(key, std::move(done)); });
+    std::optional<record_info> peek(store_key const& key, error_code& ec) { return blocking_.peek(key, ec); }
+    bool forget(store_key const& key, error_code& ec) { return blocking_.forget(key, ec); }
+    record_page list(list_request const& request, error_code& ec)
+        requires async_listing_store<Store>
+    {
+        return blocking_.list(request, ec);
     }
 
     /// The store itself, for several operations at once.
     [[nodiscard]] Store& async() noexcept { return inner_; }
 
 private:
-    template <class Result, class Initiate>
-    Result wait(error_code& ec, Initiate initiate) {
-        std::promise<std::pair<error_code, Result>> promise;
-        initiate([&promise](error_code error, Result result) { promise.set_value({error, std::move(result)}); });
-        auto [error, result] = promise.get_future().get();
-        ec = error;
-        return result;
-    }
-
     std::shared_ptr<detail::background_thread> thread_;
     Store inner_;
     blocking_store<Store> blocking_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/listing.hpp>
 #include <idempo/postgres/options.hpp>
 #include <idempo/store.hpp>
 
@@ -131,6 +132,16 @@ public:
             done, key);
     }
 
+    /// A page of the records. It reads the rows in the order of their keys, by the primary key's index.
+    template <asio::completion_token_for<void(error_code, record_page)> Token>
+    auto async_list(list_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, record_page)>(
+            [client = client_](auto handler, list_request asked) {
+                start_list(*client, std::move(asked), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
 private:
     template <class... Results>
     using erased_handler = asio::any_completion_handler<void(error_code, Results...)>;
@@ -146,6 +157,8 @@ private:
     static void start_peek(postgres::client& client, store_key const& key,
                            erased_handler<std::optional<record_info>> done);
     static void start_forget(postgres::client& client, store_key const& key, erased_handler<bool> done);
+
+    static void start_list(postgres::client& client, list_request const& request, erased_handler<record_page> done);
 
     std::shared_ptr<postgres::client> client_;
 };

@@ -32,8 +32,10 @@
 #include <idempo/redis/impl/scheme.ipp>
 #include <idempo/redis/impl/store.ipp>
 #include <idempo/redis/impl/url.ipp>
+#include <idempo/redis/operations/impl/listing.ipp>
 #include <idempo/redis/operations/impl/operations.ipp>
 #include <idempo/redis/operations/impl/record.ipp>
+#include <idempo/redis/operations/impl/scan_operation.ipp>
 #include <idempo/redis/operations/impl/script.ipp>
 #include <idempo/redis/operations/impl/script_answer.ipp>
 #include <idempo/redis/operations/impl/take_operation.ipp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/listing.hpp>
 #include <idempo/redis/options.hpp>
 #include <idempo/store.hpp>
 
@@ -129,6 +130,17 @@ public:
             done, key);
     }
 
+    /// A page of the records. It needs the right to SCAN. Of a cluster each primary in turn; while slots
+    /// move, records may be left out or be on two pages.
+    template <asio::completion_token_for<void(error_code, record_page)> Token>
+    auto async_list(list_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, record_page)>(
+            [client = client_](auto handler, list_request asked) {
+                start_list(client, std::move(asked), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
 private:
     template <class... Results>
     using erased_handler = asio::any_completion_handler<void(error_code, Results...)>;
@@ -144,6 +156,9 @@ private:
     static void start_peek(redis::client& client, store_key const& key,
                            erased_handler<std::optional<record_info>> done);
     static void start_forget(redis::client& client, store_key const& key, erased_handler<bool> done);
+
+    static void start_list(std::shared_ptr<redis::client> const& client, list_request request,
+                           erased_handler<record_page> done);
 
     std::shared_ptr<redis::client> client_;
 };

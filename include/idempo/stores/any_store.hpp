@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/listing.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/store_access.hpp>
 
@@ -37,6 +38,7 @@ public:
     virtual bool park(park_request const& request, error_code& error) = 0;
     virtual std::optional<record_info> peek(store_key const& key, error_code& error) = 0;
     virtual bool forget(store_key const& key, error_code& error) = 0;
+    virtual record_page list(list_request const& request, error_code& error) = 0;
 };
 
 /// The calls of any store, with its type erased.
@@ -51,6 +53,7 @@ public:
     virtual bool keeps_steps() const noexcept = 0;
     virtual bool parks() const noexcept = 0;
     virtual bool inspectable() const noexcept = 0;
+    virtual bool lists() const noexcept = 0;
     virtual asio::any_io_executor get_executor() const = 0;
     virtual asio::any_io_executor renewal_executor() const = 0;
     virtual void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) = 0;
@@ -65,6 +68,7 @@ public:
     virtual void peek(store_key key,
                       asio::any_completion_handler<void(error_code, std::optional<record_info>)> done) = 0;
     virtual void forget(store_key key, asio::any_completion_handler<void(error_code, bool)> done) = 0;
+    virtual void list(list_request request, asio::any_completion_handler<void(error_code, record_page)> done) = 0;
 };
 
 template <async_store Store>
@@ -77,6 +81,7 @@ public:
     bool keeps_steps() const noexcept override { return detail::keeps_steps(store_); }
     bool parks() const noexcept override { return detail::parks(store_); }
     bool inspectable() const noexcept override { return detail::inspectable(store_); }
+    bool lists() const noexcept override { return detail::lists(store_); }
     asio::any_io_executor get_executor() const override { return store_.get_executor(); }
     asio::any_io_executor renewal_executor() const override { return detail::renewal_executor(store_); }
     void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
@@ -108,6 +113,9 @@ public:
     void forget(store_key key, asio::any_completion_handler<void(error_code, bool)> done) override {
         if constexpr (async_inspectable_store<Store>) store_.async_forget(key, std::move(done));
     }
+    void list(list_request request, asio::any_completion_handler<void(error_code, record_page)> done) override {
+        if constexpr (async_listing_store<Store>) store_.async_list(std::move(request), std::move(done));
+    }
 
 private:
     Store store_;
@@ -125,6 +133,7 @@ public:
     bool keeps_steps() const noexcept override { return checkpointing_store<Store>; }
     bool parks() const noexcept override { return parking_store<Store>; }
     bool inspectable() const noexcept override { return inspectable_store<Store>; }
+    bool lists() const noexcept override { return listing_store<Store>; }
     asio::any_io_executor get_executor() const override { return executor_; }
     asio::any_io_executor renewal_executor() const override { return executor_; }
 
@@ -153,6 +162,10 @@ public:
     bool forget(store_key const& key, error_code& error) override {
         if constexpr (inspectable_store<Store>) return store_.forget(key, error);
         return false;
+    }
+    record_page list(list_request const& request, error_code& error) override {
+        if constexpr (listing_store<Store>) return store_.list(request, error);
+        return {};
     }
 
     void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
@@ -200,8 +213,13 @@ public:
     }
     void forget(store_key key, asio::any_completion_handler<void(error_code, bool)> done) override {
         error_code error;
-        bool const is_forgotten = forget(key, error);
-        post(std::move(done), error, is_forgotten);
+        bool const was_there = forget(key, error);
+        post(std::move(done), error, was_there);
+    }
+    void list(list_request request, asio::any_completion_handler<void(error_code, record_page)> done) override {
+        error_code error;
+        auto page = list(request, error);
+        post(std::move(done), error, std::move(page));
     }
 
 private:
@@ -246,8 +264,9 @@ public:
     /// Whether the store inside parks records.
     [[nodiscard]] bool parks() const noexcept { return erased_->parks(); }
 
-    /// Whether the store inside has `peek` and `forget`.
+    /// Whether the store inside has `peek` and `forget`; whether it has `list`.
     [[nodiscard]] bool inspectable() const noexcept { return erased_->inspectable(); }
+    [[nodiscard]] bool lists() const noexcept { return erased_->lists(); }
 
     /// The inner store if it never blocks, else null. Valid while this handle or a copy of it lives.
     [[nodiscard]] detail::direct_store* direct() const noexcept { return erased_->direct(); }
@@ -325,6 +344,14 @@ public:
     auto async_forget(store_key key, Token&& done) {
         return asio::async_initiate<Token, void(error_code, bool)>(
             [erased = erased_](auto handler, store_key of) { erased->forget(of, std::move(handler)); }, done, key);
+    }
+
+    /// \pre `lists()`
+    template <asio::completion_token_for<void(error_code, record_page)> Token>
+    auto async_list(list_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, record_page)>(
+            [erased = erased_](auto handler, list_request list) { erased->list(std::move(list), std::move(handler)); },
+            done, std::move(request));
     }
 
 private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/detail/background_thread.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/heartbeat.hpp>
@@ -155,10 +156,22 @@ public:
         return wait<bool>(error, [&](auto done) { store_.async_forget(key, std::move(done)); });
     }
 
-    /// Whether the store inside keeps steps; whether it parks records; whether it has `peek` and `forget`.
+    record_page list(list_request const& request, error_code& error)
+        requires async_listing_store<Store>
+    {
+        if constexpr (detail::may_be_direct<Store>) {
+            if (auto* store = direct()) return store->list(request, error);
+        }
+        return wait<record_page>(error, [&](auto done) { store_.async_list(request, std::move(done)); });
+    }
+
+    /// Whether the store inside has `peek` and `forget`; whether it has `list`.
+    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(store_); }
+    [[nodiscard]] bool lists() const noexcept { return detail::lists(store_); }
+
+    /// Whether the store inside keeps steps; whether it parks records.
     [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(store_); }
     [[nodiscard]] bool parks() const noexcept { return detail::parks(store_); }
-    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(store_); }
 
     /// Renews the claim until the returned heartbeat ends, on its own thread.
     [[nodiscard]] detail::heartbeat keep_alive(claim_request const& claim, idempo::observer told)

@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <vector>
 
 namespace idempo::detail {
@@ -150,6 +151,20 @@ public:
             ++removed;
         }
         return removed;
+    }
+
+    /// The first `most` records behind `after`, in the order of their keys. Looks at all of the shard.
+    [[nodiscard]] std::vector<memory_record const*> records_behind(std::optional<store_key> const& after,
+                                                                   std::size_t most) const {
+        std::vector<memory_record const*> found;
+        for (auto const& record : by_key_) {
+            if (!after || record.key > *after) found.push_back(&record);
+        }
+        most = std::min(most, found.size());
+        auto const end = found.begin() + static_cast<std::ptrdiff_t>(most);
+        std::partial_sort(found.begin(), end, found.end(), [](auto* a, auto* b) { return a->key < b->key; });
+        found.erase(end, found.end());
+        return found;
     }
 
 private:

@@ -3,6 +3,7 @@
 
 #include <idempo/error.hpp>
 #include <idempo/identifiers.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/store.hpp>
 
 #include <chrono>
@@ -82,6 +83,10 @@ public:
 
     /// Removes the record whatever its state; false if there is no unexpired one.
     bool forget(store_key const& key, error_code& ec);
+
+    /// A page of the records. Locks one part of the store at a time, and looks at all of it: a call takes a millisecond
+    /// for each 100,000 records of a part or so.
+    [[nodiscard]] record_page list(list_request const& request, error_code& ec) const;
 
     /// Records in memory: the unexpired ones, and the expired ones not yet freed.
     [[nodiscard]] std::size_t size() const noexcept;

@@ -3,6 +3,7 @@
 
 #include <idempo/detail/background_thread.hpp>
 #include <idempo/detail/call_executor.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/store_access.hpp>
 
@@ -125,24 +126,40 @@ public:
     }
 
     template <asio::completion_token_for<void(error_code, std::optional<record_info>)> Token>
+    auto async_peek(store_key key, Token&& done)
         requires inspectable_store<Store>
-    auto async_peek(store_key key, Token&& done) {
+    {
         return submit<std::optional<record_info>>(
             key, [key](Store& store, error_code& error) { return store.peek(key, error); }, std::forward<Token>(done));
     }
 
     template <asio::completion_token_for<void(error_code, bool)> Token>
+    auto async_forget(store_key key, Token&& done)
         requires inspectable_store<Store>
-    auto async_forget(store_key key, Token&& done) {
+    {
         return submit<bool>(
             key, [key](Store& store, error_code& error) { return store.forget(key, error); },
             std::forward<Token>(done));
     }
 
-    /// Whether the store inside keeps steps; whether it parks records; whether it has `peek` and `forget`.
+    /// Behind the operations of one key, and of those in its lane: the listing has no key of its own.
+    template <asio::completion_token_for<void(error_code, record_page)> Token>
+    auto async_list(list_request request, Token&& done)
+        requires listing_store<Store>
+    {
+        return submit<record_page>(
+            store_key(),
+            [request = std::move(request)](Store& store, error_code& error) { return store.list(request, error); },
+            std::forward<Token>(done));
+    }
+
+    /// Whether the store inside has `peek` and `forget`; whether it has `list`.
+    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(shared_->store); }
+    [[nodiscard]] bool lists() const noexcept { return detail::lists(shared_->store); }
+
+    /// Whether the store inside keeps steps; whether it parks records.
     [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(shared_->store); }
     [[nodiscard]] bool parks() const noexcept { return detail::parks(shared_->store); }
-    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(shared_->store); }
 
 private:
     static constexpr std::size_t lane_count = 64;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/listing.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/record/record_format.hpp>
 #include <idempo/store.hpp>
@@ -87,7 +88,7 @@ public:
         requires inspectable_store<Store>
     {
         auto info = store_.peek(key, error);
-        subtract_seal(info);
+        if (info) without_seal(*info);
         return info;
     }
 
@@ -96,6 +97,18 @@ public:
     {
         return store_.forget(key, error);
     }
+
+    record_page list(list_request const& request, error_code& error)
+        requires listing_store<Store>
+    {
+        auto page = store_.list(request, error);
+        for (auto& each : page.records) without_seal(each.info);
+        return page;
+    }
+
+    /// Whether the store inside has `peek` and `forget`; whether it has `list`.
+    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(store_); }
+    [[nodiscard]] bool lists() const noexcept { return detail::lists(store_); }
 
     /// As `blocking_store::keep_alive`.
     [[nodiscard]] auto keep_alive(claim_request const& claim, idempo::observer told)
@@ -118,9 +131,6 @@ public:
 
     /// Whether the store inside has Renew.
     [[nodiscard]] bool renewable() const noexcept { return detail::renewable(store_); }
-
-    /// Whether the store inside has `peek` and `forget`.
-    [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(store_); }
 
     template <asio::completion_token_for<void(error_code, claim_result)> Token>
         requires async_store<Store>
@@ -165,13 +175,10 @@ public:
     auto async_peek(store_key key, Token&& done) {
         return asio::async_initiate<Token, void(error_code, std::optional<record_info>)>(
             [store = store_](auto handler, store_key of) mutable {
-                auto const executor = asio::get_associated_executor(handler, store.get_executor());
-                store.async_peek(
-                    of, asio::bind_executor(executor, [handler = std::move(handler)](
-                                                          error_code error, std::optional<record_info> info) mutable {
-                        subtract_seal(info);
-                        std::move(handler)(error, std::move(info));
-                    }));
+                auto const adjust = [](std::optional<record_info>& info) {
+                    if (info) without_seal(*info);
+                };
+                store.async_peek(of, adjusting<std::optional<record_info>>(store, adjust, std::move(handler)));
             },
             done, key);
     }
@@ -182,11 +189,33 @@ public:
         return store_.async_forget(key, std::forward<Token>(done));
     }
 
+    template <asio::completion_token_for<void(error_code, record_page)> Token>
+        requires async_listing_store<Store>
+    auto async_list(list_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, record_page)>(
+            [store = store_](auto handler, list_request list) mutable {
+                auto const adjust = [](record_page& page) {
+                    for (auto& each : page.records) without_seal(each.info);
+                };
+                store.async_list(std::move(list), adjusting<record_page>(store, adjust, std::move(handler)));
+            },
+            done, std::move(request));
+    }
+
 private:
-    static void subtract_seal(std::optional<record_info>& info) noexcept {
-        if (info && info->record_bytes >= detail::record_seal::overhead) {
-            info->record_bytes -= detail::record_seal::overhead;
-        }
+    static void without_seal(record_info& info) {
+        if (info.record_bytes >= detail::record_seal::overhead) info.record_bytes -= detail::record_seal::overhead;
+    }
+
+    /// `handler`, on its executor, with the result as `adjust(result)` has changed it.
+    template <class Result, class Adjust, class Handler>
+    static auto adjusting(Store const& store, Adjust adjust, Handler handler) {
+        auto const executor = asio::get_associated_executor(handler, store.get_executor());
+        return asio::bind_executor(executor,
+                                   [adjust, handler = std::move(handler)](error_code error, Result result) mutable {
+                                       adjust(result);
+                                       std::move(handler)(error, std::move(result));
+                                   });
     }
 
     static complete_request seal(detail::record_seal const& seal, complete_request request, error_code& error) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/listing.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
@@ -65,6 +66,16 @@ bool inspectable(Store const& store) noexcept {
         return store.inspectable();
     } else {
         return async_inspectable_store<Store> || inspectable_store<Store>;
+    }
+}
+
+/// Whether the store has `list`.
+template <class Store>
+bool lists(Store const& store) noexcept {
+    if constexpr (requires { store.lists(); }) {
+        return store.lists();
+    } else {
+        return async_listing_store<Store> || listing_store<Store>;
     }
 }
 

@@ -6,6 +6,7 @@
 #include <idempo/testing/full_store_checks.hpp>
 #include <idempo/testing/history_check.hpp>
 #include <idempo/testing/lease_checks.hpp>
+#include <idempo/testing/listing_checks.hpp>
 #include <idempo/testing/operator_checks.hpp>
 #include <idempo/testing/race_checks.hpp>
 #include <idempo/testing/recovery_checks.hpp>
@@ -110,6 +111,15 @@ template <store_fixture F>
 }
 
 template <store_fixture F>
+[[nodiscard]] std::vector<contract_line<F>> listing_lines() {
+    return {{"list tells each record on some page", list_tells_each_record<F>, true},
+            {"list tells only records in the state that is asked for", list_tells_the_state<F>},
+            {"list tells only keys that begin with the digits that are asked for", list_tells_the_digits<F>},
+            {"list tells no expired record", list_hides_the_expired<F>},
+            {"list refuses a cursor that the store has not made", list_refuses_a_wrong_cursor<F>}};
+}
+
+template <store_fixture F>
 void add(std::vector<contract_line<F>>& lines, std::vector<contract_line<F>> more) {
     lines.insert(lines.end(), std::move_iterator(more.begin()), std::move_iterator(more.end()));
 }
@@ -121,6 +131,7 @@ void add_optional_lines(std::vector<contract_line<F>>& lines) {
         lines.push_back({"no_lease does not end", no_lease_does_not_end<F>});
     }
     if constexpr (inspectable_store<fixture_store<F>>) add(lines, operator_lines<F>());
+    if constexpr (listing_store<fixture_store<F>>) add(lines, listing_lines<F>());
     if constexpr (bounded_store_fixture<F>) {
         lines.push_back({"a full store refuses with store_full and writes nothing", a_full_store_refuses<F>});
         lines.push_back({"a full store evicts no unexpired record", a_full_store_evicts_nothing<F>});
@@ -169,8 +180,8 @@ void add_concurrent_lines(std::vector<contract_line<F>>& lines) {
                   {"a random concurrent history is linearizable", a_random_history_is_linearizable<F>}});
 }
 
-/// Every line that applies to the fixture's store: those of Renew, steps, parking, peek, forget and a full store if it
-/// has them.
+/// Every line that applies to the fixture's store: those of Renew, steps, parking, peek, forget, list and a full store
+/// if it has them.
 template <store_fixture F>
 [[nodiscard]] std::vector<contract_line<F>> contract_lines() {
     std::vector<contract_line<F>> lines;

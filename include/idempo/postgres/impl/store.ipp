@@ -102,4 +102,19 @@ void postgres_store::start_forget(postgres::client& client, store_key const& key
     submit<bool>(client, {operation_kind::forget, key}, std::move(done));
 }
 
+void postgres_store::start_list(postgres::client& client, list_request const& request,
+                                erased_handler<record_page> done) {
+    auto first = request.digits;
+    first.resize(2 * sizeof(store_key), '0');
+    auto const after = detail::key_from_hex(request.after.empty() ? first : request.after);
+    if (!after) {
+        return asio::post(client.executor(), asio::append(std::move(done), detail::cursor_refused(), record_page()));
+    }
+    postgres::request asked{operation_kind::list, *after};
+    asked.number = static_cast<std::int64_t>(detail::bounded_page(request.limit));
+    asked.state = request.state;
+    asked.record = shared_bytes(std::string_view(request.digits));
+    submit<record_page>(client, std::move(asked), std::move(done));
+}
+
 }  // namespace idempo

@@ -3,6 +3,7 @@
 
 #include <idempo/error.hpp>
 #include <idempo/identifiers.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/shared_bytes.hpp>
 #include <idempo/store.hpp>
 
@@ -35,9 +36,10 @@ enum class operation_kind {
     free,
     abandon,
     peek,
-    forget
+    forget,
+    list
 };
-inline constexpr std::size_t operation_kinds = 12;
+inline constexpr std::size_t operation_kinds = 13;
 
 /// Of the records in one statement, or in its answer; one record may be longer. A server that writes 10 MB a second is
 /// done with it in a tenth of the default deadline.
@@ -51,16 +53,19 @@ struct request {
     fingerprint of{};
     std::chrono::milliseconds lease{};
     std::chrono::milliseconds retention{};
-    /// Or the step, or the reason.
+    /// Or the step, the reason, or the digits that listed keys begin with.
     shared_bytes record{};
-    /// The offset of a step, or the attempt that is settled.
+    /// The offset of a step, the attempt that is settled, or how many rows are listed.
     std::int64_t number = 0;
     /// Another operation of the key has just run here, so that there is a record in all likelihood.
     bool expects_record = false;
+    /// That are listed; empty for all.
+    std::optional<record_state> state{};
 };
 
 /// Abandon has none.
-using answer = std::variant<std::monostate, claim_result, complete_result, bool, std::optional<record_info>>;
+using answer =
+    std::variant<std::monostate, claim_result, complete_result, bool, std::optional<record_info>, record_page>;
 
 struct outcome {
     error_code error;

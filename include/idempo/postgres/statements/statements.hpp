@@ -87,8 +87,14 @@ struct statements {
     std::string fetch;
 
     /// Key. Returns attempt, what is left of lease and life in microseconds, the size of the record, null in flight,
-    /// that of its steps, the reason, null where it is none, and whether the record is parked.
+    /// that of its steps, the reason, null where it is none, whether the record is parked, and since when the row is as
+    /// it is, null where the server does not note that (`track_commit_timestamp`).
     std::string peek;
+
+    /// A key, how many rows behind it are looked at, and the number of a `record_state`, or -1. Returns for each record
+    /// that matches, and for the last row of a page that is not the last, what `peek` returns, the key, whether the
+    /// record matches, and whether it is that row.
+    std::string list;
 
     /// Key. Returns a row where there was an unexpired record.
     std::string forget;

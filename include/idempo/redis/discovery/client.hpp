@@ -8,7 +8,9 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -24,6 +26,9 @@ public:
     [[nodiscard]] std::string_view prefix() const noexcept { return setup_->options.prefix; }
 
     void submit(std::unique_ptr<operation> submitted) { router_->submit(std::move(submitted)); }
+    [[nodiscard]] std::optional<std::uint16_t> next_primary(std::uint16_t slot) const {
+        return router_->next_primary(slot);
+    }
 
 private:
     asio::any_io_executor executor_;

@@ -33,6 +33,7 @@ public:
     void start();
 
     void submit(std::unique_ptr<operation> submitted) override;
+    [[nodiscard]] std::optional<std::uint16_t> next_primary(std::uint16_t slot) const override;
 
     /// For the connections, on any thread.
     void redirect(std::unique_ptr<operation> redirected, redirection const& where);
@@ -58,7 +59,7 @@ private:
     std::shared_ptr<connection_setup const> setup_;
     std::shared_ptr<cluster_watch> watch_;
 
-    std::mutex mutex_;  // guards the rest
+    mutable std::mutex mutex_;  // guards the rest
     /// Until a map is known; operations wait in it.
     weak_connection seed_connection_;
     std::optional<slot_map> map_;

@@ -3,7 +3,9 @@
 
 #include <idempo/redis/protocol/operation.hpp>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 namespace idempo::redis {
 
@@ -18,6 +20,12 @@ public:
 
     /// Any thread may call it. All operations of a key take the same way, and with it keep their order.
     virtual void submit(std::unique_ptr<operation> submitted) = 0;
+
+    /// The first slot from `slot` on that is the first of its primary, so that whoever begins with slot 0 and asks for
+    /// the next one after each comes to every primary once. Empty behind the last. Any thread may call it.
+    [[nodiscard]] virtual std::optional<std::uint16_t> next_primary(std::uint16_t slot) const {
+        return slot == 0 ? std::optional<std::uint16_t>(slot) : std::nullopt;
+    }
 };
 
 }  // namespace idempo::redis

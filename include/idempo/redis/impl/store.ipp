@@ -4,6 +4,7 @@
 #include <idempo/redis/store.hpp>
 
 #include <idempo/redis/discovery/client.hpp>
+#include <idempo/redis/operations/listing.hpp>
 #include <idempo/redis/operations/operations.hpp>
 
 #include <boost/asio/append.hpp>
@@ -66,6 +67,11 @@ void redis_store::start_peek(redis::client& client, store_key const& key,
 
 void redis_store::start_forget(redis::client& client, store_key const& key, erased_handler<bool> done) {
     client.submit(std::make_unique<redis::forget_operation>(key, client.prefix(), client.executor(), std::move(done)));
+}
+
+void redis_store::start_list(std::shared_ptr<redis::client> const& client, list_request request,
+                             erased_handler<record_page> done) {
+    std::make_shared<redis::listing>(client, std::move(request), std::move(done))->start();
 }
 
 }  // namespace idempo

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/redis/protocol/key_slot.hpp>
 #include <idempo/redis/protocol/resp_codec.hpp>
 
 #include <idempo/error.hpp>
@@ -11,6 +12,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -66,6 +68,9 @@ public:
 
     [[nodiscard]] store_key const& key() const noexcept { return key_; }
     [[nodiscard]] std::string const& server_key() const noexcept { return server_key_; }
+
+    /// Which node of a cluster it is for: the primary of this slot.
+    [[nodiscard]] virtual std::uint16_t slot() const { return key_slot(server_key_); }
 
     [[nodiscard]] operation_kind kind() const noexcept { return kind_; }
 

@@ -55,8 +55,9 @@ class reply_reader {
 public:
     /// An incomplete reply with more bytes than this is an error: it is twice what Redis lets a value be.
     static constexpr std::size_t max_reply_bytes = std::size_t{1} << 30;
-    /// An array with more elements is an error. None of the store's commands is answered by half as many.
-    static constexpr std::size_t default_max_array_elements = 64;
+    /// An array with more elements is an error. None of the store's commands is answered by half as many, SCAN
+    /// included, which may give more keys than it is asked for.
+    static constexpr std::size_t default_max_array_elements = 1024;
 
     explicit reply_reader(std::size_t max_array_elements = default_max_array_elements);
     // The members refer to each other: an assignment would free them in the wrong order.

@@ -32,6 +32,9 @@ public:
     /// \pre slot < slot_count
     [[nodiscard]] std::optional<std::size_t> primary_of(std::uint16_t slot) const;
 
+    /// The first slot from `slot` on that is the first of its primary; nothing behind the last.
+    [[nodiscard]] std::optional<std::uint16_t> next_primary(std::uint16_t slot) const;
+
     /// Those with slots, each once.
     [[nodiscard]] std::vector<redis_endpoint> const& primaries() const noexcept { return primaries_; }
     /// Each once: these may be asked next time.

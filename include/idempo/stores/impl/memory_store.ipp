@@ -8,7 +8,9 @@
 #include <idempo/stores/memory_room.hpp>
 #include <idempo/stores/memory_shard.hpp>
 
+#include <algorithm>
 #include <bit>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +23,8 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace idempo {
@@ -62,6 +66,16 @@ public:
         }
         if (!result) ec = error::store_full;
         return result ? *std::move(result) : Result{};
+    }
+
+    [[nodiscard]] std::size_t shard_count() const noexcept { return shards_.size(); }
+
+    /// As `with_shard`, for a shard by its number.
+    template <class Action>
+    auto with_shard_number(std::size_t number, Action action) {
+        memory_shard& shard = shards_[number];
+        std::unique_lock const lock = shard.lock();
+        return action(shard, now());
     }
 
     [[nodiscard]] detail::memory_room const& room() const noexcept { return room_; }
@@ -222,6 +236,44 @@ void park_record(memory_shard& shard, memory_record& record, park_request const&
     shard.expire_at(record, later(now, request.retention));
 }
 
+record_info info_of(memory_record const& record, time_point now) {
+    bool const is_parked = record.is_parked && record.lease_end <= now;
+    auto const notes = read_notes(record.bytes.view(), record.has_reason);
+    auto const open = is_parked ? record_state::parked : record_state::in_flight;
+    return {.state = record.is_completed ? record_state::completed : open,
+            .attempt = record.attempt,
+            .lease_remaining = remaining(record.lease_end, now),
+            .expires_in = remaining(record.expiry, now),
+            .record_bytes = record.is_completed ? record.bytes.size() : 0,
+            .steps_bytes = record.is_completed ? 0 : notes.steps.size(),
+            .reason = std::string(notes.reason),
+            .age = std::nullopt};
+}
+
+/// How far a listing has come: behind which key of which shard.
+struct memory_cursor {
+    std::size_t shard = 0;
+    std::optional<store_key> after{};
+};
+
+std::string write_cursor(memory_cursor const& at) {
+    return std::to_string(at.shard) + ":" + (at.after ? to_hex(at.after->view()) : "");
+}
+
+/// Empty where it makes no sense.
+std::optional<memory_cursor> read_cursor(std::string_view text) {
+    memory_cursor at;
+    if (text.empty()) return at;
+    auto const colon = text.find(':');
+    auto const* const end = text.data() + std::min(colon, text.size());
+    auto const [stopped, error] = std::from_chars(text.data(), end, at.shard);
+    if (colon == std::string_view::npos || error != std::errc() || stopped != end) return std::nullopt;
+    auto const key = text.substr(colon + 1);
+    if (key.empty()) return at;
+    at.after = detail::key_from_hex(key);
+    return at.after ? std::optional(at) : std::nullopt;
+}
+
 }  // namespace
 
 memory_store::memory_store(memory_store_options options)
@@ -326,17 +378,37 @@ std::optional<record_info> memory_store::peek(store_key const& key, error_code& 
     return records_->with_shard(key, [&](memory_shard& shard, time_point now) -> std::optional<record_info> {
         auto const* const found = shard.find(key, now);
         if (!found) return std::nullopt;
-        bool const is_parked = found->is_parked && found->lease_end <= now;
-        auto const notes = read_notes(found->bytes.view(), found->has_reason);
-        auto const open = is_parked ? record_state::parked : record_state::in_flight;
-        return record_info{.state = found->is_completed ? record_state::completed : open,
-                           .attempt = found->attempt,
-                           .lease_remaining = remaining(found->lease_end, now),
-                           .expires_in = remaining(found->expiry, now),
-                           .record_bytes = found->is_completed ? found->bytes.size() : 0,
-                           .steps_bytes = found->is_completed ? 0 : notes.steps.size(),
-                           .reason = std::string(notes.reason)};
+        return info_of(*found, now);
     });
+}
+
+record_page memory_store::list(list_request const& request, error_code& ec) const {
+    auto from = read_cursor(request.after);
+    if (!from || from->shard >= records_->shard_count()) {
+        ec = detail::cursor_refused();
+        return {};
+    }
+    ec.clear();
+    record_page page;
+    for (auto left = detail::bounded_page(request.limit); left > 0;) {
+        auto const looked = records_->with_shard_number(from->shard, [&](memory_shard& shard, time_point now) {
+            auto const found = shard.records_behind(from->after, left);
+            for (auto const* const each : found) {
+                if (auto info = info_of(*each, now);
+                    each->expiry > now && detail::is_asked_for(request, each->key, info)) {
+                    page.records.push_back({each->key, std::move(info)});
+                }
+            }
+            if (!found.empty()) from->after = found.back()->key;
+            return found.size();
+        });
+        if (looked == left) break;
+        left -= looked;
+        if (++from->shard == records_->shard_count()) return page;
+        from->after.reset();
+    }
+    page.next = write_cursor(*from);
+    return page;
 }
 
 bool memory_store::forget(store_key const& key, error_code& ec) {

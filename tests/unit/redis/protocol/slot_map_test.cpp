@@ -90,6 +90,18 @@ TEST_CASE("slot_map: a slot without a reachable primary is not covered") {
     CHECK(read("*0\r\n")->covered() == 0);
 }
 
+TEST_CASE("slot_map: the first slots of the primaries lead to each of them once") {
+    auto const map =
+        read(array({range(10, 99, {node("10.0.0.1", 7001)}), range(100, 199, {node("10.0.0.2", 7002)}),
+                    range(300, 399, {node("10.0.0.1", 7001)}), range(16383, 16383, {node("10.0.0.3", 7003)})}));
+    REQUIRE(map);
+    std::vector<unsigned> ports;
+    for (auto slot = map->next_primary(0); slot; slot = map->next_primary(static_cast<std::uint16_t>(*slot + 1))) {
+        ports.push_back(port_of(*map, *slot));
+    }
+    CHECK(ports == std::vector<unsigned>{7001, 7002, 7003});
+}
+
 TEST_CASE("slot_map: as many ranges as there are slots") {
     std::vector<std::string> ranges;
     for (long long slot = 0; slot < 16384; ++slot)

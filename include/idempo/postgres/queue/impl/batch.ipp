@@ -305,24 +305,50 @@ answered abandon(connection& with, statements const& sql, requests const& batch)
     return told;
 }
 
+/// What `peek` and `list` have in common.
+record_info read_info(result const& rows, std::size_t row) {
+    auto const remaining = [&](int column) { return rounded(std::chrono::microseconds(rows.number(row, column))); };
+    bool const is_in_flight = rows.is_null(row, 3);
+    auto const open = rows.flag(row, 6) ? record_state::parked : record_state::in_flight;
+    record_info info;
+    info.state = is_in_flight ? open : record_state::completed;
+    info.attempt = static_cast<unsigned>(rows.number(row, 0));
+    info.lease_remaining = remaining(1);
+    info.expires_in = remaining(2);
+    if (!is_in_flight) info.record_bytes = static_cast<std::size_t>(rows.number(row, 3));
+    info.steps_bytes = static_cast<std::size_t>(rows.number(row, 4));
+    if (!rows.is_null(row, 5)) info.reason = rows.bytes(row, 5);
+    if (!rows.is_null(row, 7)) info.age = remaining(7);
+    return info;
+}
+
 answered peek(connection& with, statements const& sql, requests const& one) {
     auto const rows = with.execute(sql.peek, parameters_of(one, true, key_of));
     std::optional<record_info> info;
-    if (rows.has_rows()) {
-        auto const remaining = [&](int column) { return rounded(std::chrono::microseconds(rows.number(0, column))); };
-        bool const is_in_flight = rows.is_null(0, 3);
-        auto const size = is_in_flight ? std::size_t{0} : static_cast<std::size_t>(rows.number(0, 3));
-        auto const open = rows.flag(0, 6) ? record_state::parked : record_state::in_flight;
-        info = record_info{is_in_flight ? open : record_state::completed,
-                           static_cast<unsigned>(rows.number(0, 0)),
-                           remaining(1),
-                           remaining(2),
-                           size,
-                           static_cast<std::size_t>(rows.number(0, 4)),
-                           rows.is_null(0, 5) ? std::string() : std::string(rows.bytes(0, 5))};
-    }
+    if (rows.has_rows()) info = read_info(rows, 0);
     answered told;
     told.emplace_back(0, outcome{{}, info});
+    return told;
+}
+
+/// As the statement counts them; -1 for all of them.
+std::int64_t state_of(request const& of) { return of.state ? static_cast<std::int64_t>(*of.state) : -1; }
+
+/// The rows come in the order of their keys: those that begin with the same digits are side by side.
+answered list(connection& with, statements const& sql, requests const& one) {
+    auto const rows = with.execute(sql.list, parameters_of(one, true, key_of, number_of, state_of));
+    record_page page;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        auto const bytes = rows.bytes(row, 8);
+        auto const digits = to_hex(bytes);
+        auto const key = idempo::detail::key_from_hex(digits);
+        if (!key) throw statement_failure({}, true);
+        if (!digits.starts_with(record_of(*one.front()))) break;
+        if (rows.flag(row, 9)) page.records.push_back({*key, read_info(rows, row)});
+        if (rows.flag(row, 10)) page.next = digits;
+    }
+    answered told;
+    told.emplace_back(0, outcome{{}, std::move(page)});
     return told;
 }
 
@@ -356,6 +382,7 @@ void carry_out(connection& with, statements const& sql, std::vector<request cons
         return tell(find_one(with, sql.free, parameters_of(all, true, key_of, number_of, retention_of)));
     case operation_kind::abandon: return tell(abandon(with, sql, all));
     case operation_kind::peek: return tell(peek(with, sql, all));
+    case operation_kind::list: return tell(list(with, sql, all));
     case operation_kind::forget: return tell(find_one(with, sql.forget, parameters_of(all, true, key_of)));
     }
 }

@@ -19,7 +19,8 @@ bool is_single(operation_kind kind) {
     case operation_kind::settle:
     case operation_kind::free:
     case operation_kind::peek:
-    case operation_kind::forget: return true;
+    case operation_kind::forget:
+    case operation_kind::list: return true;
     default: return false;
     }
 }

@@ -229,9 +229,54 @@ SELECT
     pg_catalog.octet_length(response),
     pg_catalog.octet_length(COALESCE(steps, ''::pg_catalog.bytea)),
     parked,
-    parked IS NOT NULL AND lease_until {<=} {now}
+    parked IS NOT NULL AND lease_until {<=} {now},
+    {age}
 FROM {table}
 WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now})sql";
+
+// Parameters: a key, a number of rows, a state or -1.
+constexpr auto list_text = R"sql(
+SELECT attempt, lease, life, size, steps_size, parked, is_parked, age, key, is_match, is_end
+FROM (
+    SELECT *,
+        is_live AND ($3::pg_catalog.int8 {<} 0::pg_catalog.int8 OR $3::pg_catalog.int8 {=} state) AS is_match,
+        number {=} $2::pg_catalog.int8 AS is_end
+    FROM (
+        SELECT *,
+            CASE WHEN size IS NOT NULL THEN 1 WHEN is_parked THEN 2 ELSE 0 END::pg_catalog.int8 AS state,
+            pg_catalog.row_number() OVER (ORDER BY key) AS number
+        FROM (
+            SELECT
+                key,
+                attempt,
+                (pg_catalog.date_part('epoch', lease_until {-} {now}) {*} 1000000::pg_catalog.float8)::pg_catalog.int8
+                    AS lease,
+                CASE WHEN expires_at {>} {now} THEN -- others may end at -infinity, which cannot be subtracted from
+                    (pg_catalog.date_part('epoch', expires_at {-} {now})
+                        {*} 1000000::pg_catalog.float8)::pg_catalog.int8
+                END AS life,
+                pg_catalog.octet_length(response) AS size,
+                pg_catalog.octet_length(COALESCE(steps, ''::pg_catalog.bytea)) AS steps_size,
+                parked,
+                parked IS NOT NULL AND lease_until {<=} {now} AS is_parked,
+                {age} AS age,
+                expires_at {>} {now} AS is_live
+            FROM {table}
+            WHERE key {>} $1::pg_catalog.bytea
+            ORDER BY key
+            LIMIT $2::pg_catalog.int8
+        ) AS looked_at
+    ) AS numbered
+) AS judged
+WHERE is_match OR is_end
+ORDER BY number)sql";
+
+// Since the transaction that has written the row, in microseconds.
+constexpr std::string_view age = R"sql(CASE
+        WHEN pg_catalog.current_setting('track_commit_timestamp') {=} 'on'::pg_catalog.text THEN
+            (pg_catalog.date_part('epoch', {now} {-} pg_catalog.pg_xact_commit_timestamp(xmin))
+                {*} 1000000::pg_catalog.float8)::pg_catalog.int8
+    END)sql";
 
 constexpr auto forget_text = R"sql(
 UPDATE {table} SET lease_until = {now}, expires_at = '-infinity'::pg_catalog.timestamptz, response = NULL,
@@ -242,6 +287,7 @@ RETURNING 1)sql";
 std::string with_operators(std::string_view text) {
     return filled(text, {{"=", "OPERATOR(pg_catalog.=)"},
                          {"<=", "OPERATOR(pg_catalog.<=)"},
+                         {"<", "OPERATOR(pg_catalog.<)"},
                          {">", "OPERATOR(pg_catalog.>)"},
                          {"+", "OPERATOR(pg_catalog.+)"},
                          {"-", "OPERATOR(pg_catalog.-)"},
@@ -258,6 +304,7 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
         auto whole = filled(
             text, {{"held", held}, {"unexpired", unexpired}, {"settings", settings}, {"first_attempt", first_attempt}});
         whole = filled(whole, {{"set", set}, {"is_not_parked", is_not_parked}, {"is_left", is_left}});
+        whole = filled(whole, {{"age", age}});
         whole = filled(whole, {{"lock_timeout", std::to_string(lock_timeout.count())},
                                {"inline", std::to_string(largest_inline_record)}});
         return filled(with_operators(whole), {{"table", table}});
@@ -284,6 +331,7 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
     fetch = made(fetch_text);
     peek = made(peek_text);
     forget = made(forget_text);
+    list = made(list_text);
 }
 
 }  // namespace idempo::postgres

@@ -100,7 +100,7 @@ void cluster_router::submit(std::unique_ptr<operation> submitted) {
 }
 
 cluster_router::connection_ptr cluster_router::connection_for(operation const& submitted) {
-    auto const slot = key_slot(submitted.server_key());
+    auto const slot = submitted.slot();
     std::lock_guard const lock(mutex_);
     if (!map_) return seed_connection_.lock();
     auto const primary = map_->primary_of(slot);
@@ -111,6 +111,12 @@ cluster_router::connection_ptr cluster_router::connection_to_primary(std::size_t
     auto target = connections_[number].lock();
     if (!target) connections_[number] = target = make_connection(map_->primaries()[number]);
     return target;
+}
+
+std::optional<std::uint16_t> cluster_router::next_primary(std::uint16_t slot) const {
+    std::lock_guard const lock(mutex_);
+    if (!map_) return slot == 0 ? std::optional<std::uint16_t>(slot) : std::nullopt;
+    return map_->next_primary(slot);
 }
 
 void cluster_router::redirect(std::unique_ptr<operation> redirected, redirection const& where) {

@@ -113,6 +113,7 @@ answer_of<std::optional<record_info>> read_peek(reply_view answer) {
     info.state = found->is_completed ? record_state::completed : record_state::in_flight;
     info.attempt = found->attempt;
     info.expires_in = milliseconds(*left);
+    info.age = found->life - info.expires_in;
     if (found->is_completed) {
         info.record_bytes = static_cast<std::size_t>(*size) - header_size;
         return known<result>(info);

@@ -76,4 +76,14 @@ std::optional<std::size_t> slot_map::primary_of(std::uint16_t slot) const {
     return primary;
 }
 
+std::optional<std::uint16_t> slot_map::next_primary(std::uint16_t slot) const {
+    std::vector<bool> seen(primaries_.size());
+    for (std::size_t each = 0; each < slot_count; ++each) {
+        if (places_[each] == nowhere || seen[places_[each]]) continue;
+        seen[places_[each]] = true;
+        if (each >= slot) return static_cast<std::uint16_t>(each);
+    }
+    return std::nullopt;
+}
+
 }  // namespace idempo::redis
