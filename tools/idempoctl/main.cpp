@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "idempoctl/commands.hpp"
+#include "idempoctl/flags.hpp"
+#include "idempoctl/outcome.hpp"
+
+#include <exception>
+#include <iostream>
+#include <variant>
+
+#include <unistd.h>
+
+/// \file
+/// idempoctl: who holds a key, and what to do about it. See docs/runbook.md.
+
+namespace {
+
+using namespace idempoctl;
+
+template <class... Calls>
+struct overloaded : Calls... {
+    using Calls::operator()...;
+};
+
+void run(flags const& given) {
+    console io{std::cin, std::cout, std::cerr, ::isatty(STDIN_FILENO) == 1, given.as_json, given.is_confirmed};
+    auto link = open_link(given.url);
+    std::visit(overloaded{[&](list_flags const& command) { run_list(link, io, command); },
+                          [&](show_flags const& command) { run_show(link, io, command); },
+                          [&](release_flags const& command) { run_release(link, io, command); },
+                          [&](settle_flags const& command) { run_settle(link, io, command); },
+                          [&](hold_flags const& command) { run_hold(link, io, command); },
+                          [&](forget_flags const& command) { run_forget(link, io, command); },
+                          [&](stats_flags const&) { run_stats(link, io); },
+                          [&](check_flags const&) { run_check(link, io); }},
+               given.command);
+}
+
+int complain(std::exception const& error, exit_code code) {
+    std::cerr << "idempoctl: " << error.what() << std::endl;
+    return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    try {
+        if (auto const given = parse_flags(count, words)) run(*given);
+        std::cout.flush();
+        return static_cast<int>(exit_code::done);
+    } catch (failure const& error) {
+        return complain(error, error.code);
+    } catch (std::exception const& error) {
+        return complain(error, exit_code::failed);
+    }
+}

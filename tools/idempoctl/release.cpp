@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include "idempoctl/change.hpp"
+#include "idempoctl/commands.hpp"
+#include "idempoctl/text.hpp"
+
+namespace idempoctl {
+
+void run_release(store_link& link, console& io, change_flags const& flags) {
+    auto const seen = look_at(link, flags.key, flags.attempt);
+    refuse_for(why_not_settle(seen.info));
+    confirm(io, "release", seen,
+            "The next request with this key runs the handler. If the effect has happened, that is twice.");
+    idempo::error_code error;
+    bool const is_done = link.store.settle({seen.key, seen.info.attempt, {}, flags.retention}, error);
+    require(link, error);
+    conclude(io, {"release", seen.key, sentence_of(seen.info), "free", is_done});
+}
+
+}  // namespace idempoctl
