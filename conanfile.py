@@ -54,7 +54,7 @@ class IdempoConan(ConanFile):
     def generate(self):
         CMakeDeps(self).generate()
         toolchain = CMakeToolchain(self)
-        for what in ("BUILD_TESTS", "BUILD_EXAMPLES", "BUILD_BENCHMARKS"):
+        for what in ("BUILD_TESTS", "BUILD_EXAMPLES", "BUILD_BENCHMARKS", "BUILD_TOOLS"):
             toolchain.cache_variables[f"IDEMPO_{what}"] = False
         toolchain.cache_variables["IDEMPO_INSTALL"] = True
         toolchain.cache_variables["IDEMPO_REDIS"] = bool(self.options.redis)

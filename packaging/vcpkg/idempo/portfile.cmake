@@ -18,6 +18,7 @@ vcpkg_cmake_configure(
         -DIDEMPO_BUILD_TESTS=OFF
         -DIDEMPO_BUILD_EXAMPLES=OFF
         -DIDEMPO_BUILD_BENCHMARKS=OFF
+        -DIDEMPO_BUILD_TOOLS=OFF
         -DIDEMPO_INSTALL=ON
         # idempo::testing needs Catch2, which the port does not ask for.
         -DCMAKE_DISABLE_FIND_PACKAGE_Catch2=ON
