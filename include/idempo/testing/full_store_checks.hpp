@@ -32,6 +32,19 @@ error_code claim_error(claimer<Store>& by) {
     return ec;
 }
 
+/// Whether the claimer is refused again and again. Once is not enough: a server may have room again when it has put its
+/// memory in order.
+template <class F, store Store>
+bool is_refused(scene<F>& scene, claimer<Store>& by) {
+    constexpr int enough = 10;
+    for (int refusals = 0; refusals < enough; ++refusals) {
+        auto const ec = claim_error(by);
+        if (!ec) return false;
+        scene.expect(ec == error::store_full, "a full store reports store_full, not: " + ec.message());
+    }
+    return true;
+}
+
 /// Claims until the store refuses; completes a share of the records on the way.
 template <bounded_store_fixture F>
 full_store<fixture_store<F>> fill_store(scene<F>& scene, int lease, int retention, bool completes) {
@@ -42,8 +55,7 @@ full_store<fixture_store<F>> fill_store(scene<F>& scene, int lease, int retentio
         scene.change_key();
         auto next = scene.rival(lease, retention);
         next.store = store;
-        if (auto const ec = claim_error(next)) {
-            scene.expect(ec == error::store_full, "a full store reports store_full, not: " + ec.message());
+        if (is_refused(scene, next)) {
             scene.expect(holders.size() > records / 10, "the store refused before it had a tenth of the records");
             return {store, std::move(holders), std::move(next)};
         }
@@ -61,7 +73,6 @@ void a_full_store_refuses(scene<F>& scene) {
     auto full = fill_store(scene, scene.very_long, scene.very_long, false);
     auto stranger = full.refused;
     stranger.fingerprint = scene.stranger().fingerprint;
-    scene.expect(claim_error(full.refused) == error::store_full, "a full store refuses again");
     for (auto& holder : full.holders) holder.abandon();
     scene.expect_granted(stranger.claim(), 1, "any fingerprint under the key that was refused, when there is room");
 }
