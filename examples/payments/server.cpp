@@ -63,11 +63,13 @@ template <class Handle>
 asio::awaitable<void> session(tcp::socket socket, Handle handle) {
     beast::tcp_stream stream(std::move(socket));
     beast::flat_buffer buffer(65536);
+    idempo::read_options const reading{.answer_expect = true};
     for (bool keep_alive = true; keep_alive;) {
         http_request request;
         beast::error_code error;
         stream.expires_after(std::chrono::seconds(75));
-        co_await idempo::async_read_request(stream, buffer, request, asio::redirect_error(asio::use_awaitable, error));
+        co_await idempo::async_read_request(stream, buffer, request, reading,
+                                            asio::redirect_error(asio::use_awaitable, error));
         if (error) {
             auto answer = idempo::answer_read_error(error, request);
             if (answer) co_await idempo::async_answer_and_close(stream, std::move(*answer), asio::use_awaitable);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-// examples/payments under kills, with a provider that fails, hangs up and answers late: scripts/campaign runs them for
-// longer.
+// examples/payments under kills and stops, with a store that goes away, clients that hang up, and a provider that
+// fails, hangs up and answers late: scripts/campaign runs them for longer.
 
 #include "support/campaign.hpp"
 #include "support/catch.hpp"
@@ -9,10 +9,12 @@
 #include "support/postgres_server.hpp"
 #include "support/redis_server.hpp"
 
-#include <algorithm>
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <random>
 #include <string>
+#include <thread>
 
 using namespace idempo::tests;
 
@@ -31,38 +33,58 @@ void check_effects(payment_scene const& scene, paying_clients const& clients) {
     CHECK(effects.size() == 3 * clients.paid());
 }
 
-void check_payments(std::string const& store, bool is_keyless) {
+void check_payments(std::string const& store, bool is_keyless, std::function<void()> const& lose_store) {
     auto const seed = std::random_device{}();
     auto const kills = campaign_cycles(6);
-    INFO("seed " << seed);
+    WARN("seed " << seed);
     payment_scene scene(store, is_keyless, seed);
     paying_clients clients(scene, 4);
-    pay_under_kills(scene, clients, kills, seed);
+    auto const had = pay_under_faults(scene, clients, kills, seed, lose_store);
     clients.stop();
     check_effects(scene, clients);
     // Otherwise nothing of what this is about has happened.
+    CHECK(had.kills == kills);
+    CHECK(had.stops > 0);
+    CHECK(had.outages > 0);
+    CHECK(clients.hung_up() > 0);
     CHECK(clients.paid() >= static_cast<std::size_t>(kills));
     CHECK(clients.answers(0) > 0);
     CHECK(clients.answers(503) + clients.answers(504) > 0);
     CHECK(clients.answers(409) > 0);
-    WARN(clients.paid() << " payments, " << kills << " kills, " << clients.answers(0) << " answers lost, "
-                        << clients.answers(409) << " told to wait, " << clients.answers(503) << " refused, "
-                        << clients.answers(504) << " in doubt");
+    WARN(clients.paid() << " payments, " << had.kills << " kills, " << had.stops << " stops, " << had.outages
+                        << " outages of the store, " << clients.hung_up() << " clients hung up, " << clients.answers(0)
+                        << " answers lost, " << clients.answers(409) << " told to wait, " << clients.answers(503)
+                        << " refused, " << clients.answers(504) << (is_keyless ? " parked" : " in doubt"));
+}
+
+void check_on_redis(bool is_keyless) {
+    redis_server store({"--appendonly", "yes", "--appendfsync", "always"});
+    check_payments(store.url(), is_keyless, [&store] {
+        store.kill();
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        store.start();
+    });
+}
+
+void check_on_postgres(bool is_keyless) {
+    postgres_server store;
+    check_payments("postgresql://idempo@/postgres?host=" + store.directory(), is_keyless, [&store] {
+        store.kill();
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        store.start();
+    });
 }
 
 }  // namespace
 
-TEST_CASE("payments: killed at random on Redis, each authorises, captures and notifies once") {
-    redis_server const store({"--appendonly", "yes"});
-    check_payments(store.url(), false);
-}
+TEST_CASE("payments: killed at random on Redis, each authorises, captures and notifies once") { check_on_redis(false); }
 
-TEST_CASE("payments: killed at random on Redis, with a provider that knows no keys, too") {
-    redis_server const store({"--appendonly", "yes"});
-    check_payments(store.url(), true);
-}
+TEST_CASE("payments: killed at random on Redis, with a provider that knows no keys, too") { check_on_redis(true); }
 
 TEST_CASE("payments: killed at random on PostgreSQL, each authorises, captures and notifies once") {
-    postgres_server const store;
-    check_payments("postgresql://idempo@/postgres?host=" + store.directory(), false);
+    check_on_postgres(false);
+}
+
+TEST_CASE("payments: killed at random on PostgreSQL, with a provider that knows no keys, too") {
+    check_on_postgres(true);
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,6 +54,13 @@ public:
     void restart() {
         server_->send_signal(SIGKILL);
         start();
+    }
+
+    /// Keeps the server from running, for longer than its leases perhaps.
+    void stop_for(std::chrono::milliseconds span) {
+        server_->send_signal(SIGSTOP);
+        std::this_thread::sleep_for(span);
+        server_->send_signal(SIGCONT);
     }
 
     /// How often the provider has had each effect, by operation and order.
@@ -105,6 +113,8 @@ public:
     }
 
     [[nodiscard]] std::size_t paid() const noexcept { return paid_; }
+    /// Requests whose answers nobody has read.
+    [[nodiscard]] std::size_t hung_up() const noexcept { return hung_up_; }
     /// How often the answer was so: 0 where there was none.
     [[nodiscard]] std::size_t answers(unsigned status) const {
         std::lock_guard const lock(mutex_);
@@ -119,13 +129,26 @@ private:
     }
 
     void run(int client) {
+        std::mt19937 random(static_cast<unsigned>(client));
         for (int number = 0; !limit_.is_stopping(); ++number) {
             auto const order = std::to_string(client) + "-" + std::to_string(number);
+            if (std::uniform_int_distribution<>(0, 3)(random) == 0) hang_up(order);
             while (!is_paid(order)) {
                 if (limit_.is_over()) return;
                 std::this_thread::sleep_for(std::chrono::milliseconds(50));
             }
             ++paid_;
+        }
+    }
+
+    /// As a client does whose connection breaks: it comes back.
+    void hang_up(std::string const& order) {
+        try {
+            http_client client(scene_.port());
+            client.send(make_post("/payments", order, order));
+            client.reset();
+            ++hung_up_;
+        } catch (std::exception const&) {  // the server has been killed
         }
     }
 
@@ -143,23 +166,53 @@ private:
     payment_scene const& scene_;
     retry_limit limit_;
     std::atomic<std::size_t> paid_{0};
+    std::atomic<std::size_t> hung_up_{0};
     mutable std::mutex mutex_;
     std::map<unsigned, std::size_t> answers_;
     std::vector<std::thread> threads_;
 };
 
-/// Pays orders, and kills the server in between, after pauses at random.
-inline void pay_under_kills(payment_scene& scene, paying_clients const& clients, int kills, unsigned seed) {
+/// What has been done to the server and its store.
+struct payment_faults {
+    int kills = 0;
+    int stops = 0;
+    int outages = 0;
+};
+
+/// Pays orders, and kills the server in between, after pauses at random; each third time it is stopped as well, and
+/// each third time its store is gone for a while.
+inline payment_faults pay_under_faults(payment_scene& scene, paying_clients const& clients, int kills, unsigned seed,
+                                       std::function<void()> const& lose_store) {
     std::mt19937 random(seed);
-    for (int kill = 0; kill < kills; ++kill) {
-        auto const before = clients.paid();
-        std::this_thread::sleep_for(std::chrono::milliseconds(std::uniform_int_distribution<>(20, 400)(random)));
-        scene.restart();
-        // Somebody gets through, so that every life of the server counts.
+    auto const between = [&random](int least, int most) {
+        return std::chrono::milliseconds(std::uniform_int_distribution<>(least, most)(random));
+    };
+    // Somebody gets through, so that every life of the server counts.
+    auto const go_on = [&clients](std::size_t before) {
         for (int tries = 0; clients.paid() == before && tries < 2000; ++tries) {
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
+    };
+    payment_faults had;
+    while (had.kills < kills) {
+        auto before = clients.paid();
+        std::this_thread::sleep_for(between(20, 400));
+        scene.restart();
+        ++had.kills;
+        go_on(before);
+        before = clients.paid();
+        if (had.kills % 3 == 1) {
+            scene.stop_for(between(100, 2500));
+            ++had.stops;
+            go_on(before);
+        } else if (had.kills % 3 == 2) {
+            std::this_thread::sleep_for(between(0, 100));
+            lose_store();
+            ++had.outages;
+            go_on(before);
+        }
     }
+    return had;
 }
 
 }  // namespace idempo::tests

@@ -358,6 +358,95 @@ TEST_CASE("unknown: a request that waits sees the settlement", "[steps]") {
     CHECK(answer_of(std::move(waiting)).body() == "settled by hand");
 }
 
+TEST_CASE("unknown: whatever happens to one call of the store, nothing runs twice that may have had its effect",
+          "[steps]") {
+    auto const how = GENERATE(from_range(every_leased_step_setup()));
+    auto const what = GENERATE(fault::fails_before, fault::loses_reply, fault::comes_late, fault::sent_twice);
+    INFO(how << ", fault " << static_cast<int>(what));
+    std::atomic<int> asked{0};
+    idempo::options options;
+    options.persist_timeout = 30s;
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [&](idempo::execution const&) -> idempo::reconciliation {
+        // The first time nobody knows yet.
+        if (++asked == 1) return idempo::hold_claim{};
+        return answer_with(201, "found");
+    };
+    // Claim, three steps and park; then claim, the claim that asks and Abandon; then claim, that which asks and
+    // Complete.
+    for (std::size_t nth = 0; nth < 12; ++nth) {
+        INFO("call " << nth);
+        asked = 0;
+        payment paid;
+        paid.answer = [](idempo::execution& execution) {
+            execution.unknown("no answer");
+            return answer_with(504);
+        };
+        service tested(how, options, paid.script());
+        tested.store_faults().use(nth_call(nth, what));
+        auto answer = tested.send(keyed_request());
+        for (int retry = 0; retry < 6 && answer.result_int() != 201; ++retry) {
+            CHECK((answer.result_int() == 504 || answer.result_int() == 409 || answer.result_int() == 503));
+            tested.store_clock().advance(30s);
+            answer = tested.send(keyed_request());
+        }
+        CHECK(answer.body() == "found");
+        tested.store_faults().heal();
+        CHECK(tested.send(keyed_request()).body() == "found");
+        // None where the claim came late, so that nobody knows that nothing ran.
+        bool const came_late = what == fault::comes_late && nth == 0;
+        CHECK(paid.effects == (came_late ? labels{} : labels{"authorise", "capture", "notify"}));
+        CHECK(asked >= 2);
+    }
+}
+
+TEST_CASE("unknown: whatever happens to one call of the store, a settlement by hand stands", "[steps]") {
+    auto const how = GENERATE(from_range(every_leased_step_setup()));
+    auto const what = GENERATE(fault::fails_before, fault::loses_reply, fault::comes_late, fault::sent_twice);
+    bool const with_response = GENERATE(true, false);
+    INFO(how << ", fault " << static_cast<int>(what));
+    idempo::options options;
+    options.persist_timeout = 30s;
+    for (std::size_t nth = 0; nth < 7; ++nth) {
+        INFO("call " << nth);
+        payment paid;
+        std::atomic<bool> knows{false};
+        paid.answer = [&](idempo::execution& execution) {
+            if (!knows) execution.unknown("no answer");
+            return answer_with(knows ? 201 : 504, "paid");
+        };
+        service tested(how, options, paid.script());
+        tested.store_faults().use(nth_call(nth, what));
+        auto& records = tested.records();
+        auto const key = idempo::make_store_key("", "", "key-1");
+        idempo::error_code error;
+        auto const is_parked = [&] {
+            auto const info = records.peek(key, error);
+            return info && info->state == idempo::record_state::parked;
+        };
+        for (int request = 0; request < 4 && !is_parked(); ++request) {
+            tested.send(keyed_request());
+            tested.store_clock().advance(30s);
+        }
+        REQUIRE(is_parked());
+        knows = true;
+        auto const attempt = records.peek(key, error)->attempt;
+        auto const response = idempo::make_record(answer_with(201, "settled by hand"), {});
+        CHECK_FALSE(records.settle({key, attempt + 1, response, 1h}, error));
+        CHECK(records.settle({key, attempt, with_response ? response : std::nullopt, 1h}, error));
+        auto answer = tested.send(keyed_request());
+        for (int retry = 0; retry < 3 && answer.result_int() != 201; ++retry) {
+            tested.store_clock().advance(30s);
+            answer = tested.send(keyed_request());
+        }
+        CHECK(answer.body() == (with_response ? "settled by hand" : "paid"));
+        tested.store_faults().heal();
+        CHECK(tested.send(keyed_request()).body() == answer.body());
+        // The steps that were kept are found where the handler runs again.
+        CHECK(paid.effects == labels{"authorise", "capture", "notify"});
+    }
+}
+
 TEST_CASE("unknown: what the store does not learn in time is left to the lease", "[steps]") {
     auto const how = GENERATE(from_range(every_leased_step_setup()));
     INFO(how);
