@@ -58,8 +58,7 @@ idempo::store_key only_one_of(std::set<idempo::store_key> const& found, std::str
 
 idempo::store_key search(store_link& link, std::string const& digits) {
     std::set<idempo::store_key> found;
-    idempo::list_request request{
-        .after = {}, .limit = idempo::list_request::largest_page, .state = {}, .digits = digits};
+    idempo::list_request request{.after = {}, .limit = records_a_call, .state = {}, .digits = digits};
     do {
         idempo::error_code error;
         auto const page = link.store.list(request, error);

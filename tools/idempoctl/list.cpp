@@ -48,7 +48,7 @@ bool matches(list_filter const& filter, idempo::record_info const& info) {
 
 void run_list(store_link& link, console& io, list_flags const& flags) {
     idempo::list_request request{.after = flags.after, .limit = flags.limit, .state = flags.filter.state, .digits = {}};
-    if (!is_any(flags.filter)) request.limit = idempo::list_request::largest_page;
+    if (!is_any(flags.filter)) request.limit = records_a_call;
     if (flags.filter.has_ended_lease) request.state = idempo::record_state::in_flight;
     std::size_t shown = 0;
     std::size_t unreadable = 0;

@@ -35,7 +35,7 @@ struct totals {
 
 totals count_all(store_link& link) {
     totals all;
-    idempo::list_request request{.after = {}, .limit = idempo::list_request::largest_page, .state = {}, .digits = {}};
+    idempo::list_request request{.after = {}, .limit = records_a_call, .state = {}, .digits = {}};
     do {
         idempo::error_code error;
         auto const page = link.store.list(request, error);

@@ -8,6 +8,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include <chrono>
 #include <stdexcept>
 #include <tuple>
 
@@ -60,6 +61,9 @@ auto tell_postgres(report_ptr report) {
 }
 #endif
 
+/// A person rather waits than tries again.
+[[maybe_unused]] constexpr std::chrono::seconds patience{30};
+
 /// Those that this program was built with.
 auto schemes([[maybe_unused]] report_ptr const& report) {
     return std::tuple_cat(
@@ -68,7 +72,8 @@ auto schemes([[maybe_unused]] report_ptr const& report) {
         std::tuple(idempo::redis_scheme{.others = {.allow_eviction = true, .observer = tell_redis(report)}}),
 #endif
 #ifdef IDEMPOCTL_HAS_POSTGRES
-        std::tuple(idempo::postgres_scheme{.others = {.workers = 1, .observer = tell_postgres(report)}}),
+        std::tuple(idempo::postgres_scheme{
+            .others = {.workers = 1, .operation_timeout = patience, .observer = tell_postgres(report)}}),
 #endif
         std::tuple());
 }

@@ -5,6 +5,7 @@
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/blocking.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,6 +13,10 @@
 #include <utility>
 
 namespace idempoctl {
+
+/// How many records a command looks at in one call where it walks through the store: few enough for a busy server to
+/// answer in time.
+inline constexpr std::size_t records_a_call = 1000;
 
 using operated_store = idempo::blocking_store<idempo::any_store>;
 
