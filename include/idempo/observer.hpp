@@ -27,6 +27,7 @@ enum class event_type {
     replayed,           ///< answered from the store; `status`
     in_flight,          ///< refused: the first request is still running
     mismatch,           ///< refused: the key belongs to another request
+    key_expired,        ///< refused: the key's record has expired (`options::remember_expired`)
     refused,            ///< refused for any other reason; `status`
     record_unreadable,  ///< refused: the stored bytes are not a record
     fenced,             ///< in addition: the handler ran, and another attempt has taken the record over

@@ -153,6 +153,11 @@ struct options {
     bool heartbeat = true;
     /// How long the record lives after completion.
     std::chrono::milliseconds retention{std::chrono::hours{24}};
+    /// How long a mark of a used key outlives its record, `30 * retention` say. Meanwhile a request with that key gets
+    /// 410
+    /// (`refusal::key_expired`), and does not run. Released keys leave no mark. Zero: a key whose record has expired is
+    /// new. At most ten years. Needs a `remembering_store`, else making the middleware throws `std::invalid_argument`.
+    std::chrono::milliseconds remember_expired{0};
     /// How long to wait for the first request, instead of 409 at once.
     std::chrono::milliseconds wait{0};
     /// The most that `Retry-After` says, at least a second. Where less of the lease remains, that is said, rounded up

@@ -28,6 +28,7 @@ enum class refusal {
     in_flight,          ///< the first request with this key is still running
     duplicate,          ///< guard mode: the key has been used
     not_retained,       ///< the record is a tombstone
+    key_expired,        ///< the key was used, and its record has expired (`options::remember_expired`)
     outcome_unknown,    ///< the record is parked, or the lease is over and `on_takeover` lets no other attempt run
     store_unavailable,  ///< the store failed
     handler_threw,      ///< the handler threw, in the call with a completion token
@@ -43,7 +44,7 @@ enum class refusal {
     shutting_down,      ///< `begin_drain`: the service takes no new requests with a key
 };
 
-inline constexpr std::size_t refusal_count = 20;
+inline constexpr std::size_t refusal_count = 21;
 
 /// Whether a retry of the same request would be refused again: it never helps to send it once more. In-flight, store
 /// and server errors are not final, nor is a refusal that comes with `Retry-After`.

@@ -48,3 +48,4 @@
 #include <idempo/stores/impl/record_memory.ipp>
 #include <idempo/stores/impl/record_seal.ipp>
 #include <idempo/stores/impl/url_scheme.ipp>
+#include <idempo/stores/impl/used_keys.ipp>

@@ -18,7 +18,8 @@
 /// \file
 /// A store has three operations, Claim, Complete and Abandon; optionally Renew, for a heartbeat; optionally
 /// `save_step`, for recovery points; optionally `park` and `settle`, for unknown outcomes; optionally `peek` and
-/// `forget`, for an operator with a stuck key; and optionally `list` (`idempo/listing.hpp`).
+/// `forget`, for an operator with a stuck key; and optionally `list` (`idempo/listing.hpp`). A
+/// store may also remember keys whose records have expired.
 ///
 /// The contract, checked line by line for any store by `idempo/testing/store_contract.hpp`:
 ///
@@ -39,6 +40,10 @@
 ///   asks for it, and is parked again when that claim is abandoned or its lease ends. It is never taken over otherwise,
 ///   and no token holds it, that which parked it included.
 /// - `settle` completes or frees a record that is parked, or whose lease has ended, and only at the given attempt.
+/// - A store that says so remembers used keys: a record whose last claim, Complete or park asked for it leaves a mark
+///   when it expires, whether it was in flight, completed or parked, for as long as it asked. A claim that asks for
+///   marks, and meets one and no record, answers `remembered`, whatever its fingerprint, and writes nothing. Abandon,
+///   `settle` and `forget` leave no mark of what they remove. Complete and park take no notice of marks.
 /// - Operations of one store key run in the order in which one process submitted them.
 /// - Only the store's clock judges time.
 /// - Every operation is bounded by a deadline of the store's own.
@@ -68,6 +73,8 @@ struct claim_request {
     bool take_over = true;
     /// True, together with `take_over`: a parked record is granted, too, to find out what became of it.
     bool take_parked = false;
+    /// How long a mark of the key outlives the record. Zero: there will be none, and this claim looks for none.
+    std::chrono::milliseconds remember{};
 };
 
 /// This token holds the record. `attempt` is 1 for the first execution under it, one more for each takeover.
@@ -105,8 +112,11 @@ struct parked {
     shared_bytes reason{};
 };
 
+/// The key has been used: its record has expired, and a mark is left.
+struct remembered {};
+
 /// The first alternative grants nothing, so that a value-initialised result is safe.
-using claim_result = std::variant<in_flight, mismatch, completed, expired, granted, parked>;
+using claim_result = std::variant<in_flight, mismatch, completed, expired, granted, parked, remembered>;
 
 /// The arguments of Complete.
 struct complete_request {
@@ -115,6 +125,8 @@ struct complete_request {
     idempo::token token;
     shared_bytes record;
     std::chrono::milliseconds retention{};
+    /// As in `claim_request`.
+    std::chrono::milliseconds remember{};
 };
 
 /// The record is stored under this token, now or by an earlier call.
@@ -145,6 +157,8 @@ struct park_request {
     shared_bytes reason;
     /// How long the record lives from now.
     std::chrono::milliseconds retention{};
+    /// As in `claim_request`.
+    std::chrono::milliseconds remember{};
 };
 
 /// The arguments of `settle`.
@@ -197,7 +211,8 @@ concept renewable_store =
     };
 
 /// A store for an operator with a stuck key. `peek` is empty and `forget` false if there is no unexpired record.
-/// `forget` removes the record whatever its state: the next request runs.
+/// `forget` removes the record whatever its state, or the mark that it has left, and is true then, too: the next
+/// request runs.
 template <class S>
 concept inspectable_store = store<S> && requires(S& s, store_key const& key, error_code& ec) {
     { s.peek(key, ec) } -> std::same_as<std::optional<record_info>>;
@@ -221,6 +236,11 @@ concept parking_store =
         { s.park(park, ec) } -> std::same_as<bool>;
         { s.settle(settle, ec) } -> std::same_as<bool>;
     };
+
+/// A store, of either kind, that remembers used keys. It says so by a static member; an adapter whose inner store is
+/// chosen at run time has a member `remembers()` beside.
+template <class S>
+concept remembering_store = requires { requires S::remembers_expired; };
 
 /// A renewable store that lives in the process and never blocks. It is called directly from every style, and a claim
 /// for a synchronous handler has no lease, since it cannot outlive the call.

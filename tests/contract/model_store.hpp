@@ -86,6 +86,16 @@ enum class flaw {
     list_ignores_the_digits,
     lists_the_expired,
     list_takes_any_cursor,
+    forgets_used_keys,
+    marks_hide_records,
+    marks_do_not_end,
+    released_keys_are_marked,
+    forgotten_keys_are_marked,
+    marks_unasked,
+    marks_stop_complete,
+    renew_keeps_the_mark,
+    parked_keys_are_not_marked,
+    freed_keys_are_marked,
 };
 
 class model_store {
@@ -100,6 +110,7 @@ class model_store {
         milliseconds lease_end{};
         milliseconds retention{};
         milliseconds expiry{};
+        milliseconds remember{};
         unsigned attempt = 1;
     };
     using maybe_record = std::optional<stored_record>;
@@ -107,6 +118,7 @@ class model_store {
     struct shared {
         std::mutex mutex;
         std::map<store_key, stored_record> records;
+        std::map<store_key, milliseconds> marks;  // and when they end
         std::pair<store_key, token> late;
     };
 
@@ -121,6 +133,7 @@ class model_store {
         maybe_record found;
         if (auto const at = records.find(key); at != records.end() && is_visible(at->second)) found = at->second;
         auto const stale = records.find(key);
+        if (stale != records.end() && !is_visible(stale->second)) leave_mark(key, stale->second);
         auto const old_steps = stale != records.end() && is(flaw::steps_stay) ? stale->second.steps : std::string();
         if (is(flaw::not_atomic)) {
             lock.unlock();
@@ -135,12 +148,27 @@ class model_store {
         return answer;
     }
 
+    /// Of a record that has expired.
+    void leave_mark(store_key const& key, stored_record const& record) {
+        if (is(flaw::forgets_used_keys) || (record.reason && is(flaw::parked_keys_are_not_marked))) return;
+        if (record.remember <= milliseconds::zero() && !is(flaw::marks_unasked)) return;
+        bool const is_endless = is(flaw::marks_do_not_end) || is(flaw::marks_unasked);
+        auto& mark = shared_->marks.try_emplace(key, milliseconds::min()).first->second;
+        mark = std::max(mark, is_endless ? milliseconds::max() : later(record.expiry, record.remember));
+    }
+
+    [[nodiscard]] bool is_marked(store_key const& key) const {
+        auto const mark = shared_->marks.find(key);
+        return mark != shared_->marks.end() && mark->second > clock_();
+    }
+
     [[nodiscard]] bool is_visible(stored_record const& record) const {
         return record.expiry > clock_() || is(flaw::peeks_at_the_expired);
     }
 
 public:
     static constexpr bool never_blocks = true;
+    static constexpr bool remembers_expired = true;
 
     /// \param clock milliseconds since the start of the test.
     explicit model_store(std::function<milliseconds()> clock, flaw broken = flaw::none,
@@ -181,6 +209,7 @@ public:
             if (!found || found->bytes || is_parked(*found) || is_fenced_off) return true;
             if (is(flaw::abandon_forgets_steps)) found->steps.clear();
             if ((found->attempt == 1 && found->steps.empty()) || is(flaw::abandon_forgets_attempt)) {
+                if (is(flaw::released_keys_are_marked)) shared_->marks[removal.first] = milliseconds::max();
                 found.reset();
             } else {
                 --found->attempt;
@@ -200,6 +229,7 @@ public:
             auto const expiry = found->expiry;
             start_lease(*found, lease, found->retention);
             if (is(flaw::renew_keeps_the_expiry)) found->expiry = expiry;
+            if (is(flaw::renew_keeps_the_mark)) found->remember -= found->expiry - expiry;
             return true;
         });
     }
@@ -228,6 +258,7 @@ public:
             if (found->reason && found->lease_end <= clock_()) return true;
             auto const expiry = found->expiry;
             found->reason = std::string(request.reason.view());
+            found->remember = request.remember;
             if (is(flaw::park_forgets_steps)) found->steps.clear();
             start_lease(*found, milliseconds{0}, request.retention);
             if (is(flaw::park_keeps_the_expiry) && expiry != milliseconds{}) found->expiry = expiry;
@@ -245,6 +276,8 @@ public:
             if (request.record && !is(flaw::settle_frees_only)) found->bytes = std::string(request.record->view());
             if (!found->bytes && !is(flaw::settle_counts_the_attempt)) found->attempt = 0;
             found->retention = request.retention;
+            bool const is_unused = !found->bytes && found->steps.empty();
+            if (is_unused && !is(flaw::freed_keys_are_marked)) found->remember = {};
             end_lease(*found);
             return true;
         });
@@ -284,7 +317,9 @@ public:
     bool forget(store_key const& key, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) {
-            if (!found || (is(flaw::forgets_only_completed) && !found->bytes)) return false;
+            bool const was_marked = is_marked(key) && !is(flaw::forgotten_keys_are_marked);
+            if (was_marked) shared_->marks.erase(key);
+            if (!found || (is(flaw::forgets_only_completed) && !found->bytes)) return was_marked;
             found.reset();
             return true;
         });
@@ -331,12 +366,14 @@ private:
     }
 
     claim_result claim(maybe_record& found, claim_request const& request, error_code& ec) {
+        if (!found && request.remember > milliseconds::zero() && is_marked(request.key)) return remembered{};
         if (!found) {
             bool const is_full = !has_room();
             if (is_full) ec = error::store_full;
             if (is_full && !is(flaw::refusal_writes)) return {};
             found = stored_record{request.fingerprint, request.token, {}};
             found->attempt = is(flaw::first_attempt_is_two) ? 2 : 1;
+            found->remember = request.remember;
             start_lease(*found, request.lease, request.retention);
             return granted{found->attempt};
         }
@@ -345,6 +382,8 @@ private:
         if (is_other && !is(flaw::state_before_fingerprint) && !(is(flaw::takeover_by_anyone) && is_over)) {
             return mismatch{};
         }
+        bool const hides = is(flaw::marks_hide_records) && request.remember > milliseconds::zero();
+        if (found->bytes && hides) return remembered{};
         if (found->bytes && !(is(flaw::takes_over_completed) && is_over)) return replay(*found);
         bool const is_unheld = found->reason && is_over;
         bool const is_retry = found->token == request.token && !is_unheld && !is(flaw::retry_is_a_rival);
@@ -362,6 +401,7 @@ private:
         found->token = request.token;
         found->fingerprint = request.fingerprint;
         found->bytes.reset();
+        found->remember = request.remember;
         start_lease(*found, request.lease, request.retention);
         bool const tells_steps = !found->steps.empty() && !is(flaw::steps_are_not_told);
         return granted{found->attempt, tells_steps ? shared_bytes(found->steps) : shared_bytes()};
@@ -369,6 +409,7 @@ private:
 
     complete_result complete(maybe_record& found, complete_request const& request, error_code& ec) {
         if (!found && is(flaw::complete_needs_a_record)) return in_flight{};
+        if (!found && is(flaw::marks_stop_complete) && is_marked(request.key)) return in_flight{};
         if (found) {
             if (found->fingerprint != request.fingerprint) return mismatch{};
             bool const is_fenced_off = found->token != request.token && !is(flaw::unfenced_complete);
@@ -385,6 +426,7 @@ private:
         if (found) found->reason.reset();
         if (!found) found = stored_record{request.fingerprint, request.token, {}};
         found->bytes = std::string(request.record.view());
+        found->remember = request.remember;
         if (is(flaw::cuts_at_nul)) found->bytes->resize(std::min(found->bytes->find('\0'), found->bytes->size()));
         if (!is(flaw::complete_keeps_the_expiry) || found->expiry == milliseconds::zero()) found->expiry = expiry;
         return done{};
@@ -401,7 +443,11 @@ private:
     [[nodiscard]] bool has_room() {
         auto& records = shared_->records;
         if (!is(flaw::expired_take_room)) {
-            std::erase_if(records, [&](auto const& entry) { return entry.second.expiry <= clock_(); });
+            std::erase_if(records, [&](auto const& entry) {
+                if (entry.second.expiry > clock_()) return false;
+                leave_mark(entry.first, entry.second);
+                return true;
+            });
         }
         if (is(flaw::evicts) && records.size() >= max_records_) records.erase(records.begin());
         return records.size() < max_records_;

@@ -237,7 +237,7 @@ TEST_CASE("postgres: a takeover that is abandoned leaves the attempt's number be
 TEST_CASE("postgres: a missing right is told by its code, and costs no connection") {
     postgres_server server;
     server.ask("CREATE ROLE app LOGIN");
-    server.ask("GRANT SELECT, INSERT, UPDATE, DELETE ON idempo_records TO app");
+    server.ask("GRANT SELECT, INSERT, UPDATE, DELETE ON idempo_records, idempo_records_marks TO app");
     server.ask("GRANT SELECT ON idempo_records_migrations TO app");
     auto options = local_postgres("host=" + server.directory() + " user=app dbname=postgres");
     CHECK(check_postgres(options).is_usable());

@@ -21,7 +21,7 @@ using namespace idempo::tests;
 
 namespace {
 
-constexpr std::size_t all_migrations = 2;
+constexpr std::size_t all_migrations = 3;
 
 // Each test uses tables of its own in it.
 postgres_server& shared_server() {

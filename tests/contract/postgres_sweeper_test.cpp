@@ -70,9 +70,13 @@ TEST_CASE("postgres sweeper: finds a table with any name") {
     shared_server().ask("INSERT INTO " + name + " (key, token, fingerprint, attempt, lease_until, expires_at) VALUES " +
                         "('due', '', '', 1, '-infinity', '-infinity'), ('alive', '', '', 1, 'infinity', 'infinity')");
     open_connection open;
-    auto const swept = idempo::postgres::sweeper(name).sweep(open.connection);
-    CHECK(swept.was_last);
+    idempo::postgres::sweeper sweeper(name);
+    auto const swept = sweeper.sweep(open.connection);
+    CHECK_FALSE(swept.was_last);
     CHECK(swept.deleted == 1);
+    auto const swept_marks = sweeper.sweep(open.connection);
+    CHECK(swept_marks.was_last);
+    CHECK(swept_marks.deleted == 0);
     CHECK(shared_server().ask("SELECT encode(key, 'escape') FROM " + name) == "alive");
 }
 
@@ -203,4 +207,44 @@ TEST_CASE("postgres sweeper: deletes no record that has just been claimed anew")
     CHECK(lost == 0);
     CHECK(deleted > 0);
     CHECK(deleted < 2 * keys * rounds);  // some were claimed first
+}
+
+TEST_CASE(
+    "postgres sweeper: a record that is remembered becomes a mark of 40 bytes at most, which goes when it has ended") {
+    auto const options = options_for("marked", "keys");
+    idempo::migrate(options);
+    shared_server().ask(
+        "INSERT INTO marked.keys (key, token, fingerprint, attempt, lease_until, expires_at, remember) "
+        "SELECT sha256(n::text::bytea), '', '', 1, '-infinity', clock_timestamp() - '1 second'::interval, "
+        "CASE WHEN n <= 500 THEN 3600000 END FROM generate_series(1, 800) AS n;"
+        "INSERT INTO marked.keys (key, token, fingerprint, attempt, lease_until, expires_at, remember) "
+        "VALUES ('released', '', '', 1, '-infinity', '-infinity', 3600000), "
+        "('ended', '', '', 1, '-infinity', clock_timestamp() - '1 hour'::interval, 1000)");
+    open_connection open;
+    idempo::postgres::sweeper sweeper("marked.keys", std::chrono::milliseconds{0});
+    auto const walk = [&] {
+        std::size_t deleted = 0;
+        for (bool is_over = false; !is_over;) {
+            auto const swept = sweeper.sweep(open.connection);
+            deleted += swept.deleted;
+            is_over = swept.was_last;
+        }
+        return deleted;
+    };
+    SECTION("as long as a claim may still meet it, it stays") {
+        CHECK(idempo::postgres::sweeper("marked.keys").sweep(open.connection).deleted == 302);
+        CHECK(shared_server().ask("SELECT count(*) FROM marked.keys_marks") == "0");
+    }
+    SECTION("then it is replaced") {
+        CHECK(walk() == 802);
+        CHECK(shared_server().ask("SELECT count(*) FROM marked.keys_marks") == "500");
+        CHECK(shared_server().ask("SELECT max(pg_column_size(key_prefix) + pg_column_size(until)) <= 40 "
+                                  "FROM marked.keys_marks") == "t");
+        CHECK(walk() == 0);
+        shared_server().ask("UPDATE marked.keys_marks SET until = clock_timestamp() WHERE ctid IN "
+                            "(SELECT ctid FROM marked.keys_marks LIMIT 200)");
+        CHECK(walk() == 200);
+        CHECK(shared_server().ask("SELECT count(*) FROM marked.keys_marks") == "300");
+    }
+    shared_server().ask("DROP TABLE marked.keys, marked.keys_marks, marked.keys_migrations");
 }

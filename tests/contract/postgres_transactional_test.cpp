@@ -835,6 +835,45 @@ TEST_CASE("transactional: a store's record in flight is respected, and one of un
     CHECK(scene.runs == 2);
 }
 
+TEST_CASE("transactional: a used key gets 410 when its record has expired, swept or not") {
+    auto options = single_tenant();
+    options.remember_expired = 1h;
+    scene scene(charge, options);
+    auto const key = "used-" + idempo::to_hex(idempo::make_token().view());
+    CHECK(scene.send(key).result_int() == 201);
+    CHECK(is_replay(scene.send(key)));
+    auto const record =
+        "key = (SELECT key FROM idempo_records WHERE remember IS NOT NULL ORDER BY expires_at DESC LIMIT 1)";
+    shared_server().ask(std::string("UPDATE idempo_records SET expires_at = clock_timestamp() WHERE ") + record);
+    CHECK(scene.send(key).result_int() == 410);
+    CHECK(scene.await(keyed_request(key, "another body")).result_int() == 410);
+    shared_server().ask("WITH swept AS (DELETE FROM idempo_records WHERE remember IS NOT NULL RETURNING key) "
+                        "INSERT INTO idempo_records_marks (until, key_prefix) "
+                        "SELECT clock_timestamp() + '1 hour', substr(key, 1, 16) FROM swept");
+    CHECK(scene.send(key).result_int() == 410);
+    CHECK(scene.runs == 1);
+    shared_server().ask("UPDATE idempo_records_marks SET until = clock_timestamp()");
+    CHECK(scene.send(key).result_int() == 201);
+    CHECK(is_replay(scene.send(key)));
+    CHECK(effects(key) == "2");
+}
+
+TEST_CASE("transactional: a request that is rolled back leaves no mark of its key") {
+    auto options = single_tenant();
+    options.remember_expired = 1h;
+    int runs = 0;
+    scene scene(
+        [&](text_request const&, rows& transaction, idempo::execution& execution) {
+            have_effect(transaction, execution);
+            return answer(++runs == 1 ? http::status::service_unavailable : http::status::created);
+        },
+        options);
+    auto const key = "undone-" + idempo::to_hex(idempo::make_token().view());
+    CHECK(scene.send(key).result_int() == 503);
+    CHECK(scene.send(key).result_int() == 201);
+    CHECK(effects(key) == "1");
+}
+
 TEST_CASE("transactional: options that speak of leases are refused") {
     idempo::detail::background_thread thread;
     auto const make = [&](idempo::options options) {

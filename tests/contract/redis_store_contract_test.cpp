@@ -6,15 +6,19 @@
 #include "support/redis_server.hpp"
 #include "support/test_certificate.hpp"
 
+#include <idempo/redis/operations/operations.hpp>
 #include <idempo/redis/store.hpp>
 #include <idempo/store.hpp>
 #include <idempo/testing/store_contract.hpp>
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 using namespace idempo::tests;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -94,4 +98,38 @@ TEST_CASE("redis_store: keeps the contract by its scripts alone, as before Redis
         options.port = &to == &server ? proxy.port() : small_proxy.port();
         return options;
     });
+}
+
+TEST_CASE("redis_store: a mark is a small key of its own, in the slot of its record, and goes with it") {
+    redis_server const server;
+    auto options = over_tcp(server);
+    inspectable_redis store(options);
+    idempo::error_code ec;
+    idempo::store_key const key{{7}};
+    auto const record = idempo::redis::redis_key(options.prefix, key);
+    auto const mark = idempo::redis::mark_key(options.prefix, record);
+    // The hash tag of the mark is the whole key of the record.
+    CHECK(mark == options.prefix + "{" + record + "}");
+    auto const lives = [&](std::string const& of) { return std::stol(server.ask({"PTTL", of})); };
+    idempo::claim_request claim{key, {{1}}, {{1}}, 60s, 100s, true, false, 1000s};
+    REQUIRE(std::holds_alternative<idempo::granted>(store.claim(claim, ec)));
+    CHECK(lives(record) <= 160'000);
+    CHECK(lives(mark) > 1'100'000);
+    CHECK(lives(mark) <= 1'160'000);
+    idempo::complete_request const complete{key, {{1}}, {{1}}, idempo::shared_bytes("done"), 100s, 1000s};
+    REQUIRE(std::holds_alternative<idempo::done>(store.complete(complete, ec)));
+    CHECK(lives(mark) <= 1'100'000);
+    CHECK(lives(mark) > 1'000'000);
+    auto const bytes = std::stol(server.ask({"MEMORY", "USAGE", mark}));
+    WARN("a mark takes " << bytes << " bytes of Redis' memory, its record of 4 bytes "
+                         << server.ask({"MEMORY", "USAGE", record}));
+    CHECK(bytes <= 250);
+    CHECK(store.forget(key, ec));
+    CHECK(server.ask({"DBSIZE"}) == "0");
+    REQUIRE(std::holds_alternative<idempo::granted>(store.claim(claim, ec)));
+    store.abandon(key, claim.token, ec);
+    CHECK(server.ask({"DBSIZE"}) == "0");
+    claim.remember = {};
+    REQUIRE(std::holds_alternative<idempo::granted>(store.claim(claim, ec)));
+    CHECK(server.ask({"DBSIZE"}) == "1");
 }

@@ -144,6 +144,16 @@ std::vector<expectation> const expectations = {
     {flaw::list_ignores_the_digits, {"list tells only keys that begin with the digits that are asked for"}},
     {flaw::lists_the_expired, {"list tells no expired record"}},
     {flaw::list_takes_any_cursor, {"list refuses a cursor that the store has not made"}},
+    {flaw::forgets_used_keys, {"an expired record is remembered as long as it asked, by claims that ask"}},
+    {flaw::marks_hide_records, {"an expired record is remembered as long as it asked, by claims that ask"}},
+    {flaw::marks_do_not_end, {"a mark ends"}},
+    {flaw::released_keys_are_marked, {"released and forgotten keys leave no mark"}},
+    {flaw::forgotten_keys_are_marked, {"released and forgotten keys leave no mark"}},
+    {flaw::marks_unasked, {"a mark is made and looked for on request only"}},
+    {flaw::marks_stop_complete, {"Complete takes no notice of marks"}},
+    {flaw::renew_keeps_the_mark, {"Renew moves the end of the mark, too"}},
+    {flaw::parked_keys_are_not_marked, {"parked and settled records are remembered"}},
+    {flaw::freed_keys_are_marked, {"settle without a response leaves no mark"}},
 };
 
 std::vector<std::string> violations_of(std::string_view sentence, flaw broken) {

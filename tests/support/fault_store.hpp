@@ -164,6 +164,7 @@ template <bool NeverBlocks = false, class Inner = memory_store>
 class fault_store {
 public:
     static constexpr bool never_blocks = NeverBlocks;
+    static constexpr bool remembers_expired = remembering_store<Inner>;
 
     fault_store(Inner inner, fault_plan plan) : inner_(std::move(inner)), plan_(std::move(plan)) {}
 

@@ -20,6 +20,8 @@ namespace idempo::tests {
 template <async_store Store>
 class inspectable {
 public:
+    static constexpr bool remembers_expired = remembering_store<Store>;
+
     template <class Options>
         requires std::constructible_from<Store, boost::asio::any_io_executor, Options>
     explicit inspectable(Options const& options)

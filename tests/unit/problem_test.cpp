@@ -41,6 +41,7 @@ TEST_CASE("problem: each refusal as the design's table has it", "[problem]") {
         {refusal::duplicate, 409, "Idempotency-Key is already used", draft + "#section-2.7"},
         {refusal::not_retained, 409, "The response to this request was not retained",
          "urn:idempo:problem:response-not-retained"},
+        {refusal::key_expired, 410, "Idempotency-Key has expired", "urn:idempo:problem:key-expired"},
         {refusal::outcome_unknown, 409, "The outcome of this request is unknown", "urn:idempo:problem:outcome-unknown"},
         {refusal::store_unavailable, 503, "Idempotency store is unavailable", "urn:idempo:problem:store-unavailable"},
         {refusal::handler_threw, 500, "Internal Server Error", "about:blank"},
@@ -113,6 +114,7 @@ TEST_CASE("problem: Stripe's errors have the type that its SDKs look for", "[pro
         {refusal::in_flight, "idempotency_error"},
         {refusal::duplicate, "idempotency_error"},
         {refusal::not_retained, "idempotency_error"},
+        {refusal::key_expired, "idempotency_error"},
         {refusal::outcome_unknown, "idempotency_error"},
         {refusal::store_unavailable, "api_error"},
         {refusal::handler_threw, "api_error"},
@@ -189,9 +191,9 @@ TEST_CASE("problem: an answer to HEAD has the length of a body, and none", "[pro
 }
 
 TEST_CASE("problem: what a retry cannot change", "[problem]") {
-    std::set<refusal> const final_ones{refusal::key_missing,     refusal::key_malformed,    refusal::body_too_large,
-                                       refusal::key_reused,      refusal::duplicate,        refusal::not_retained,
-                                       refusal::outcome_unknown, refusal::record_unreadable};
+    std::set<refusal> const final_ones{refusal::key_missing,     refusal::key_malformed,     refusal::body_too_large,
+                                       refusal::key_reused,      refusal::duplicate,         refusal::not_retained,
+                                       refusal::outcome_unknown, refusal::record_unreadable, refusal::key_expired};
     for (std::size_t number = 0; number < idempo::refusal_count; ++number) {
         auto const what = static_cast<refusal>(number);
         CHECK(idempo::is_final(what) == final_ones.contains(what));

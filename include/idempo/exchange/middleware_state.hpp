@@ -3,9 +3,12 @@
 
 #include <idempo/exchange/request_rules.hpp>
 #include <idempo/execution.hpp>
+#include <idempo/option_checks.hpp>
 #include <idempo/options.hpp>
+#include <idempo/stores/store_access.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <utility>
 
@@ -30,6 +33,16 @@ struct middleware_state {
     std::atomic<std::size_t> in_flight{0};
     std::atomic<bool> draining{false};
 };
+
+/// \throws std::invalid_argument where the options make no sense, or need what the store cannot do
+template <class Store>
+void validate_for(options const& options, Store const& store) {
+    validate(options);
+    require(options.remember_expired == std::chrono::milliseconds::zero() || remembers(store),
+            "options.remember_expired needs a store that remembers used keys, and this one does not");
+    require(!has_other_identities(options) || inspectable(store),
+            "options.previous, and a second secret in options.digest_keys, need a store with peek");
+}
 
 /// Counts a keyed request for `drain`, however it ends.
 class in_flight_ticket {

@@ -25,6 +25,7 @@ std::string_view to_string(event_type type) noexcept {
     case event_type::replayed: return "replayed";
     case event_type::in_flight: return "in_flight";
     case event_type::mismatch: return "mismatch";
+    case event_type::key_expired: return "key_expired";
     case event_type::refused: return "refused";
     case event_type::record_unreadable: return "record_unreadable";
     case event_type::fenced: return "fenced";

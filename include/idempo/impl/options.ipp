@@ -121,6 +121,9 @@ void validate(options const& options) {
     require(options.lease <= a_year, "options.lease must be at most a year");
     require(options.retention > milliseconds::zero(), "options.retention must be positive");
     require(detail::is_retention(options.retention), "options.retention must be at most ten years");
+    require(options.remember_expired >= milliseconds::zero(), "options.remember_expired must not be negative");
+    require(options.remember_expired == milliseconds::zero() || detail::is_retention(options.remember_expired),
+            "options.remember_expired must be at most ten years");
     require(options.wait >= milliseconds::zero(), "options.wait must not be negative");
     require(options.wait <= a_year, "options.wait must be at most a year");
     require(options.retry_after >= std::chrono::seconds{1}, "options.retry_after must be at least a second");

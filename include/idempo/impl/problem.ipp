@@ -54,6 +54,7 @@ std::string_view stripe_type(refusal what) noexcept {
     case refusal::in_flight:
     case refusal::duplicate:
     case refusal::not_retained:
+    case refusal::key_expired:
     case refusal::outcome_unknown: return "idempotency_error";
     case refusal::key_missing:
     case refusal::key_malformed:
@@ -87,6 +88,9 @@ problem_table::problem_table() {
     problems[refusal::not_retained] = {
         409, "The response to this request was not retained", "urn:idempo:problem:response-not-retained",
         "The request was completed before: look up its result, and do not send it again."};
+    problems[refusal::key_expired] = {
+        410, "{field} has expired", "urn:idempo:problem:key-expired",
+        "The key was used before: look up what became of that request, and use a new key for a new operation."};
     problems[refusal::outcome_unknown] = {
         409, "The outcome of this request is unknown", "urn:idempo:problem:outcome-unknown",
         "The request may have taken effect: do not send it under a new key before you know. With this key it "
@@ -158,6 +162,7 @@ bool is_final(refusal what) noexcept {
     case refusal::key_reused:
     case refusal::duplicate:
     case refusal::not_retained:
+    case refusal::key_expired:
     case refusal::outcome_unknown:
     case refusal::record_unreadable: return true;
     default: return false;

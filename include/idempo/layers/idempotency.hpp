@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/exchange/middleware_state.hpp>
 #include <idempo/layers/layer.hpp>
 #include <idempo/layers/middleware.hpp>
 #include <idempo/options.hpp>
@@ -15,7 +16,7 @@ template <class Store>
 class idempotency_layer : public layer_base {
 public:
     idempotency_layer(Store store, idempo::options options) : store_(std::move(store)), options_(std::move(options)) {
-        validate(options_);
+        detail::validate_for(options_, store_);
     }
 
     template <class Handler>

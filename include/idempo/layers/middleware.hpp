@@ -12,7 +12,6 @@
 #include <idempo/layers/filter_call.hpp>
 #include <idempo/layers/misuse.hpp>
 #include <idempo/layers/unkeyed.hpp>
-#include <idempo/option_checks.hpp>
 #include <idempo/options.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/store_access.hpp>
@@ -53,11 +52,9 @@ class middleware {
                   "idempo: Store is neither a store nor an async_store: see idempo/store.hpp");
 
 public:
-    /// \throws std::invalid_argument if the options are invalid, or need what the store has not.
+    /// \throws std::invalid_argument if the options are invalid, or need what the store cannot do.
     middleware(Handler handler, Store store, idempo::options options = {}) {
-        validate(options);
-        detail::require(!has_other_identities(options) || detail::inspectable(store),
-                        "options.previous, and a second secret in options.digest_keys, need a store with peek");
+        detail::validate_for(options, store);
         state_ = std::make_shared<state>(std::move(handler), std::move(store), std::move(options));
     }
 

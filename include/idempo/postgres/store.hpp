@@ -26,7 +26,8 @@ class client;
 /// The store for services that have a PostgreSQL (12 or later): durable claims without another server to run.
 /// `migrate` makes its table; `docs/postgres.md` says how the server should be configured and what is lost when.
 ///
-/// Models `async_renewable_store`; `blocking(store)` serves synchronous servers. A handle: copies share the
+/// Models `async_renewable_store`, `async_checkpointing_store`, `async_parking_store` and `remembering_store`, from
+/// migration 3 on; `blocking(store)` serves synchronous servers. A handle: copies share the
 /// connections, and any member may be called from any thread. The executor's context must outlive all copies.
 ///
 /// - **Execution.** Statements run on `postgres_options::workers` threads of the store's own, and one more keeps the
@@ -46,6 +47,9 @@ class client;
 ///   to the executor's context, whose destructor ends what they do, and joins them.
 class postgres_store {
 public:
+    /// It remembers used keys.
+    static constexpr bool remembers_expired = true;
+
     /// Begins to connect. That the server cannot be reached is no error here.
     /// \throws std::invalid_argument where the options make no sense
     explicit postgres_store(asio::any_io_executor executor, postgres_options options = {});

@@ -26,9 +26,9 @@ class client;
 /// The store for services that run on more than one machine: Redis 6.2 or later, or Valkey. `docs/redis.md` says how
 /// the server must be configured and what is lost when.
 ///
-/// Models `async_renewable_store`, `async_checkpointing_store` and `async_parking_store`; `blocking(store)` serves
-/// synchronous servers. A handle: copies share the connections, and any member may be called from any thread. The
-/// executor's context must outlive all copies.
+/// Models `async_renewable_store`, `async_checkpointing_store`, `async_parking_store` and `remembering_store`;
+/// `blocking(store)` serves synchronous servers. A handle: copies share the connections, and any member may be called
+/// from any thread. The executor's context must outlive all copies.
 ///
 /// - **Execution.** Operations go over one connection (or `redis_options::connections`) which is made, and made again
 ///   when it is lost, on `get_executor()`. Completions run as if by post, on the token's associated executor, by
@@ -43,9 +43,13 @@ class client;
 ///   and 1,000 years, and a record lives for a millisecond at least.
 /// - **Order.** Operations of one store key run in the order of their submission, one at a time; in a cluster, as
 ///   long as its slot does not move.
+/// - **Used keys** are remembered by a second key in the same slot, written with the record, with a longer life.
 /// - **The end.** When the last copy is gone, pending operations still complete, and the connections close.
 class redis_store {
 public:
+    /// It remembers used keys.
+    static constexpr bool remembers_expired = true;
+
     /// Begins to connect. That the server cannot be reached is no error here.
     /// \throws std::invalid_argument where the options make no sense or the `ca_file` cannot be read
     explicit redis_store(asio::any_io_executor executor, redis_options options = {});

@@ -54,6 +54,7 @@ public:
     virtual bool parks() const noexcept = 0;
     virtual bool inspectable() const noexcept = 0;
     virtual bool lists() const noexcept = 0;
+    virtual bool remembers() const noexcept = 0;
     virtual asio::any_io_executor get_executor() const = 0;
     virtual asio::any_io_executor renewal_executor() const = 0;
     virtual void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) = 0;
@@ -82,6 +83,7 @@ public:
     bool parks() const noexcept override { return detail::parks(store_); }
     bool inspectable() const noexcept override { return detail::inspectable(store_); }
     bool lists() const noexcept override { return detail::lists(store_); }
+    bool remembers() const noexcept override { return detail::remembers(store_); }
     asio::any_io_executor get_executor() const override { return store_.get_executor(); }
     asio::any_io_executor renewal_executor() const override { return detail::renewal_executor(store_); }
     void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) override {
@@ -134,6 +136,7 @@ public:
     bool parks() const noexcept override { return parking_store<Store>; }
     bool inspectable() const noexcept override { return inspectable_store<Store>; }
     bool lists() const noexcept override { return listing_store<Store>; }
+    bool remembers() const noexcept override { return detail::remembers(store_); }
     asio::any_io_executor get_executor() const override { return executor_; }
     asio::any_io_executor renewal_executor() const override { return executor_; }
 
@@ -267,6 +270,10 @@ public:
     /// Whether the store inside has `peek` and `forget`; whether it has `list`.
     [[nodiscard]] bool inspectable() const noexcept { return erased_->inspectable(); }
     [[nodiscard]] bool lists() const noexcept { return erased_->lists(); }
+
+    /// Whether the store inside remembers used keys.
+    static constexpr bool remembers_expired = true;
+    [[nodiscard]] bool remembers() const noexcept { return erased_->remembers(); }
 
     /// The inner store if it never blocks, else null. Valid while this handle or a copy of it lives.
     [[nodiscard]] detail::direct_store* direct() const noexcept { return erased_->direct(); }

@@ -173,6 +173,10 @@ public:
     [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(store_); }
     [[nodiscard]] bool parks() const noexcept { return detail::parks(store_); }
 
+    /// Whether the store inside remembers used keys.
+    static constexpr bool remembers_expired = remembering_store<Store>;
+    [[nodiscard]] bool remembers() const noexcept { return detail::remembers(store_); }
+
     /// Renews the claim until the returned heartbeat ends, on its own thread.
     [[nodiscard]] detail::heartbeat keep_alive(claim_request const& claim, idempo::observer told)
         requires async_renewable_store<Store>

@@ -4,6 +4,7 @@
 #include <idempo/detail/deadline.hpp>
 #include <idempo/stores/memory_room.hpp>
 #include <idempo/stores/record_memory.hpp>
+#include <idempo/stores/used_keys.hpp>
 
 #include <idempo/identifiers.hpp>
 #include <idempo/shared_bytes.hpp>
@@ -40,6 +41,7 @@ struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
     time_point lease_end;
     time_point expiry;
     std::chrono::milliseconds retention{};
+    std::chrono::milliseconds remember{};
     /// 0: nothing but steps is left of earlier attempts.
     unsigned attempt = 1;
     bool is_completed = false;
@@ -83,13 +85,29 @@ public:
         return lock;
     }
 
-    /// The record under `key`, or null where there is none or where it has expired: then it is removed.
+    /// The record under `key`, or null where there is none or where it has expired: then a mark takes its place, if it
+    /// asked for one.
     [[nodiscard]] memory_record* find(store_key const& key, time_point now) {
         auto const found = by_key_.find(key);
         if (found == by_key_.end()) return nullptr;
         if (found->expiry > now) return &*found;
-        remove(*found);
+        static_cast<void>(expire(*found, now));
         return nullptr;
+    }
+
+    /// Whether there is a mark, of a key without an unexpired record.
+    [[nodiscard]] bool is_remembered(store_key const& key, time_point now) const {
+        auto const found = by_key_.find(key);  // expired, where memory for its mark ran out
+        if (found != by_key_.end() && later(found->expiry, found->remember) > now) return true;
+        return marks_.contains(key, now);
+    }
+
+    /// Removes the mark of the key; false where there is none.
+    bool forget_mark(store_key const& key, time_point now) noexcept {
+        auto const before = marks_.size();
+        bool const was_there = marks_.erase(key, now);
+        give_marks_back(before);
+        return was_there;
     }
 
     /// A record for `add`. \throws std::bad_alloc
@@ -105,11 +123,15 @@ public:
         return shared_bytes(bytes.view(), memory_.get());
     }
 
-    /// Adds a record under a key that has none. False where there is no room for it.
+    /// Adds a record under a key that has none. False where there is no room for it, or an expired one is left because
+    /// memory for its mark ran out.
     [[nodiscard]] bool add(memory_record_ptr record) {
         if (!room_.take(1, counted(record->bytes.size()))) return false;
         if (by_key_.size() >= by_key_.split_count()) grow_table();
-        by_key_.insert(*record);
+        if (!by_key_.insert(*record).second) {
+            room_.give_back(1, counted(record->bytes.size()));
+            return false;
+        }
         by_expiry_.insert(by_expiry_.end(), *record);
         static_cast<void>(record.release());  // the table owns it
         return true;
@@ -137,17 +159,13 @@ public:
         by_expiry_.insert(by_expiry_.end(), record);
     }
 
-    void remove(memory_record& record) {
-        room_.give_back(1, counted(record.bytes.size()));
-        by_expiry_.erase(by_expiry_.iterator_to(record));
-        by_key_.erase_and_dispose(by_key_.iterator_to(record), memory_record_delete{memory_.get()});
-    }
+    void remove(memory_record& record) { remove(record, 0); }
 
-    /// Removes expired records, but not more than `most`; returns how many.
+    /// Removes expired records, or replaces them by their marks, but not more than `most`; returns how many.
     std::size_t reclaim(time_point now, std::size_t most) {
         std::size_t removed = 0;
         while (removed < most && !by_expiry_.empty() && by_expiry_.begin()->expiry <= now) {
-            remove(*by_expiry_.begin());
+            if (!expire(*by_expiry_.begin(), now)) break;
             ++removed;
         }
         return removed;
@@ -167,7 +185,43 @@ public:
         return found;
     }
 
+    /// Frees marks that have ended, at least enough for a record where there are so many; returns how many.
+    std::size_t reclaim_marks(time_point now) noexcept {
+        auto const before = marks_.size();
+        auto const freed = marks_.reclaim(now, 1 + counted(0) / used_keys::bytes_each);
+        give_marks_back(before);
+        return freed;
+    }
+
 private:
+    /// A mark is smaller than any record, so that there is always room for it: false only where memory ran out. Then
+    /// the record stays, for it must not be forgotten.
+    [[nodiscard]] bool expire(memory_record& record, time_point now) {
+        auto const until = later(record.expiry, record.remember);
+        if (until <= now) {
+            remove(record);
+            return true;
+        }
+        auto const before = marks_.size();
+        if (!marks_.insert(record.key, until, now)) return false;
+        // Less where the table has grown and left out what has ended.
+        auto const after = marks_.size();
+        remove(record, after > before ? used_keys::bytes_each : 0);
+        if (after < before) give_marks_back(before);
+        return true;
+    }
+
+    void give_marks_back(std::size_t before) noexcept {
+        if (before > marks_.size()) room_.give_back(0, (before - marks_.size()) * used_keys::bytes_each);
+    }
+
+    /// \param kept bytes that stay taken
+    void remove(memory_record& record, std::size_t kept) {
+        room_.give_back(1, counted(record.bytes.size()) - kept);
+        by_expiry_.erase(by_expiry_.iterator_to(record));
+        by_key_.erase_and_dispose(by_key_.iterator_to(record), memory_record_delete{memory_.get()});
+    }
+
     struct key_of {
         using type = store_key;
         store_key const& operator()(memory_record const& record) const noexcept { return record.key; }
@@ -206,6 +260,7 @@ private:
     std::vector<table::bucket_type> buckets_;
     table by_key_;
     expiry_order by_expiry_;
+    used_keys marks_;
 };
 
 }  // namespace idempo::detail

@@ -161,6 +161,10 @@ public:
     [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(shared_->store); }
     [[nodiscard]] bool parks() const noexcept { return detail::parks(shared_->store); }
 
+    /// Whether the store inside remembers used keys.
+    static constexpr bool remembers_expired = remembering_store<Store>;
+    [[nodiscard]] bool remembers() const noexcept { return detail::remembers(shared_->store); }
+
 private:
     static constexpr std::size_t lane_count = 64;
 

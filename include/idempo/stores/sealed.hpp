@@ -30,7 +30,7 @@ namespace asio = boost::asio;
 /// Encrypts what any store keeps: AES-256-GCM over each record. Who reads the store, its log or its backups, sees no
 /// answer; who writes to it can neither change one, nor move it to another key or request, nor put an old one back.
 /// Models `store` or `async_store` where the inner one does, and has its Renew, `peek` and `forget`. It keeps no steps
-/// and parks no records, whose bytes would lie there in clear.
+/// and parks no records, whose bytes would lie there in clear. It remembers used keys where the inner store does.
 ///
 /// In clear remain: the store key and the fingerprint, which are digests; fencing token, times and attempt; the size of
 /// the answer. Everything that the inner store promises holds, but the size of a record: a seal adds 41 bytes, and of
@@ -129,8 +129,10 @@ public:
         return detail::renewal_executor(store_);
     }
 
-    /// Whether the store inside has Renew.
+    /// Whether the store inside has Renew; whether it remembers used keys.
     [[nodiscard]] bool renewable() const noexcept { return detail::renewable(store_); }
+    static constexpr bool remembers_expired = remembering_store<Store>;
+    [[nodiscard]] bool remembers() const noexcept { return detail::remembers(store_); }
 
     template <asio::completion_token_for<void(error_code, claim_result)> Token>
         requires async_store<Store>

@@ -79,6 +79,16 @@ bool lists(Store const& store) noexcept {
     }
 }
 
+/// Whether the store remembers used keys.
+template <class Store>
+bool remembers([[maybe_unused]] Store const& store) noexcept {
+    if constexpr (requires { store.remembers(); }) {
+        return store.remembers();
+    } else {
+        return remembering_store<Store>;
+    }
+}
+
 /// Where renewals run: on no thread that the store gives to handlers, where it has another.
 template <class Store>
 boost::asio::any_io_executor renewal_executor(Store const& store) {

@@ -3,6 +3,7 @@
 
 #include <idempo/store.hpp>
 #include <idempo/testing/claim_checks.hpp>
+#include <idempo/testing/expiry_checks.hpp>
 #include <idempo/testing/full_store_checks.hpp>
 #include <idempo/testing/history_check.hpp>
 #include <idempo/testing/lease_checks.hpp>
@@ -172,6 +173,24 @@ template <store_fixture F>
 }
 
 template <store_fixture F>
+[[nodiscard]] std::vector<contract_line<F>> expiry_lines() {
+    auto lines = with_deadlines<F>(
+        {{"an expired record is remembered as long as it asked, by claims that ask", expired_records_are_remembered<F>},
+         {"a mark ends", marks_end<F>},
+         {"released and forgotten keys leave no mark", released_keys_leave_no_mark<F>},
+         {"a mark is made and looked for on request only", marks_are_made_on_request<F>},
+         {"Complete takes no notice of marks", complete_takes_no_notice_of_marks<F>}});
+    if constexpr (renewable_store<fixture_store<F>>) {
+        lines.push_back({"Renew moves the end of the mark, too", renew_moves_the_mark<F>, true});
+    }
+    if constexpr (parking_store<fixture_store<F>>) {
+        lines.push_back({"parked and settled records are remembered", parked_records_are_remembered<F>, true});
+        lines.push_back({"settle without a response leaves no mark", freed_records_leave_no_mark<F>, true});
+    }
+    return lines;
+}
+
+template <store_fixture F>
 void add_concurrent_lines(std::vector<contract_line<F>>& lines) {
     lines.insert(lines.end(),
                  {{"of concurrent claims exactly one is granted", one_of_concurrent_claims_is_granted<F>},
@@ -180,8 +199,8 @@ void add_concurrent_lines(std::vector<contract_line<F>>& lines) {
                   {"a random concurrent history is linearizable", a_random_history_is_linearizable<F>}});
 }
 
-/// Every line that applies to the fixture's store: those of Renew, steps, parking, peek, forget, list and a full store
-/// if it has them.
+/// Every line that applies to the fixture's store: those of Renew, steps, parking, marks of used keys, peek, forget,
+/// list and a full store if it has them.
 template <store_fixture F>
 [[nodiscard]] std::vector<contract_line<F>> contract_lines() {
     std::vector<contract_line<F>> lines;
@@ -190,6 +209,7 @@ template <store_fixture F>
     add_optional_lines(lines);
     if constexpr (checkpointing_store<fixture_store<F>>) add(lines, step_lines<F>());
     if constexpr (parking_store<fixture_store<F>>) add(lines, parking_lines<F>());
+    if constexpr (remembering_store<fixture_store<F>>) add(lines, expiry_lines<F>());
     add_concurrent_lines(lines);
     return lines;
 }

@@ -37,6 +37,7 @@ inline std::string describe(completed const& answer) {
 }
 inline std::string describe(expired const& answer) { return "expired, attempt " + std::to_string(answer.attempt); }
 inline std::string describe(parked const& answer) { return "parked, attempt " + std::to_string(answer.attempt); }
+inline std::string describe(remembered const&) { return "remembered"; }
 inline std::string describe(done const&) { return "done"; }
 
 template <class... Answers>
@@ -54,23 +55,24 @@ struct claimer {
     std::chrono::milliseconds lease;
     std::chrono::milliseconds retention;
     idempo::token token = make_token();
+    std::chrono::milliseconds remember{};
 
     claim_result claim(bool take_over = true) {
         return checked([&](error_code& ec) {
-            return store.claim({key, fingerprint, token, lease, retention, take_over}, ec);
+            return store.claim({key, fingerprint, token, lease, retention, take_over, false, remember}, ec);
         });
     }
 
     /// A claim of a parked record, to find out what became of it.
     claim_result claim_parked() {
         return checked([&](error_code& ec) {
-            return store.claim({key, fingerprint, token, lease, retention, true, true}, ec);
+            return store.claim({key, fingerprint, token, lease, retention, true, true, remember}, ec);
         });
     }
 
     complete_result complete(std::string_view bytes) {
         return checked([&](error_code& ec) {
-            return store.complete({key, fingerprint, token, shared_bytes(bytes), retention}, ec);
+            return store.complete({key, fingerprint, token, shared_bytes(bytes), retention, remember}, ec);
         });
     }
 
@@ -97,7 +99,7 @@ struct claimer {
         requires parking_store<Store>
     {
         return checked([&](error_code& ec) {
-            return store.park({key, fingerprint, token, shared_bytes(reason), retention}, ec);
+            return store.park({key, fingerprint, token, shared_bytes(reason), retention, remember}, ec);
         });
     }
 

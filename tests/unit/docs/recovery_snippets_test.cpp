@@ -12,6 +12,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -107,6 +108,16 @@ TEST_CASE("docs: recovery: steps of a coroutine") {
     auto answer = handle(keyed_request("key-1", "an order"), asio::use_future);
     context.run();
     CHECK(read(answer.get()).body() == "captured, authorised an order");
+}
+
+TEST_CASE("docs: recovery: expired keys are remembered") {
+    using namespace std::chrono_literals;
+    idempo::options options;
+    //[recovery-expired
+    options.retention = 24h;
+    options.remember_expired = 30 * options.retention;
+    //]
+    CHECK_NOTHROW(idempo::idempotency(idempo::memory_store(), options));
 }
 
 TEST_CASE("docs: recovery: an unknown outcome is looked up") {

@@ -131,6 +131,14 @@ TEST_CASE("exchange: what a claim asks for", "[exchange]") {
         CHECK(tested->claim().retention == 9s);
         CHECK(tested->claim().take_over);
         CHECK(tested->claim().token != idempo::token{});
+        CHECK(tested->claim().remember == 0s);
+    }
+    SECTION("with a mark of the used key") {
+        options.remember_expired = 90s;
+        session tested(options);
+        CHECK(tested.start() == step::claim);
+        CHECK(tested->claim().remember == 90s);
+        CHECK(tested->complete().remember == 90s);
     }
     SECTION("for the duration of a call") {
         session tested(options, exchange::claim_lifetime::call);
@@ -162,6 +170,14 @@ TEST_CASE("exchange: a completed record is replayed", "[exchange]") {
     CHECK(tested->answer() == answer::stored);
     CHECK(tested->stored().body() == "first");
     CHECK(tested.told(idempo::event_type::replayed) == 1);
+}
+
+TEST_CASE("exchange: a used key whose record has expired is gone, for good", "[exchange]") {
+    session tested;
+    tested.start();
+    check_refused(tested, tested->claimed({}, idempo::remembered{}), idempo::refusal::key_expired);
+    CHECK(tested.told(idempo::event_type::key_expired) == 1);
+    CHECK_FALSE(tested->refusal().retry_after);
 }
 
 TEST_CASE("exchange: another fingerprint", "[exchange]") {

@@ -98,6 +98,11 @@ std::vector<ending> endings_of_the_second() {
         {"replayed", event_type::replayed, 201, false, [](auto&) {}, send_first},
         {"mismatch", event_type::mismatch, 422, false, [](auto&) {},
          [](auto& tested) { tested.send(keyed_request("key-1", "other")); }},
+        {"key expired", event_type::key_expired, 410, false, [](auto& options) { options.remember_expired = 48h; },
+         [](auto& tested) {
+             send_first(tested);
+             tested.store_clock().advance(25h);
+         }},
         {"not retained", event_type::refused, 409, false, [](auto& options) { options.max_response_body = 1; },
          send_first},
         {"duplicate in guard mode", event_type::refused, 409, false,

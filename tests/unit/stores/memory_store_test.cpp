@@ -282,6 +282,7 @@ std::string text(claim_result const& result) {
     if (auto const* const found = std::get_if<idempo::in_flight>(&result)) {
         return "in_flight " + std::to_string(found->lease_remaining.count());
     }
+    if (is<idempo::remembered>(result)) return "remembered";
     auto const* const found = std::get_if<idempo::completed>(&result);
     return found != nullptr ? "completed " + std::string(found->record.view()) : "mismatch";
 }
@@ -317,13 +318,14 @@ std::string random_operation(Store& store, std::mt19937_64& random) {
     std::array const spans{-1ms, 0ms, 1ms, 3ms, 10ms, 30ms, milliseconds::max()};
     auto const lease = spans[below(spans.size())];
     auto const retention = spans[below(below(4) == 0 ? spans.size() : spans.size() - 1)];
+    auto const remember = below(2) == 0 ? 0ms : spans[below(spans.size())];
     error_code ec;
     std::string answer;
     if (what < 50) {
-        answer = text(store.claim({key, used_print, by, lease, retention, below(5) != 0}, ec));
+        answer = text(store.claim({key, used_print, by, lease, retention, below(5) != 0, false, remember}, ec));
     } else if (what < 65) {
         idempo::shared_bytes const bytes(std::to_string(random()));
-        answer = text(store.complete({key, used_print, by, bytes, retention}, ec));
+        answer = text(store.complete({key, used_print, by, bytes, retention, remember}, ec));
     } else if (what < 75) {
         store.abandon(key, by, ec);
     } else if (what < 85) {
@@ -355,7 +357,8 @@ TEST_CASE("memory_store: answers a million random operations as the model does")
         ++seen[expected.substr(0, expected.find(' '))];
         if (i % 4 == 0) clock.advance(1ms);
     }
-    for (auto const* const answer : {"granted", "in_flight", "mismatch", "completed", "expired", "done", "renewed"}) {
+    for (auto const* const answer :
+         {"granted", "in_flight", "mismatch", "completed", "expired", "done", "renewed", "remembered"}) {
         INFO(answer);
         CHECK(seen[answer] > 500);
     }
@@ -402,6 +405,39 @@ TEST_CASE("memory_store: takes no more memory for a record than it counts") {
     CHECK(store.bytes() == records * (memory_store::record_overhead + bytes));
     CHECK(added > records * bytes);
     if (!is_instrumented) CHECK(added <= store.bytes());
+}
+
+TEST_CASE("memory_store: a mark takes the place of its record, counts its bytes, and is freed when it has ended") {
+    auto const shards = GENERATE(std::size_t{1}, std::size_t{8});
+    constexpr std::size_t records = 1000;
+    manual_clock clock;
+    memory_store store({.max_bytes = records * small_record, .clock = clock, .shards = shards});
+    error_code ec;
+    auto const use = [&](std::uint64_t number) {
+        auto const result = store.claim({key_number(number), print, alice, 1ms, 0ms, true, false, 1h}, ec);
+        return !ec && is_granted(result);
+    };
+    std::uint64_t used = 0;
+    for (; used < records; ++used) REQUIRE(use(used));
+    CHECK_FALSE(use(used));
+    CHECK(ec == idempo::error::store_full);
+    // Each key that expires makes room for seven marks more, until there is room for none.
+    for (int round = 0; round < 1000; ++round) {
+        clock.advance(1ms);
+        while (use(used)) ++used;
+    }
+    CHECK(ec == idempo::error::store_full);
+    CHECK(store.bytes() <= records * small_record);
+    CHECK(used > (records - 20) * small_record / memory_store::mark_bytes);
+    CHECK(store.size() < 20);
+    for (std::uint64_t number = 0; number + store.size() < used; number += 97) {
+        INFO(number);
+        CHECK(is<idempo::remembered>(store.claim({key_number(number), print, bob, 1h, 1h, true, false, 1h}, ec)));
+    }
+    clock.advance(2h);
+    for (std::uint64_t i = 0; i < records; ++i) REQUIRE(use(1'000'000 + i));
+    CHECK(store.size() == records);
+    CHECK(store.bytes() == records * small_record);
 }
 
 TEST_CASE("memory_store: an abandoned takeover leaves the number of its attempt behind") {

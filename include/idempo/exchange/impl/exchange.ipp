@@ -64,6 +64,7 @@ exchange::step exchange::identified(request_identity const& identity) {
     claim_.token = make_token();
     claim_.lease = lifetime_ == claim_lifetime::call ? no_lease : options_.lease;
     claim_.retention = options_.retention;
+    claim_.remember = options_.remember_expired;
     reset_claim();
     asked_ = identity.asked;
     rules_ = identity.rules;
@@ -163,6 +164,7 @@ exchange::step exchange::claimed(error_code error, claim_result result) {
     if (auto* met = std::get_if<expired>(&result)) return met_expired(*met);
     if (auto* met = std::get_if<in_flight>(&result)) return met_in_flight(*met);
     if (auto* met = std::get_if<idempo::parked>(&result)) return met_parked(*met);
+    if (std::holds_alternative<remembered>(result)) return refuse(refusal::key_expired, event_type::key_expired);
     return met_mismatch(std::get<mismatch>(result));
 }
 
@@ -175,6 +177,7 @@ exchange::step exchange::claimed_anew(error_code error, claim_result result) {
     }
     if (auto* met = std::get_if<idempo::completed>(&result)) return fenced_off(std::move(*met));
     if (auto* met = std::get_if<in_flight>(&result)) return fenced_off(*met);
+    if (std::holds_alternative<remembered>(result)) return refuse(refusal::key_expired, event_type::key_expired);
     return fenced_off(mismatch{});
 }
 
@@ -527,8 +530,12 @@ exchange::step exchange::start_park() {
 }
 
 park_request exchange::park() const {
-    return {claim_.key, claim_.fingerprint, claim_.token, shared_bytes(execution_->reason()),
-            execution_->retention().value_or(claim_.retention)};
+    return {claim_.key,
+            claim_.fingerprint,
+            claim_.token,
+            shared_bytes(execution_->reason()),
+            execution_->retention().value_or(claim_.retention),
+            claim_.remember};
 }
 
 exchange::step exchange::parked(error_code error, bool is_parked) {
@@ -560,7 +567,8 @@ exchange::step exchange::taken_back(error_code error) {
 
 complete_request exchange::complete() const {
     auto const retention = execution_ ? execution_->retention() : std::nullopt;
-    return {claim_.key, claim_.fingerprint, claim_.token, record_, retention.value_or(claim_.retention)};
+    return {claim_.key,     claim_.fingerprint, claim_.token, record_, retention.value_or(claim_.retention),
+            claim_.remember};
 }
 
 exchange::step exchange::completed(error_code error, complete_result result) {

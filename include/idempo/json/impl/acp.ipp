@@ -25,6 +25,7 @@ std::string_view acp_code(refusal what) noexcept {
     case refusal::duplicate: return "idempotency_conflict";
     case refusal::in_flight: return "idempotency_in_flight";
     case refusal::not_retained: return "idempotency_response_not_retained";
+    case refusal::key_expired: return "idempotency_key_expired";
     case refusal::outcome_unknown: return "idempotency_outcome_unknown";
     case refusal::store_unavailable:
     case refusal::limiter_failed: return "unavailable";

@@ -8,6 +8,7 @@
 #include <idempo/postgres/statements/filled.hpp>
 #include <idempo/postgres/statements/lock_number.hpp>
 #include <idempo/postgres/statements/migrations.hpp>
+#include <idempo/postgres/statements/statements.hpp>
 
 #include <pqxx/except>
 #include <pqxx/transaction>
@@ -25,11 +26,12 @@ namespace {
 
 using std::string;
 
-/// The names of both tables, as SQL writes them.
+/// The names of the tables, as SQL writes them.
 struct table_names {
     explicit table_names(postgres_options const& options)
         : schema(postgres::quoted_name(options.schema)),
           records(schema + "." + postgres::quoted_name(options.table)),
+          marks(postgres::marks_table(records)),
           migrations(schema + "." + postgres::quoted_name(options.table + "_migrations")) {
         constexpr std::size_t longest = 63 - std::string_view("_migrations").size();
         if (options.table.size() > longest) throw std::invalid_argument("postgres: the table's name is longer than 52");
@@ -37,6 +39,7 @@ struct table_names {
 
     string schema;
     string records;
+    string marks;
     string migrations;
 };
 
@@ -104,7 +107,7 @@ std::size_t apply_missing(pqxx::work& transaction, table_names const& names) {
     std::size_t count = 0;  // stays 0 where a later version was here
     for (auto const& each : postgres::migrations()) {
         if (each.number <= applied) continue;
-        transaction.exec(postgres::filled(each.text, {{"table", names.records}}));
+        transaction.exec(postgres::filled(each.text, {{"table", names.records}, {"marks", names.marks}}));
         transaction.exec("INSERT INTO " + names.migrations + " (number) VALUES (" + std::to_string(each.number) + ")");
         ++count;
     }
@@ -130,9 +133,10 @@ string missing_rights(pqxx::work& transaction, table_names const& names) {
              .as<bool>()) {
         return "USAGE on " + names.schema;
     }
-    if (exists(transaction, "to_regclass", names.records)) {
+    for (auto const& table : {names.records, names.marks}) {
+        if (!exists(transaction, "to_regclass", table)) continue;
         for (auto const* const right : {"SELECT", "INSERT", "UPDATE", "DELETE"}) {
-            demand("has_table_privilege", names.records, right);
+            demand("has_table_privilege", table, right);
         }
     }
     if (exists(transaction, "to_regclass", names.migrations)) {

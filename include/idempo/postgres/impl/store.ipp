@@ -25,6 +25,17 @@ void submit(postgres::client& client, postgres::request asked, Handler done) {
         std::make_shared<postgres::called_operation<Result>>(std::move(asked), client.executor(), std::move(done)));
 }
 
+operation_kind kind_of(claim_request const& request) {
+    bool const remembers = request.remember > std::chrono::milliseconds::zero();
+    if (!request.take_over) {
+        return remembers ? operation_kind::claim_without_takeover_remembering : operation_kind::claim_without_takeover;
+    }
+    if (request.take_parked) {
+        return remembers ? operation_kind::claim_parked_remembering : operation_kind::claim_parked;
+    }
+    return remembers ? operation_kind::claim_remembering : operation_kind::claim;
+}
+
 }  // namespace
 
 postgres_store::postgres_store(asio::any_io_executor executor, postgres_options options)
@@ -36,23 +47,18 @@ void postgres_store::start(postgres::client& client, claim_request const& reques
     if (request.lease == no_lease) {
         return asio::post(client.executor(), asio::append(std::move(done), detail::no_lease_refused(), claim_result()));
     }
-    auto const with_takeover = request.take_parked ? operation_kind::claim_parked : operation_kind::claim;
-    auto const kind = request.take_over ? with_takeover : operation_kind::claim_without_takeover;
-    submit<claim_result>(client,
-                         {kind, request.key, request.token, request.fingerprint, request.lease, request.retention, {}},
-                         std::move(done));
+    postgres::request asked{kind_of(request),  request.key, request.token, request.fingerprint, request.lease,
+                            request.retention, {}};
+    asked.remember = request.remember;
+    submit<claim_result>(client, std::move(asked), std::move(done));
 }
 
 void postgres_store::start(postgres::client& client, complete_request request, erased_handler<complete_result> done) {
-    submit<complete_result>(client,
-                            {operation_kind::complete,
-                             request.key,
-                             request.token,
-                             request.fingerprint,
-                             {},
-                             request.retention,
-                             std::move(request.record)},
-                            std::move(done));
+    postgres::request asked{operation_kind::complete, request.key, request.token,
+                            request.fingerprint,      {},          request.retention,
+                            std::move(request.record)};
+    asked.remember = request.remember;
+    submit<complete_result>(client, std::move(asked), std::move(done));
 }
 
 void postgres_store::start(postgres::client& client, step_request request, erased_handler<bool> done) {
@@ -62,15 +68,11 @@ void postgres_store::start(postgres::client& client, step_request request, erase
 }
 
 void postgres_store::start(postgres::client& client, park_request request, erased_handler<bool> done) {
-    submit<bool>(client,
-                 {operation_kind::park,
-                  request.key,
-                  request.token,
-                  request.fingerprint,
-                  {},
-                  request.retention,
-                  std::move(request.reason)},
-                 std::move(done));
+    postgres::request asked{operation_kind::park,     request.key, request.token,
+                            request.fingerprint,      {},          request.retention,
+                            std::move(request.reason)};
+    asked.remember = request.remember;
+    submit<bool>(client, std::move(asked), std::move(done));
 }
 
 void postgres_store::start(postgres::client& client, settle_request request, erased_handler<bool> done) {

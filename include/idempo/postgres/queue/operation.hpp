@@ -28,6 +28,9 @@ enum class operation_kind {
     claim,
     claim_without_takeover,
     claim_parked,
+    claim_remembering,
+    claim_without_takeover_remembering,
+    claim_parked_remembering,
     complete,
     renew,
     save_step,
@@ -39,7 +42,7 @@ enum class operation_kind {
     forget,
     list
 };
-inline constexpr std::size_t operation_kinds = 13;
+inline constexpr std::size_t operation_kinds = 16;
 
 /// Of the records in one statement, or in its answer; one record may be longer. A server that writes 10 MB a second is
 /// done with it in a tenth of the default deadline.
@@ -61,6 +64,7 @@ struct request {
     bool expects_record = false;
     /// That are listed; empty for all.
     std::optional<record_state> state{};
+    std::chrono::milliseconds remember{};
 };
 
 /// Abandon has none.

@@ -27,6 +27,8 @@ struct record_row {
     bool is_completed = false;
     /// It is parked: nobody holds it.
     std::optional<shared_bytes> reason{};
+    /// There is no record, and a mark of the key: nothing else is told.
+    bool is_remembered = false;
     /// Where it is completed and the fingerprint is the same.
     shared_bytes record{};
 };

@@ -15,6 +15,16 @@ struct row_statement {
     std::string one;
 };
 
+/// A claim that looks for no mark of a used key, and the same that does.
+struct claim_statement {
+    std::string plain;
+    std::string remembering;
+};
+
+/// The table of the marks of used keys, beside that of the records: a key's first 16 bytes, and when the mark ends.
+/// \param table with its schema, quoted where it needs to be
+[[nodiscard]] std::string marks_table(std::string const& table);
+
 /// Records of at most so many bytes come with the answer to a claim; longer ones are fetched by themselves, so that the
 /// bytes of an answer are known before it is asked for.
 inline constexpr std::size_t largest_inline_record = 8192;
@@ -22,6 +32,7 @@ inline constexpr std::size_t largest_inline_record = 8192;
 /// The columns of `statements::claim` and `statements::read`.
 struct record_columns {
     static constexpr int key = 0;
+    /// Null where there is a mark, and no record.
     static constexpr int attempt = 1;
     /// Null where the claim was granted.
     static constexpr int token = 2;
@@ -53,14 +64,16 @@ struct statements {
     /// \param lock_timeout how long a statement waits for a row that another session has locked
     statements(std::string const& table, std::chrono::milliseconds lock_timeout);
 
-    /// Keys, tokens, fingerprints, leases, and how long the records live. Returns `record_columns` for each key:
-    /// granted, or what is in the way. Nothing for a key on which another session was faster: ask again.
-    std::string claim;
-    std::string claim_without_takeover;
+    /// Keys, tokens, fingerprints, leases, how long the records live, and for how long marks outlive them. Returns
+    /// `record_columns` for each key: granted, or what is in the way. Nothing for a key on which another session was
+    /// faster: ask again.
+    claim_statement claim;
+    claim_statement claim_without_takeover;
     /// Takes parked ones over, too.
-    std::string claim_parked;
+    claim_statement claim_parked;
 
-    /// Keys, tokens, fingerprints, retentions, records. Returns the keys of those that were stored.
+    /// Keys, tokens, fingerprints, retentions, records, and for how long marks outlive them. Returns the keys of those
+    /// that were stored.
     row_statement complete;
 
     /// Keys, tokens, leases. Returns the keys of those that are still held.
@@ -69,7 +82,8 @@ struct statements {
     /// Key, token, offset, step. Returns a row where the step is kept.
     std::string save_step;
 
-    /// Key, token, fingerprint, retention, reason. Returns a row where the record is parked.
+    /// Key, token, fingerprint, retention, reason, and for how long a mark outlives the record. Returns a row where the
+    /// record is parked.
     std::string park;
 
     /// Key, attempt, retention, response. Returns a row where that record was parked, or its lease had ended.
@@ -96,7 +110,7 @@ struct statements {
     /// record matches, and whether it is that row.
     std::string list;
 
-    /// Key. Returns a row where there was an unexpired record.
+    /// Key. Returns a row where there was an unexpired record, or a mark.
     std::string forget;
 };
 

@@ -46,6 +46,7 @@ public:
     struct record_columns {
         static constexpr int token = 0;
         static constexpr int fingerprint = 1;
+        /// Null where there is a mark of the key, and no record.
         static constexpr int attempt = 2;
         static constexpr int lease_remaining = 3;
         static constexpr int is_completed = 4;
@@ -84,7 +85,7 @@ public:
 private:
     [[nodiscard]] message with_reset(message all) const;
     [[nodiscard]] statement_call lock(store_key const& key, bool checks_client) const;
-    [[nodiscard]] statement_call read(store_key const& key, fingerprint const& of) const;
+    [[nodiscard]] statement_call read(store_key const& key, fingerprint const& of, bool looks_for_mark) const;
 
     std::string table_;
     transaction_isolation isolation_;
@@ -96,6 +97,7 @@ private:
     std::array<statement_text, 2> open_;
     std::array<statement_text, 2> lock_;
     statement_text read_;
+    statement_text read_or_mark_;
     statement_text savepoint_;
     statement_text release_;
     statement_text roll_back_to_;

@@ -41,6 +41,8 @@ void validate_cluster(redis_options const& options) {
     // https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags
     if (options.prefix.find('{') != std::string::npos)
         redis::refuse_option("with a '{' in its prefix a cluster may use one node only");
+    if (options.prefix.find('}') != std::string::npos)
+        redis::refuse_option("with a '}' in its prefix a cluster cannot keep a record and its mark together");
 }
 
 void validate_tls(redis_tls const& tls) {

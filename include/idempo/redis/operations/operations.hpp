@@ -21,8 +21,13 @@ namespace idempo::redis {
 /// The key in Redis: the prefix, and the store key in hexadecimal, by which an operator finds it.
 [[nodiscard]] std::string redis_key(std::string_view prefix, store_key const& key);
 
+/// The key of its mark: the prefix, by which permissions are given, and the key of the record as a hash tag, so that
+/// both are in one slot of a cluster. \param record_key see `redis_key`; its prefix has no brace
+[[nodiscard]] std::string mark_key(std::string_view prefix, std::string_view record_key);
+
 /// On Redis 7 `SET … NX GET` first, which decides most claims; the script decides what depends on the lease, claims of
-/// a busy key, and all claims elsewhere. Only the script reads what a full server has: it writes last.
+/// a busy key, those that look for a mark, and all claims elsewhere. Only the script reads what a full server has: it
+/// writes last.
 class claim_operation final : public called_operation<claim_result> {
 public:
     claim_operation(claim_request const& request, std::string_view prefix, boost::asio::any_io_executor executor,
@@ -37,6 +42,8 @@ private:
     [[nodiscard]] reading read_first_step(reply_view answer);
 
     claim_request request_;
+    /// Empty: it asks for none.
+    std::string mark_;
     script_call script_{scripts::claim()};
     bool needs_script_ = false;
     bool sent_script_ = false;
@@ -53,6 +60,7 @@ public:
 
 private:
     complete_request request_;
+    std::string mark_;
     script_call script_{scripts::complete()};
 };
 
@@ -67,6 +75,7 @@ public:
 private:
     token by_;
     std::chrono::milliseconds lease_;
+    std::string mark_;
     script_call script_{scripts::renew()};
 };
 
@@ -93,6 +102,7 @@ public:
 
 private:
     park_request request_;
+    std::string mark_;
     script_call script_{scripts::park()};
 };
 
@@ -106,6 +116,7 @@ public:
 
 private:
     settle_request request_;
+    std::string mark_;
     script_call script_{scripts::settle()};
 };
 
@@ -119,6 +130,7 @@ public:
 
 private:
     token by_;
+    std::string mark_;
     script_call script_{scripts::abandon()};
 };
 
@@ -139,6 +151,9 @@ public:
                      handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
+
+private:
+    std::string mark_;
 };
 
 }  // namespace idempo::redis

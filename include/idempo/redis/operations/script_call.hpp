@@ -20,8 +20,14 @@ public:
 
     template <class... Arguments>
     void append(std::string& to, std::string_view key, Arguments const&... arguments) const {
-        auto const name = sends_source_ ? std::string_view("EVAL") : std::string_view("EVALSHA");
-        append_command(to, {name, sends_source_ ? script_.source : script_.sha1, "1", key, arguments..., script_.name});
+        append_command(to, {command(), sha_or_source(), "1", key, arguments..., script_.name});
+    }
+
+    /// With the mark of the key, which is in the same slot.
+    template <class... Arguments>
+    void append_with_mark(std::string& to, std::string_view key, std::string_view mark,
+                          Arguments const&... arguments) const {
+        append_command(to, {command(), sha_or_source(), "2", key, mark, arguments..., script_.name});
     }
 
     /// What an error reply means; `script_unknown` the first time that the server does not know it, else `error` is
@@ -43,6 +49,11 @@ public:
     }
 
 private:
+    [[nodiscard]] std::string_view command() const noexcept { return sends_source_ ? "EVAL" : "EVALSHA"; }
+    [[nodiscard]] std::string_view sha_or_source() const noexcept {
+        return sends_source_ ? script_.source : script_.sha1;
+    }
+
     script const& script_;
     bool sends_source_ = false;
 };

@@ -90,14 +90,15 @@ private:
         return word & (shards_.size() - 1);
     }
 
-    /// Removes some expired records from the first shard, counted from `first`, that has any; false if none has.
+    /// Removes some expired records, or marks, from the first shard, counted from `first`, that has any; false if none
+    /// has.
     bool reclaim(std::size_t first) {
         constexpr std::size_t most = 16;
         auto const time = now();
         for (std::size_t i = 0; i < shards_.size(); ++i) {
             memory_shard& shard = shards_[(first + i) & (shards_.size() - 1)];
             std::unique_lock const lock = shard.lock();
-            if (shard.reclaim(time, most) > 0) return true;
+            if (shard.reclaim(time, most) > 0 || shard.reclaim_marks(time) > 0) return true;
         }
         return false;
     }
@@ -106,6 +107,8 @@ private:
     detail::memory_room room_;
     std::deque<memory_shard> shards_;  // which does not move what it holds
 };
+
+static_assert(memory_store::mark_bytes == detail::used_keys::bytes_each);
 
 namespace {
 
@@ -157,6 +160,7 @@ claim_result claim_existing(memory_shard& shard, memory_record& record, claim_re
     // A retried claim also restarts its lease: its caller begins only now.
     record.lease_end = later(now, request.lease);
     record.retention = request.retention;
+    record.remember = request.remember;
     shard.expire_at(record, later(record.lease_end, record.retention));
     return granted{record.attempt, steps_of(record)};
 }
@@ -168,6 +172,7 @@ bool claim_absent(memory_shard& shard, claim_request const& request, time_point 
         record.token = request.token;
         record.lease_end = later(now, request.lease);
         record.retention = request.retention;
+        record.remember = request.remember;
         record.expiry = later(record.lease_end, record.retention);
     });
 }
@@ -186,6 +191,7 @@ std::optional<complete_result> complete_existing(memory_shard& shard, memory_rec
     record.is_completed = true;
     record.is_parked = false;
     record.has_reason = false;
+    record.remember = request.remember;
     shard.expire_at(record, later(now, request.retention));
     return done{};
 }
@@ -197,6 +203,7 @@ bool complete_absent(memory_shard& shard, complete_request const& request, time_
         record.token = request.token;
         record.bytes = shard.keep(request.record);
         record.is_completed = true;
+        record.remember = request.remember;
         record.expiry = later(now, request.retention);
     });
 }
@@ -233,6 +240,7 @@ void park_record(memory_shard& shard, memory_record& record, park_request const&
     record.is_parked = true;
     record.lease_end = now;
     record.retention = request.retention;
+    record.remember = request.remember;
     shard.expire_at(record, later(now, request.retention));
 }
 
@@ -282,6 +290,9 @@ memory_store::memory_store(memory_store_options options)
 claim_result memory_store::claim(claim_request const& request, error_code& ec) {
     auto const claim_in = [&](memory_shard& shard, time_point now) -> std::optional<claim_result> {
         if (auto* const found = shard.find(request.key, now)) return claim_existing(shard, *found, request, now);
+        if (request.remember > std::chrono::milliseconds::zero() && shard.is_remembered(request.key, now)) {
+            return remembered{};
+        }
         if (claim_absent(shard, request, now)) return granted{1};
         return std::nullopt;
     };
@@ -335,6 +346,7 @@ bool memory_store::park(park_request const& request, error_code& ec) {
             record.has_reason = true;
             record.lease_end = now;
             record.retention = request.retention;
+            record.remember = request.remember;
             record.expiry = later(now, request.retention);
         });
         return has_room ? std::optional(true) : std::nullopt;
@@ -349,6 +361,7 @@ bool memory_store::settle(settle_request const& request, error_code& ec) {
         auto const steps = steps_of(*found);
         if (!request.record && steps.empty()) {
             shard.remove(*found);
+            shard.forget_mark(request.key, now);
             return true;
         }
         if (!shard.fill(*found, request.record.value_or(steps))) return std::nullopt;
@@ -416,7 +429,7 @@ bool memory_store::forget(store_key const& key, error_code& ec) {
     return records_->with_shard(key, [&](memory_shard& shard, time_point now) {
         auto* const found = shard.find(key, now);
         if (found) shard.remove(*found);
-        return found != nullptr;
+        return shard.forget_mark(key, now) || found != nullptr;
     });
 }
 

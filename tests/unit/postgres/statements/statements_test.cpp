@@ -18,8 +18,9 @@ TEST_CASE("postgres statements: names are quoted, and every mark is filled in") 
     CHECK(quoted_name("records") == "\"records\"");
     CHECK(quoted_name("a\"b; DROP") == "\"a\"\"b; DROP\"");
     statements const sql(quoted_name("my{schema") + "." + quoted_name("table"), std::chrono::milliseconds(250));
-    for (auto const& text : {sql.claim, sql.claim_without_takeover, sql.complete.many, sql.complete.one, sql.renew,
-                             sql.abandon, sql.forget}) {
+    for (auto const& text :
+         {sql.claim.plain, sql.claim.remembering, sql.claim_without_takeover.plain, sql.claim_parked.remembering,
+          sql.complete.many, sql.complete.one, sql.renew, sql.park, sql.settle, sql.free, sql.abandon, sql.forget}) {
         CAPTURE(text);
         CHECK(text.find("\"my{schema\".\"table\"") != std::string::npos);
         CHECK(text.find("'lock_timeout', '250', true") != std::string::npos);
@@ -28,9 +29,12 @@ TEST_CASE("postgres statements: names are quoted, and every mark is filled in") 
     }
     for (auto const& text : {sql.read, sql.fetch, sql.peek}) CHECK(text.find('}') == std::string::npos);
     std::string const only_without_attempt = "record.attempt OPERATOR(pg_catalog.=) 0";
-    CHECK(sql.claim.find(only_without_attempt) == std::string::npos);
-    CHECK(sql.claim_without_takeover.find(only_without_attempt) != std::string::npos);
-    for (auto const& text : {sql.claim, sql.claim_without_takeover}) {
+    CHECK(sql.claim.plain.find(only_without_attempt) == std::string::npos);
+    CHECK(sql.claim_without_takeover.plain.find(only_without_attempt) != std::string::npos);
+    std::string const marks = "\"my{schema\".\"table_marks\"";
+    for (auto const& text : {sql.claim.remembering, sql.free, sql.forget}) CHECK(text.find(marks) != std::string::npos);
+    for (auto const& text : {sql.claim.plain, sql.complete.one}) CHECK(text.find(marks) == std::string::npos);
+    for (auto const& text : {sql.claim.plain, sql.claim_without_takeover.plain}) {
         CHECK(text.find("record.parked IS NULL") != std::string::npos);
     }
 }

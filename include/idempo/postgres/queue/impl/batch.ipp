@@ -35,6 +35,7 @@ std::string_view fingerprint_of(request const& of) { return of.of.view(); }
 std::string_view record_of(request const& of) { return of.record.view(); }
 std::int64_t lease_of(request const& of) { return span(of.lease); }
 std::int64_t retention_of(request const& of) { return span(of.retention); }
+std::int64_t remember_of(request const& of) { return span(of.remember); }
 std::int64_t number_of(request const& of) { return of.number; }
 std::int64_t life_of(request const& of) { return lease_of(of) + retention_of(of); }
 
@@ -67,6 +68,8 @@ struct met_record {
     /// Empty where it has to be fetched.
     std::optional<shared_bytes> bytes{};
     std::optional<shared_bytes> reason{};
+    /// There is a mark, and no record.
+    bool is_remembered = false;
 
     [[nodiscard]] record_row seen_by(request const& by) const {
         record_row row;
@@ -78,6 +81,7 @@ struct met_record {
         row.is_completed = is_completed;
         if (bytes) row.record = *bytes;
         row.reason = reason;
+        row.is_remembered = is_remembered;
         return row;
     }
 };
@@ -85,6 +89,8 @@ struct met_record {
 met_record read_row(result const& rows, std::size_t row) {
     using column = record_columns;
     met_record met;
+    met.is_remembered = rows.is_null(row, column::attempt);
+    if (met.is_remembered) return met;
     met.token = rows.bytes(row, column::token);
     met.fingerprint = rows.bytes(row, column::fingerprint);
     met.attempt = static_cast<unsigned>(rows.number(row, column::attempt));
@@ -108,11 +114,12 @@ public:
         for (std::size_t place = 0; place < batch.size(); ++place) open_.push_back(place);
     }
 
-    void claim(std::string const& text, bool take_over, bool take_parked = false) {
+    void claim(claim_statement const& texts, bool take_over, bool take_parked = false) {
+        auto const& text = looks_for_marks() ? texts.remembering : texts.plain;
         auto const attempt = [&] {
             auto const asked = first_of_each_key();
-            auto const rows = with_.execute(
-                text, parameters_of(those_at(asked), false, key_of, token_of, fingerprint_of, lease_of, life_of));
+            auto const rows = with_.execute(text, parameters_of(those_at(asked), false, key_of, token_of,
+                                                                fingerprint_of, lease_of, life_of, remember_of));
             for (std::size_t row = 0; row < rows.size(); ++row) {
                 auto const place = place_of(asked, rows.bytes(row, record_columns::key));
                 if (rows.is_null(row, record_columns::token)) {
@@ -135,9 +142,9 @@ public:
             auto const asked = open_;
             auto const chosen = those_at(asked);
             bool const is_one = chosen.size() == 1;
-            auto const rows =
-                with_.execute(is_one ? sql_.complete.one : sql_.complete.many,
-                              parameters_of(chosen, is_one, key_of, token_of, fingerprint_of, retention_of, record_of));
+            auto const rows = with_.execute(
+                is_one ? sql_.complete.one : sql_.complete.many,
+                parameters_of(chosen, is_one, key_of, token_of, fingerprint_of, retention_of, record_of, remember_of));
             for (std::size_t row = 0; row < rows.size(); ++row) {
                 answer(place_of(asked, rows.bytes(row, 0)), complete_result(done{}));
             }
@@ -232,6 +239,9 @@ private:
             meet(place_of(asked, rows.bytes(row, record_columns::key)), read_row(rows, row));
         }
     }
+
+    /// Only with each other do such claims share a statement.
+    [[nodiscard]] bool looks_for_marks() const noexcept { return batch_.front()->remember > milliseconds::zero(); }
 
     /// A statement cannot write to a row twice.
     [[nodiscard]] places first_of_each_key() const {
@@ -366,16 +376,20 @@ void carry_out(connection& with, statements const& sql, std::vector<request cons
                std::function<void(answered)> const& tell) {
     round_trips trips(with, sql, all, tell);
     switch (all.front()->kind) {
-    case operation_kind::claim: return trips.claim(sql.claim, true);
-    case operation_kind::claim_without_takeover: return trips.claim(sql.claim_without_takeover, false);
-    case operation_kind::claim_parked: return trips.claim(sql.claim_parked, true, true);
+    case operation_kind::claim:
+    case operation_kind::claim_remembering: return trips.claim(sql.claim, true);
+    case operation_kind::claim_without_takeover:
+    case operation_kind::claim_without_takeover_remembering: return trips.claim(sql.claim_without_takeover, false);
+    case operation_kind::claim_parked:
+    case operation_kind::claim_parked_remembering: return trips.claim(sql.claim_parked, true, true);
     case operation_kind::complete: return trips.complete();
     case operation_kind::renew: return tell(renew(with, sql, all));
     case operation_kind::save_step:
         return tell(find_one(with, sql.save_step, parameters_of(all, true, key_of, token_of, number_of, record_of)));
     case operation_kind::park:
-        return tell(find_one(with, sql.park,
-                             parameters_of(all, true, key_of, token_of, fingerprint_of, retention_of, record_of)));
+        return tell(
+            find_one(with, sql.park,
+                     parameters_of(all, true, key_of, token_of, fingerprint_of, retention_of, record_of, remember_of)));
     case operation_kind::settle:
         return tell(find_one(with, sql.settle, parameters_of(all, true, key_of, number_of, retention_of, record_of)));
     case operation_kind::free:

@@ -26,7 +26,8 @@ bool is_single(operation_kind kind) {
 }
 
 bool is_claim(operation_kind kind) {
-    return kind == operation_kind::claim || kind == operation_kind::claim_without_takeover;
+    return kind == operation_kind::claim || kind == operation_kind::claim_without_takeover ||
+           kind == operation_kind::claim_remembering || kind == operation_kind::claim_without_takeover_remembering;
 }
 
 /// Without it, claims that wait would use up the lease of the one that they wait for.

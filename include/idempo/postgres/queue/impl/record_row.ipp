@@ -24,6 +24,7 @@ std::optional<fingerprint> fingerprint_from(std::string_view bytes) {
 
 std::optional<claim_result> read_claim(std::optional<record_row> const& found, bool take_over, bool take_parked) {
     if (!found) return std::nullopt;
+    if (found->is_remembered) return remembered{};
     if (!found->is_same_fingerprint) return mismatch{found->recorded};
     if (found->is_completed) return completed{found->record};
     if (found->reason && !take_parked) return parked{found->attempt, *found->reason};

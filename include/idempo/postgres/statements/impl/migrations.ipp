@@ -32,6 +32,13 @@ ALTER TABLE {table} ALTER COLUMN response SET STORAGE EXTERNAL;
 ALTER TABLE {table} ADD COLUMN steps pg_catalog.bytea, ADD COLUMN parked pg_catalog.bytea;
 ALTER TABLE {table} ALTER COLUMN steps SET STORAGE EXTERNAL;
 )sql"},
+    migration{
+        3,
+        R"sql(-- For how many milliseconds a used key is remembered when its record has expired, and the marks of those that have
+-- been swept: the first half of the key, which is a digest.
+ALTER TABLE {table} ADD COLUMN remember pg_catalog.int8;
+CREATE TABLE {marks} (until pg_catalog.timestamptz NOT NULL, key_prefix pg_catalog.bytea PRIMARY KEY);
+)sql"},
 };
 
 }  // namespace

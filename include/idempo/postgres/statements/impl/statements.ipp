@@ -44,26 +44,43 @@ constexpr auto is_not_parked = "(record.parked IS NULL OR record.lease_until {>}
 /// Whether something is left of a record that is abandoned.
 constexpr auto is_left = "record.attempt {>} 1 OR record.steps IS NOT NULL";
 
+/// Of a key without an unexpired record: it has expired, and is its own mark until it is swept; or it has been.
+constexpr auto has_mark = R"sql(found.attempt IS NULL AND (
+            EXISTS (
+                SELECT 1 FROM {table} AS record
+                WHERE record.key {=} given.key AND record.expires_at {<=} {now} AND {is_remembered}
+            ) OR EXISTS (
+                SELECT 1 FROM {marks} AS mark
+                WHERE mark.key_prefix {=} pg_catalog.substr(given.key, 1, 16) AND mark.until {>} {now}
+            )
+        ))sql";
+
+/// Of an expired record.
+constexpr auto is_remembered =
+    "COALESCE(record.expires_at {+} (record.remember::pg_catalog.float8 {*} {ms}) {>} {now}, false)";
+
 constexpr auto claim_text = R"sql(
 WITH looked AS MATERIALIZED (
     SELECT
-        given.key, given.token, given.fingerprint, given.lease, given.life,
+        given.key, given.token, given.fingerprint, given.lease, given.life, given.remember,
         found.attempt AS found_attempt, found.token AS found_token, found.fingerprint AS found_fingerprint,
         found.lease_remaining, found.size, found.response,
         CASE WHEN found.is_over THEN found.reason END AS reason,
         found.attempt IS NOT NULL AND NOT (
             found.size IS NULL AND found.fingerprint {=} given.fingerprint
             AND (found.token {=} given.token AND NOT (found.is_over AND found.reason IS NOT NULL) {or_is_over})
-        ) AS is_met
+        ) AS is_met,
+        {has_mark} AS has_mark
     FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.bytea[],
-            $4::pg_catalog.int8[], $5::pg_catalog.int8[]) AS given (key, token, fingerprint, lease, life)
+            $4::pg_catalog.int8[], $5::pg_catalog.int8[], $6::pg_catalog.int8[])
+            AS given (key, token, fingerprint, lease, life, remember)
         LEFT JOIN LATERAL ({unexpired}) AS found ON true
 ), made AS (
-    INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
+    INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, remember)
     SELECT
         key, token, fingerprint, 1,
-        now {+} (lease::pg_catalog.float8 {*} {ms}), now {+} (life::pg_catalog.float8 {*} {ms})
-    FROM (SELECT *, {now} AS now FROM looked WHERE NOT is_met) AS claim
+        now {+} (lease::pg_catalog.float8 {*} {ms}), now {+} (life::pg_catalog.float8 {*} {ms}), {remember}
+    FROM (SELECT *, {now} AS now FROM looked WHERE NOT is_met AND NOT has_mark) AS claim
     WHERE {settings}
     ON CONFLICT (key) DO UPDATE SET
         token = excluded.token,
@@ -77,8 +94,9 @@ WITH looked AS MATERIALIZED (
         expires_at = excluded.expires_at,
         response = NULL,
         steps = CASE WHEN record.expires_at {>} {now} THEN record.steps END,
-        parked = CASE WHEN record.expires_at {>} {now} THEN record.parked END
-    WHERE record.expires_at {<=} {now}
+        parked = CASE WHEN record.expires_at {>} {now} THEN record.parked END,
+        remember = excluded.remember
+    WHERE record.expires_at {<=} {now} {and_is_forgotten}
         OR record.response IS NULL AND record.fingerprint {=} excluded.fingerprint
             AND (record.token {=} excluded.token AND {is_not_parked} {or_takeover})
     RETURNING key, attempt, steps
@@ -88,24 +106,28 @@ SELECT key, attempt, NULL::pg_catalog.bytea, NULL::pg_catalog.bytea, NULL::pg_ca
 FROM made
 UNION ALL
 SELECT key, found_attempt, found_token, found_fingerprint, lease_remaining, size, response, reason
-FROM looked WHERE is_met)sql";
+FROM looked WHERE is_met
+UNION ALL
+SELECT key, NULL::pg_catalog.int4, ''::pg_catalog.bytea, NULL::pg_catalog.bytea, NULL::pg_catalog.int8,
+    NULL::pg_catalog.int4, NULL::pg_catalog.bytea, NULL::pg_catalog.bytea
+FROM looked WHERE has_mark)sql";
 
 constexpr auto complete_many = R"sql(
-INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
-SELECT key, token, fingerprint, 1, now, now {+} (retention::pg_catalog.float8 {*} {ms}), response
+INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response, remember)
+SELECT key, token, fingerprint, 1, now, now {+} (retention::pg_catalog.float8 {*} {ms}), response, {remember}
 FROM (
     SELECT *, {now} AS now
     FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.bytea[],
-            $4::pg_catalog.int8[], $5::pg_catalog.bytea[])
-        AS given (key, token, fingerprint, retention, response)
+            $4::pg_catalog.int8[], $5::pg_catalog.bytea[], $6::pg_catalog.int8[])
+        AS given (key, token, fingerprint, retention, response, remember)
 ) AS complete
 WHERE {settings})sql";
 
 constexpr auto complete_one = R"sql(
-INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
+INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response, remember)
 VALUES (
     $1::pg_catalog.bytea, $2::pg_catalog.bytea, $3::pg_catalog.bytea, {first_attempt},
-    {now}, {now} {+} ($4::pg_catalog.int8::pg_catalog.float8 {*} {ms}), $5::pg_catalog.bytea
+    {now}, {now} {+} ($4::pg_catalog.int8::pg_catalog.float8 {*} {ms}), $5::pg_catalog.bytea, {remember_one}
 ))sql";
 
 constexpr auto complete_of_a_known_key = R"sql(
@@ -117,7 +139,8 @@ ON CONFLICT (key) DO UPDATE SET
     expires_at = excluded.expires_at,
     response = excluded.response,
     steps = NULL,
-    parked = NULL
+    parked = NULL,
+    remember = excluded.remember
 WHERE record.expires_at {<=} {now}
     OR record.response IS NULL AND record.token {=} excluded.token AND record.fingerprint {=} excluded.fingerprint
         AND {is_not_parked}
@@ -155,10 +178,10 @@ WHERE record.key {=} $1::pg_catalog.bytea AND record.token {=} $2::pg_catalog.by
 RETURNING 1)sql";
 
 constexpr auto park_text = R"sql(
-INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, parked)
+INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, parked, remember)
 VALUES (
     $1::pg_catalog.bytea, $2::pg_catalog.bytea, $3::pg_catalog.bytea, {first_attempt},
-    {now}, {now} {+} ($4::pg_catalog.int8::pg_catalog.float8 {*} {ms}), $5::pg_catalog.bytea
+    {now}, {now} {+} ($4::pg_catalog.int8::pg_catalog.float8 {*} {ms}), $5::pg_catalog.bytea, {remember_one}
 )
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
@@ -168,12 +191,19 @@ ON CONFLICT (key) DO UPDATE SET
     expires_at = excluded.expires_at,
     response = NULL,
     steps = CASE WHEN record.expires_at {>} {now} THEN record.steps END,
-    parked = excluded.parked
+    parked = excluded.parked,
+    remember = excluded.remember
 WHERE record.expires_at {<=} {now}
     OR record.response IS NULL AND record.token {=} excluded.token AND record.fingerprint {=} excluded.fingerprint
 RETURNING 1)sql";
 
-constexpr auto settle_text = R"sql(
+constexpr auto unmarked = R"sql(
+    DELETE FROM {marks}
+    WHERE key_prefix {=} pg_catalog.substr($1::pg_catalog.bytea, 1, 16) AND until {>} {now}
+    RETURNING 1
+)sql";
+
+constexpr auto settle_text = R"sql({with_unmarked}
 UPDATE {table} AS record SET
     token = ''::pg_catalog.bytea,
     attempt = {attempt},
@@ -181,7 +211,8 @@ UPDATE {table} AS record SET
     expires_at = {now} {+} ($3::pg_catalog.int8::pg_catalog.float8 {*} {ms}),
     response = {response},
     steps = {steps},
-    parked = NULL
+    parked = NULL,
+    remember = {kept_remember}
 WHERE record.key {=} $1::pg_catalog.bytea AND record.attempt {=} $2::pg_catalog.int8 AND record.response IS NULL
     AND record.expires_at {>} {now} AND record.lease_until {<=} {now} AND {settings}
 RETURNING 1)sql";
@@ -279,10 +310,17 @@ constexpr std::string_view age = R"sql(CASE
     END)sql";
 
 constexpr auto forget_text = R"sql(
-UPDATE {table} SET lease_until = {now}, expires_at = '-infinity'::pg_catalog.timestamptz, response = NULL,
-    steps = NULL, parked = NULL
-WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now} AND {settings}
-RETURNING 1)sql";
+WITH unmarked AS ({unmarked}), forgotten AS (
+    UPDATE {table} AS record SET lease_until = {now}, expires_at = '-infinity'::pg_catalog.timestamptz, response = NULL,
+        steps = NULL, parked = NULL, remember = NULL
+    WHERE record.key {=} $1::pg_catalog.bytea AND (record.expires_at {>} {now} OR {is_remembered}) AND {settings}
+    RETURNING 1
+)
+SELECT 1 FROM unmarked UNION ALL SELECT 1 FROM forgotten)sql";
+
+// Without one it is null, which takes no room.
+constexpr auto remember = "CASE WHEN remember {>} 0::pg_catalog.int8 THEN remember END";
+constexpr auto remember_one = "CASE WHEN $6::pg_catalog.int8 {>} 0::pg_catalog.int8 THEN $6::pg_catalog.int8 END";
 
 std::string with_operators(std::string_view text) {
     return filled(text, {{"=", "OPERATOR(pg_catalog.=)"},
@@ -299,18 +337,32 @@ std::string with_operators(std::string_view text) {
 
 }  // namespace
 
+std::string marks_table(std::string const& table) {
+    if (!table.ends_with('"')) return table + "_marks";
+    return table.substr(0, table.size() - 1) + "_marks\"";
+}
+
 statements::statements(std::string const& table, std::chrono::milliseconds lock_timeout) {
     auto const made = [&](std::string_view text) {
-        auto whole = filled(
-            text, {{"held", held}, {"unexpired", unexpired}, {"settings", settings}, {"first_attempt", first_attempt}});
+        auto whole = filled(text, {{"held", held},
+                                   {"unexpired", unexpired},
+                                   {"settings", settings},
+                                   {"first_attempt", first_attempt},
+                                   {"remember", remember},
+                                   {"remember_one", remember_one},
+                                   {"unmarked", unmarked},
+                                   {"is_remembered", is_remembered}});
         whole = filled(whole, {{"set", set}, {"is_not_parked", is_not_parked}, {"is_left", is_left}});
         whole = filled(whole, {{"age", age}});
         whole = filled(whole, {{"lock_timeout", std::to_string(lock_timeout.count())},
                                {"inline", std::to_string(largest_inline_record)}});
-        return filled(with_operators(whole), {{"table", table}});
+        return filled(with_operators(whole), {{"table", table}, {"marks", marks_table(table)}});
     };
     auto const made_claim = [&](std::string_view or_is_over, std::string_view or_takeover) {
-        return made(filled(claim_text, {{"or_is_over", or_is_over}, {"or_takeover", or_takeover}}));
+        auto const text = filled(claim_text, {{"or_is_over", or_is_over}, {"or_takeover", or_takeover}});
+        return claim_statement{
+            made(filled(text, {{"has_mark", "false"}, {"and_is_forgotten", ""}})),
+            made(filled(text, {{"has_mark", has_mark}, {"and_is_forgotten", "AND NOT {is_remembered}"}}))};
     };
     claim = made_claim("OR found.is_over AND found.reason IS NULL",
                        "OR record.lease_until {<=} {now} AND record.parked IS NULL");
@@ -323,9 +375,17 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
     renew = made(renew_text);
     save_step = made(save_step_text);
     park = made(park_text);
-    settle = made(
-        filled(settle_text, {{"attempt", "record.attempt"}, {"response", "$4::pg_catalog.bytea"}, {"steps", "NULL"}}));
-    free = made(filled(settle_text, {{"attempt", "0"}, {"response", "NULL"}, {"steps", "record.steps"}}));
+    settle = made(filled(settle_text, {{"attempt", "record.attempt"},
+                                       {"response", "$4::pg_catalog.bytea"},
+                                       {"steps", "NULL"},
+                                       {"kept_remember", "record.remember"},
+                                       {"with_unmarked", ""}}));
+    // With steps it may have had an effect, and is used.
+    free = made(filled(settle_text, {{"attempt", "0"},
+                                     {"response", "NULL"},
+                                     {"steps", "record.steps"},
+                                     {"kept_remember", "CASE WHEN record.steps IS NOT NULL THEN record.remember END"},
+                                     {"with_unmarked", "\nWITH unmarked AS ({unmarked})"}}));
     abandon = made(abandon_text);
     read = made(read_text);
     fetch = made(fetch_text);

@@ -44,6 +44,8 @@ std::optional<record_row> read_record(result const& table, token const& by, fing
     if (!table.has_rows()) return std::nullopt;
     using column = transaction_text::record_columns;
     record_row found;
+    found.is_remembered = table.is_null(0, column::attempt);
+    if (found.is_remembered) return found;
     found.is_own_token = table.bytes(0, column::token) == by.view();
     found.is_same_fingerprint = table.bytes(0, column::fingerprint) == of.view();
     found.recorded = fingerprint_from(table.bytes(0, column::fingerprint));

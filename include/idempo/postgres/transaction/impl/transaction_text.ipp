@@ -5,6 +5,7 @@
 
 #include <idempo/postgres/statements/filled.hpp>
 #include <idempo/postgres/statements/lock_number.hpp>
+#include <idempo/postgres/statements/statements.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -42,17 +43,38 @@ SELECT
 FROM {table}
 WHERE key OPERATOR(pg_catalog.=) $1::pg_catalog.bytea AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())sql";
 
+// Beside a record that has not expired: that there is a mark of the key, and none such.
+constexpr auto transactional_marks_text = R"sql(
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, false, NULL
+WHERE NOT EXISTS (
+    SELECT 1 FROM {table} WHERE key OPERATOR(pg_catalog.=) $1::pg_catalog.bytea
+        AND expires_at OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+) AND (
+    EXISTS (
+        SELECT 1 FROM {table} WHERE key OPERATOR(pg_catalog.=) $1::pg_catalog.bytea
+            AND expires_at OPERATOR(pg_catalog.+) (remember::pg_catalog.float8
+                OPERATOR(pg_catalog.*) '1 millisecond'::pg_catalog.interval)
+                OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+    ) OR EXISTS (
+        SELECT 1 FROM {marks}
+        WHERE key_prefix OPERATOR(pg_catalog.=) pg_catalog.substr($1::pg_catalog.bytea, 1, 16)
+            AND until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+    )
+))sql";
+
 // What has expired is as good as absent. Where another record is there, the division fails, and with it what follows in
 // the message. The limit of the wait for its row is set in a value that the row needs before it can be locked.
 constexpr auto transactional_insert_text = R"sql(
-INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response)
+INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at, response, remember)
 VALUES (
     $1::pg_catalog.bytea, $2::pg_catalog.bytea, $3::pg_catalog.bytea,
     CASE WHEN pg_catalog.set_config('lock_timeout', '{lock_timeout}', true) IS NOT NULL THEN 1 END,
     pg_catalog.clock_timestamp(),
     pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) ($4::pg_catalog.int8::pg_catalog.float8
         OPERATOR(pg_catalog.*) '1 millisecond'::pg_catalog.interval),
-    $5::pg_catalog.bytea
+    $5::pg_catalog.bytea,
+    CASE WHEN $6::pg_catalog.int8 OPERATOR(pg_catalog.>) 0::pg_catalog.int8 THEN $6::pg_catalog.int8 END
 )
 ON CONFLICT (key) DO UPDATE SET
     token = excluded.token,
@@ -61,7 +83,10 @@ ON CONFLICT (key) DO UPDATE SET
         (record.expires_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp())::pg_catalog.int4,
     lease_until = excluded.lease_until,
     expires_at = excluded.expires_at,
-    response = excluded.response)sql";
+    response = excluded.response,
+    steps = NULL,
+    parked = NULL,
+    remember = excluded.remember)sql";
 
 std::string name_of(transaction_isolation isolation) {
     switch (isolation) {
@@ -93,6 +118,10 @@ transaction_text::transaction_text(std::string const& table, transactional_optio
       lock_{statement_text{"idempo_lock", locking(try_lock, options.handler_timeout, false)},
             statement_text{"idempo_lock", locking(try_lock, options.handler_timeout, true)}},
       read_{"idempo_read", filled(transactional_read_text, {{"table", table}}), true},
+      read_or_mark_{"idempo_read_or_mark",
+                    filled(std::string(transactional_read_text) + transactional_marks_text,
+                           {{"table", table}, {"marks", marks_table(table)}}),
+                    true},
       commit_{"idempo_commit", "COMMIT"},
       rollback_{"idempo_rollback", "ROLLBACK"},
       // What DISCARD ALL does, but for prepared statements, which hold no data, and of which libpqxx keeps a list.
@@ -119,8 +148,8 @@ statement_call transaction_text::lock(store_key const& key, bool checks_client) 
     return call;
 }
 
-statement_call transaction_text::read(store_key const& key, fingerprint const& of) const {
-    statement_call call{&read_};
+statement_call transaction_text::read(store_key const& key, fingerprint const& of, bool looks_for_mark) const {
+    statement_call call{looks_for_mark ? &read_or_mark_ : &read_};
     call.parameters.add(key.view());
     call.parameters.add(of.view());
     return call;
@@ -132,20 +161,23 @@ message transaction_text::open(bool checks_client) const {
 
 message transaction_text::claim(claim_request const& request, bool checks_client) const {
     auto locked = lock(request.key, checks_client);
-    auto looked = read(request.key, request.fingerprint);
+    auto looked = read(request.key, request.fingerprint, request.remember > std::chrono::milliseconds::zero());
     if (!looks_first()) return {{&begin_}, std::move(locked), std::move(looked), {&savepoint_}};
     return {{&begin_look_}, std::move(looked), {&commit_}, {&begin_}, std::move(locked), {&savepoint_}};
 }
 
 message transaction_text::complete(complete_request const& request, bool keeps_rows) const {
-    constexpr std::chrono::milliseconds longest = std::chrono::years{1000};
-    auto const retention = std::clamp(request.retention, std::chrono::milliseconds::zero(), longest);
+    auto const span = [](std::chrono::milliseconds given) {
+        constexpr std::chrono::milliseconds longest = std::chrono::years{1000};
+        return std::int64_t{std::clamp(given, std::chrono::milliseconds::zero(), longest).count()};
+    };
     statement_call insert{&insert_};
     insert.parameters.add(request.key.view());
     insert.parameters.add(request.token.view());
     insert.parameters.add(request.fingerprint.view());
-    insert.parameters.add(std::int64_t{retention.count()});
+    insert.parameters.add(span(request.retention));
     insert.parameters.add(request.record.view());
+    insert.parameters.add(span(request.remember));
     return with_reset({{keeps_rows ? &release_ : &roll_back_to_}, std::move(insert), {&commit_}});
 }
 
@@ -159,11 +191,12 @@ message transaction_text::with_reset(message all) const {
 }
 
 message transaction_text::peek(store_key const& key, bool checks_client) const {
-    return {lock(key, checks_client), read(key, {})};
+    return {lock(key, checks_client), read(key, {}, false)};
 }
 
 message transaction_text::look(complete_request const& request, bool checks_client) const {
-    return {{&begin_look_}, lock(request.key, checks_client), read(request.key, request.fingerprint), {&commit_}};
+    return {
+        {&begin_look_}, lock(request.key, checks_client), read(request.key, request.fingerprint, false), {&commit_}};
 }
 
 }  // namespace idempo::postgres

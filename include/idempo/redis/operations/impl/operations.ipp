@@ -39,18 +39,27 @@ std::string redis_key(std::string_view prefix, store_key const& key) {
     return std::string(prefix) + to_hex(key.view());
 }
 
+std::string mark_key(std::string_view prefix, std::string_view record_key) {
+    return std::string(prefix).append("{").append(record_key).append("}");
+}
+
 claim_operation::claim_operation(claim_request const& request, std::string_view prefix, any_io_executor executor,
                                  handler done)
     : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
-      request_(request) {}
+      request_(request),
+      mark_(request.remember > std::chrono::milliseconds::zero() ? mark_key(prefix, server_key()) : std::string()),
+      needs_script_(!mark_.empty()) {}
 
 void claim_operation::append_command(std::string& to, server_abilities abilities) {
     auto const value = write_open(request_);
     auto const life = in_milliseconds(life_of(request_.lease, request_.retention));
     sent_script_ = needs_script_ || !abilities.set_nx_get;
     if (sent_script_) {
-        script_.append(to, server_key(), value, life, std::string_view(request_.take_over ? "1" : "0"),
-                       std::string_view(request_.take_parked ? "1" : "0"));
+        std::string_view const takes_over = request_.take_over ? "1" : "0";
+        std::string_view const takes_parked = request_.take_parked ? "1" : "0";
+        if (mark_.empty()) return script_.append(to, server_key(), value, life, takes_over, takes_parked);
+        script_.append_with_mark(to, server_key(), mark_, value, life, takes_over, takes_parked,
+                                 in_milliseconds(bounded(request_.remember)));
     } else {
         redis::append_command(to, {"SET", server_key(), value, "NX", "GET", "PX", life});
     }
@@ -84,12 +93,17 @@ complete_operation::complete_operation(complete_request request, std::string_vie
                                        handler done)
     : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done),
                        operation_kind::holder),
-      request_(std::move(request)) {}
+      request_(std::move(request)),
+      mark_(request_.remember > std::chrono::milliseconds::zero() ? mark_key(prefix, server_key()) : std::string()) {}
 
 void complete_operation::append_command(std::string& to, server_abilities) {
     bool const has_room = request_.record.size() <= small_record_bytes;
     auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
-    script_.append(to, server_key(), write_done(request_), life, std::string_view(has_room ? "1" : "0"));
+    std::string_view const reserved = has_room ? "1" : "0";
+    auto const record = write_done(request_);
+    if (mark_.empty()) return script_.append(to, server_key(), record, life, reserved);
+    script_.append_with_mark(to, server_key(), mark_, record, life, reserved,
+                             in_milliseconds(bounded(request_.remember)));
 }
 
 reading complete_operation::read(reply_view answer_) {
@@ -101,10 +115,11 @@ renew_operation::renew_operation(store_key const& key, token const& by, std::chr
                                  std::string_view prefix, any_io_executor executor, handler done)
     : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done), operation_kind::holder),
       by_(by),
-      lease_(lease) {}
+      lease_(lease),
+      mark_(mark_key(prefix, server_key())) {}
 
 void renew_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, server_key(), by_.view(), in_milliseconds(bounded(lease_)));
+    script_.append_with_mark(to, server_key(), mark_, by_.view(), in_milliseconds(bounded(lease_)));
 }
 
 reading renew_operation::read(reply_view answer_) {
@@ -129,11 +144,14 @@ reading save_step_operation::read(reply_view answer_) {
 park_operation::park_operation(park_request request, std::string_view prefix, any_io_executor executor, handler done)
     : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done),
                        operation_kind::holder),
-      request_(std::move(request)) {}
+      request_(std::move(request)),
+      mark_(request_.remember > std::chrono::milliseconds::zero() ? mark_key(prefix, server_key()) : std::string()) {}
 
 void park_operation::append_command(std::string& to, server_abilities) {
     auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
-    script_.append(to, server_key(), write_parked(request_), life);
+    auto const record = write_parked(request_);
+    if (mark_.empty()) return script_.append(to, server_key(), record, life);
+    script_.append_with_mark(to, server_key(), mark_, record, life, in_milliseconds(bounded(request_.remember)));
 }
 
 reading park_operation::read(reply_view answer_) {
@@ -144,11 +162,13 @@ reading park_operation::read(reply_view answer_) {
 settle_operation::settle_operation(settle_request request, std::string_view prefix, any_io_executor executor,
                                    handler done)
     : called_operation(request.key, redis_key(prefix, request.key), std::move(executor), std::move(done)),
-      request_(std::move(request)) {}
+      request_(std::move(request)),
+      mark_(mark_key(prefix, server_key())) {}
 
 void settle_operation::append_command(std::string& to, server_abilities) {
     auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
-    script_.append(to, server_key(), key().view(), std::to_string(request_.attempt), write_settled(request_), life);
+    script_.append_with_mark(to, server_key(), mark_, key().view(), std::to_string(request_.attempt),
+                             write_settled(request_), life);
 }
 
 reading settle_operation::read(reply_view answer_) {
@@ -162,10 +182,11 @@ std::size_t settle_operation::weight() const noexcept {
 abandon_operation::abandon_operation(store_key const& key, token const& by, std::string_view prefix,
                                      any_io_executor executor, handler done)
     : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done), operation_kind::holder),
-      by_(by) {}
+      by_(by),
+      mark_(mark_key(prefix, server_key())) {}
 
 void abandon_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, server_key(), by_.view());
+    script_.append_with_mark(to, server_key(), mark_, by_.view());
 }
 
 reading abandon_operation::read(reply_view answer_) {
@@ -192,10 +213,11 @@ reading peek_operation::read(reply_view answer_) {
 
 forget_operation::forget_operation(store_key const& key, std::string_view prefix, any_io_executor executor,
                                    handler done)
-    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)) {}
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
+      mark_(mark_key(prefix, server_key())) {}
 
 void forget_operation::append_command(std::string& to, server_abilities) {
-    redis::append_command(to, {"DEL", server_key()});
+    redis::append_command(to, {"DEL", server_key(), mark_});
 }
 
 reading forget_operation::read(reply_view answer_) {
@@ -203,8 +225,9 @@ reading forget_operation::read(reply_view answer_) {
         auto const meaning = meaning_of(answer_.text());
         return meaning == error_meaning::wrong_server ? reading::wrong_connection : answer(code_of(meaning));
     }
-    if (answer_.integer() != 0 && answer_.integer() != 1) return reading::wrong_connection;
-    return answer(answer_.integer() == 1);
+    constexpr int most = 2;
+    if (answer_.integer() < 0 || answer_.integer() > most) return reading::wrong_connection;
+    return answer(answer_.integer() > 0);
 }
 
 }  // namespace idempo::redis

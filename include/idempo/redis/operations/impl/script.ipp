@@ -104,6 +104,19 @@ end
 -- from the life.
 local function lease_left(found, left) return found.lease - (found.life - left) end
 
+-- The mark of a used key is under KEYS[2], where the caller gives it: a number of milliseconds, for which the mark
+-- outlives the record. Written after the record: Redis refuses a script's first write for want of memory, and no later
+-- one.
+local function mark(life, remember)
+    if KEYS[2] then redis.call('set', KEYS[2], remember, 'px', string.format('%.0f', life + remember)) end
+end
+
+-- The record lives for so long from now, and its mark is to outlive it as before.
+local function move_mark(life)
+    local remember = tonumber(redis.call('get', KEYS[2]) or '')
+    if remember then redis.call('pexpire', KEYS[2], string.format('%.0f', life + remember)) end
+end
+
 -- Whether the token holds the record. None holds one that is parked.
 local function is_held_by(found, token, left)
     if found.state == 'done' or found.token ~= token then return false end
@@ -121,7 +134,7 @@ if value then
     local left = redis.call('pttl', KEYS[1])
     if is_held_by(found, ARGV[1], left) then
         if (found.attempt == 1 and #value == 84) or left < 1 then
-            redis.call('del', KEYS[1])
+            redis.call('del', KEYS[1], KEYS[2])
         else
             -- The next attempt must be told of the earlier ones and of steps: what stays is theirs, with a lease that
             -- has ended and nobody's token. Redis refuses a script's first write for want of memory, and no later one:
@@ -137,13 +150,15 @@ return {ARGV[1], 'done'}
 
 constexpr std::string_view claim_source =
     R"lua(-- Claim. ARGV: the record in flight as attempt 1; its life in milliseconds; '1' to take an ended lease over; '1' to take
--- a parked record.
+-- a parked record; for how long a mark outlives it, where KEYS[2] is the mark.
 -- Every answer begins with the claimer's token. All that reads comes before all that writes, so that a full or a
 -- read-only server still tells of the records it has.
 local token = string.sub(ARGV[1], 9, 24)
 local value, size = fetch()
 if not value then
+    if KEYS[2] and redis.call('get', KEYS[2]) then return {token, 'remembered'} end
     redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+    mark(ARGV[2], ARGV[5])
     return {token, 'granted', 1}
 end
 local found = read(value, size)
@@ -168,16 +183,19 @@ elseif found.attempt > 0 and ARGV[3] ~= '1' then
 end
 local taken = with_attempt(ARGV[1], found.attempt + 1)
 redis.call('set', KEYS[1], with_body(taken, found.state, string.sub(value, 85)), 'px', ARGV[2])
+mark(ARGV[2], ARGV[5])
 return {token, 'granted', found.attempt + 1, steps}
 )lua";
 
 constexpr std::string_view complete_source =
-    R"lua(-- Complete. ARGV: the completed record as attempt 1; its life in milliseconds; '1' where the claim has reserved room.
+    R"lua(-- Complete. ARGV: the completed record as attempt 1; its life in milliseconds; '1' where the claim has reserved room; for
+-- how long a mark outlives it, where KEYS[2] is the mark.
 -- Every answer begins with the claimer's token.
 local token = string.sub(ARGV[1], 9, 24)
 local value, size = fetch()
 if not value then
     keep(ARGV[1], ARGV[2])
+    mark(ARGV[2], ARGV[4])
     return {token, 'done'}
 end
 local found = read(value, size)
@@ -197,6 +215,7 @@ if found.state ~= 'done' then
     local completed = ARGV[1]
     if found.attempt ~= 1 then completed = with_attempt(completed, found.attempt) end
     keep(completed, ARGV[2])
+    mark(ARGV[2], ARGV[4])
 else
     local left = redis.call('pttl', KEYS[1])
     if left < 0 then left = ARGV[2] end -- somebody has made it last for ever
@@ -232,6 +251,7 @@ local life = math.max(1, lease + found.life - found.lease)
 -- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none, nor does the record.
 redis.call('pexpire', KEYS[1], string.format('%.0f', life))
 redis.call('set', KEYS[1], with_lease(value, lease, life), 'px', string.format('%.0f', life))
+move_mark(life)
 return {ARGV[1], 'held'}
 )lua";
 
@@ -258,12 +278,13 @@ return {ARGV[1], 'held'}
 )lua";
 
 constexpr std::string_view park_source =
-    R"lua(-- Park. ARGV: the parked record as attempt 1, without steps; its life in milliseconds. Every answer begins with the
--- token.
+    R"lua(-- Park. ARGV: the parked record as attempt 1, without steps; its life in milliseconds; for how long a mark outlives it,
+-- where KEYS[2] is the mark. Every answer begins with the token.
 local token = string.sub(ARGV[1], 9, 24)
 local value, size = fetch()
 if not value then
     redis.call('set', KEYS[1], ARGV[1], 'px', ARGV[2])
+    mark(ARGV[2], ARGV[3])
     return {token, 'held'}
 end
 local found = read(value, size)
@@ -280,6 +301,7 @@ local parked = with_body(with_attempt(ARGV[1], found.attempt), 'park', string.su
 -- Redis refuses a script's first write for want of memory, and no later one: PEXPIRE needs none.
 redis.call('pexpire', KEYS[1], ARGV[2])
 redis.call('set', KEYS[1], parked, 'px', ARGV[2])
+mark(ARGV[2], ARGV[3])
 return {token, 'held'}
 )lua";
 
@@ -297,7 +319,7 @@ if found.state == 'done' or found.attempt ~= tonumber(ARGV[2]) or lease_left(fou
 end
 local _, steps = notes(found, value)
 if ARGV[3] == '' and steps == '' then
-    redis.call('del', KEYS[1])
+    redis.call('del', KEYS[1], KEYS[2])
     return {ARGV[1], 'held'}
 end
 local body = ARGV[3] == '' and steps or string.sub(ARGV[3], 85)
@@ -306,6 +328,7 @@ local attempt = ARGV[3] == '' and 0 or found.attempt
 local owner = string.sub(value, 1, 8) .. string.rep('\0', 16) .. string.sub(value, 25)
 local settled = with_body(with_lease(with_attempt(owner, attempt), 0, tonumber(ARGV[4])), state, body)
 keep(settled, ARGV[4])
+move_mark(ARGV[4])
 return {ARGV[1], 'held'}
 )lua";
 

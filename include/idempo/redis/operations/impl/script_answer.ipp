@@ -74,6 +74,7 @@ answer_of<claim_result> read_claim(reply_view answer) {
     if (word == "granted" && attempt) return known<claim_result>(granted{*attempt, bytes_at(answer, 3)});
     if (word == "parked" && attempt) return known<claim_result>(parked{*attempt, bytes_at(answer, 3)});
     if (word == "expired" && attempt) return known<claim_result>(expired{*attempt});
+    if (word == "remembered") return known<claim_result>(remembered{});
     return read_rival<claim_result>(word, answer);
 }
 

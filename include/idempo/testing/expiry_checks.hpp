@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <idempo/store.hpp>
+#include <idempo/testing/operator_checks.hpp>
+#include <idempo/testing/scene.hpp>
+#include <idempo/testing/store_fixture.hpp>
+
+#include <chrono>
+#include <optional>
+
+/// \file
+/// Checks of a store that remembers used keys. Each is one line of the contract.
+
+namespace idempo::testing {
+
+/// As `scene::very_long`, for those whose parameter hides the class.
+inline constexpr int a_long_time = 1000;
+
+/// A claimer that asks for a mark.
+template <store_fixture F>
+[[nodiscard]] claimer<fixture_store<F>> remembering_rival(scene<F>& scene, int lease, int retention,
+                                                          int remember = a_long_time) {
+    auto rival = scene.rival(lease, retention);
+    rival.remember = scene.units(remember);
+    return rival;
+}
+
+template <store_fixture F>
+void expired_records_are_remembered(scene<F>& scene) {
+    remembering_rival(scene, 1, 1).claim();
+    auto asks = remembering_rival(scene, scene.very_long, scene.very_long);
+    scene.template expect<in_flight>(asks.claim(), "a claim while the record is in flight");
+    scene.advance(3);
+    scene.template expect<remembered>(asks.claim(), "a claim when a record in flight has expired");
+    scene.template expect<remembered>(asks.claim(false), "the same, asking not to take over");
+    auto stranger = scene.stranger();
+    stranger.remember = scene.units(1);
+    scene.template expect<remembered>(stranger.claim(), "another fingerprint after that");
+    scene.change_key();
+    auto holder = remembering_rival(scene, 1, 2);
+    holder.claim();
+    holder.complete("first");
+    asks = remembering_rival(scene, scene.very_long, scene.very_long);
+    scene.expect_completed(asks.claim(), "first", "a claim while the completed record lives");
+    scene.advance(3);
+    scene.template expect<remembered>(asks.claim(), "a claim when the completed record has expired");
+}
+
+template <store_fixture F>
+void marks_end(scene<F>& scene) {
+    auto holder = remembering_rival(scene, 1, 2, 3);
+    holder.claim();
+    holder.complete("first");
+    auto asks = remembering_rival(scene, scene.very_long, scene.very_long, 1);
+    scene.advance(4);
+    scene.template expect<remembered>(asks.claim(), "two units after the retention, of a mark of three");
+    scene.advance(2);
+    scene.expect_granted(asks.claim(), 1, "a claim when the mark has ended");
+    asks.complete("second");
+    scene.expect_completed(asks.claim(), "second", "a claim of the new record");
+}
+
+template <store_fixture F>
+void released_keys_leave_no_mark(scene<F>& scene) {
+    auto holder = remembering_rival(scene, scene.very_long, scene.very_long);
+    holder.claim();
+    holder.abandon();
+    scene.expect_granted(remembering_rival(scene, 1, 1).claim(), 1, "a claim after Abandon");
+    scene.advance(1);
+    auto second = remembering_rival(scene, 1, 1);
+    scene.template expect<granted>(second.claim(), "a takeover of that");
+    second.abandon();
+    scene.advance(3);
+    scene.template expect<remembered>(remembering_rival(scene, 1, 1).claim(),
+                                      "a claim when what Abandon of a takeover has left has expired");
+    if constexpr (inspectable_store<fixture_store<F>>) {
+        scene.expect(forget(scene), "forget of a mark says that there was something");
+        scene.expect_granted(remembering_rival(scene, 1, 1).claim(), 1, "a claim after forget");
+        forget(scene);
+        scene.expect_granted(remembering_rival(scene, 1, 1).claim(), 1, "a claim after forget of a record");
+    }
+}
+
+template <store_fixture F>
+void marks_are_made_on_request(scene<F>& scene) {
+    auto plain = scene.rival(1, 1);
+    plain.claim();
+    plain.complete("first");
+    scene.advance(2);
+    scene.expect_granted(remembering_rival(scene, 1, 1).claim(), 1, "a claim when a record without a mark has expired");
+    scene.advance(3);
+    scene.expect_granted(scene.rival(1, 1).claim(), 1, "a claim that looks for no mark");
+}
+
+template <store_fixture F>
+void complete_takes_no_notice_of_marks(scene<F>& scene) {
+    auto late = remembering_rival(scene, 1, 1);
+    late.claim();
+    scene.advance(3);
+    late.retention = scene.units(2);
+    scene.template expect<done>(late.complete("late"), "Complete of a marked key");
+    auto asks = remembering_rival(scene, scene.very_long, scene.very_long);
+    scene.expect_completed(asks.claim(), "late", "a claim after that");
+    scene.advance(3);
+    scene.template expect<remembered>(asks.claim(), "a claim when that has expired");
+}
+
+template <store_fixture F>
+    requires renewable_store<fixture_store<F>>
+void renew_moves_the_mark(scene<F>& scene) {
+    auto holder = remembering_rival(scene, 1, 1, 2);
+    holder.claim();
+    scene.expect(holder.renew(scene.units(4)), "Renew by the holder");
+    scene.advance(6);
+    auto asks = remembering_rival(scene, scene.very_long, scene.very_long, 1);
+    scene.template expect<remembered>(asks.claim(), "a unit after the end of the renewed record, of a mark of two");
+    scene.advance(2);
+    scene.expect_granted(asks.claim(), 1, "a claim when the mark has ended");
+}
+
+template <store_fixture F>
+    requires parking_store<fixture_store<F>>
+void parked_records_are_remembered(scene<F>& scene) {
+    auto holder = remembering_rival(scene, scene.very_long, 1);
+    holder.claim();
+    holder.park("why");
+    auto asks = remembering_rival(scene, scene.very_long, scene.very_long);
+    scene.expect_parked(asks.claim(), 1, "why", "a claim while the parked record lives");
+    scene.advance(2);
+    scene.template expect<remembered>(asks.claim(), "a claim when the parked record has expired");
+    scene.change_key();
+    holder = remembering_rival(scene, scene.very_long, 2);
+    holder.claim();
+    holder.park("why");
+    scene.expect(holder.settle(1, "settled"), "settle with a response");
+    asks = remembering_rival(scene, scene.very_long, scene.very_long);
+    scene.expect_completed(asks.claim(), "settled", "a claim after that");
+    scene.advance(3);
+    scene.template expect<remembered>(asks.claim(), "a claim when the settled record has expired");
+}
+
+template <store_fixture F>
+    requires parking_store<fixture_store<F>>
+void freed_records_leave_no_mark(scene<F>& scene) {
+    auto holder = remembering_rival(scene, scene.very_long, 1);
+    holder.claim();
+    holder.park("why");
+    scene.expect(holder.settle(1, std::nullopt), "settle without a response");
+    scene.advance(2);
+    scene.expect_granted(remembering_rival(scene, 1, 1).claim(), 1, "a claim after the retention of settle");
+}
+
+}  // namespace idempo::testing
