@@ -79,7 +79,8 @@ TEST_CASE("idempoctl: what a client sent cannot write to the terminal, nor leave
     CHECK(json_string("a\"b\\\n") == "\"a\\u0022b\\u005c\\u000a\"");
     json_object object;
     object.add("one", std::int64_t{1}).add("two", "2").add("three", true);
-    CHECK(object.text() == R"({"one":1,"two":"2","three":true})");
+    std::string const expected = R"({"one":1,"two":"2","three":true})";  // GCC 12 warns of a comparison with a literal
+    CHECK(object.text() == expected);
 }
 
 TEST_CASE("idempoctl: a state has one name", "[idempoctl]") {

@@ -61,7 +61,9 @@ TEST_CASE("executors: a type-erased completion handler keeps its executor", "[ex
         }));
     };
     auto const coroutine = [&](text_request) -> asio::awaitable<text_response> {
-        asio::steady_timer timer(co_await asio::this_coro::executor, 1ms);
+        // Not on `this_coro::executor`: a type-erased executor hides its context, so a timer on it would be one of the
+        // system's context, whose thread may outlive the test's context.
+        asio::steady_timer timer(context, 1ms);
         co_await timer.async_wait(asio::use_awaitable);
         CHECK(strand.running_in_this_thread());
         ++handlers;
