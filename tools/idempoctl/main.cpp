@@ -20,6 +20,8 @@ template <class... Calls>
 struct overloaded : Calls... {
     using Calls::operator()...;
 };
+template <class... Calls>
+overloaded(Calls...) -> overloaded<Calls...>;  // clang 16 cannot deduce an aggregate's
 
 void run(flags const& given) {
     console io{std::cin, std::cout, std::cerr, ::isatty(STDIN_FILENO) == 1, given.as_json, given.is_confirmed};
