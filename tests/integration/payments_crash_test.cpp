@@ -57,22 +57,25 @@ void check_payments(std::string const& store, bool is_keyless, std::function<voi
                         << " refused, " << clients.answers(504) << (is_keyless ? " parked" : " in doubt"));
 }
 
-void check_on_redis(bool is_keyless) {
-    redis_server store({"--appendonly", "yes", "--appendfsync", "always"});
-    check_payments(store.url(), is_keyless, [&store] {
+/// Kills the store and starts it again.
+template <class Server>
+auto outage_of(Server& store) {
+    return [&store] {
         store.kill();
+        // Clients meet the outage meanwhile; the test asserts that they did.
         std::this_thread::sleep_for(std::chrono::milliseconds(200));
         store.start();
-    });
+    };
+}
+
+void check_on_redis(bool is_keyless) {
+    redis_server store({"--appendonly", "yes", "--appendfsync", "always"});
+    check_payments(store.url(), is_keyless, outage_of(store));
 }
 
 void check_on_postgres(bool is_keyless) {
     postgres_server store;
-    check_payments("postgresql://idempo@/postgres?host=" + store.directory(), is_keyless, [&store] {
-        store.kill();
-        std::this_thread::sleep_for(std::chrono::milliseconds(200));
-        store.start();
-    });
+    check_payments("postgresql://idempo@/postgres?host=" + store.directory(), is_keyless, outage_of(store));
 }
 
 }  // namespace

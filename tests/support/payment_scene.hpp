@@ -59,7 +59,7 @@ public:
     /// Keeps the server from running, for longer than its leases perhaps.
     void stop_for(std::chrono::milliseconds span) {
         server_->send_signal(SIGSTOP);
-        std::this_thread::sleep_for(span);
+        std::this_thread::sleep_for(span);  // the length of the stop
         server_->send_signal(SIGCONT);
     }
 
@@ -135,7 +135,7 @@ private:
             if (std::uniform_int_distribution<>(0, 3)(random) == 0) hang_up(order);
             while (!is_paid(order)) {
                 if (limit_.is_over()) return;
-                std::this_thread::sleep_for(std::chrono::milliseconds(50));
+                std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two tries, as an SDK does
             }
             ++paid_;
         }
@@ -196,7 +196,7 @@ inline payment_faults pay_under_faults(payment_scene& scene, paying_clients cons
     payment_faults had;
     while (had.kills < kills) {
         auto before = clients.paid();
-        std::this_thread::sleep_for(between(20, 400));
+        std::this_thread::sleep_for(between(20, 400));  // a fault at a random moment is what the campaign is about
         scene.restart();
         ++had.kills;
         go_on(before);
@@ -206,7 +206,7 @@ inline payment_faults pay_under_faults(payment_scene& scene, paying_clients cons
             ++had.stops;
             go_on(before);
         } else if (had.kills % 3 == 2) {
-            std::this_thread::sleep_for(between(0, 100));
+            std::this_thread::sleep_for(between(0, 100));  // so is this one
             lose_store();
             ++had.outages;
             go_on(before);
