@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 
-// examples/payments under kills and stops, with a store that goes away, clients that hang up, and a provider that
-// fails, hangs up and answers late: scripts/campaign runs them for longer.
+// examples/payments under kills and stops, with a store that goes away, a network to it that is cut, silent, slow and
+// loses answers, clients that hang up, and a provider that fails, hangs up and answers late: scripts/campaign runs them
+// for longer.
 
 #include "support/campaign.hpp"
 #include "support/catch.hpp"
+#include "support/fault_proxy.hpp"
+#include "support/payment_faults.hpp"
 #include "support/payment_scene.hpp"
 #include "support/postgres_server.hpp"
 #include "support/redis_server.hpp"
@@ -33,28 +36,44 @@ void check_effects(payment_scene const& scene, paying_clients const& clients) {
     CHECK(effects.size() == 3 * clients.paid());
 }
 
-void check_payments(std::string const& store, bool is_keyless, std::function<void()> const& lose_store) {
-    auto const seed = std::random_device{}();
-    auto const kills = campaign_cycles(6);
-    WARN("seed " << seed);
-    payment_scene scene(store, is_keyless, seed);
-    paying_clients clients(scene, 4);
-    auto const had = pay_under_faults(scene, clients, kills, seed, lose_store);
-    clients.stop();
-    check_effects(scene, clients);
-    // Otherwise nothing of what this is about has happened.
+/// Otherwise nothing of what this is about has happened.
+void check_faults(payment_faults const& had, paying_clients const& clients, int kills) {
     CHECK(had.kills == kills);
     CHECK(had.stops > 0);
     CHECK(had.outages > 0);
+    CHECK(had.cuts > 0);
+    CHECK(had.lost_answers > 0);
+    CHECK(had.silences > 0);
+    CHECK(had.distances > 0);
     CHECK(clients.hung_up() > 0);
     CHECK(clients.paid() >= static_cast<std::size_t>(kills));
     CHECK(clients.answers(0) > 0);
     CHECK(clients.answers(503) + clients.answers(504) > 0);
     CHECK(clients.answers(409) > 0);
+}
+
+void tell(payment_faults const& had, paying_clients const& clients, bool is_keyless) {
     WARN(clients.paid() << " payments, " << had.kills << " kills, " << had.stops << " stops, " << had.outages
-                        << " outages of the store, " << clients.hung_up() << " clients hung up, " << clients.answers(0)
+                        << " outages of the store; in the network " << had.cuts << " connections cut, "
+                        << had.lost_answers << " times answers lost, " << had.silences << " silences, " << had.distances
+                        << " distances; " << clients.hung_up() << " clients hung up, " << clients.answers(0)
                         << " answers lost, " << clients.answers(409) << " told to wait, " << clients.answers(503)
                         << " refused, " << clients.answers(504) << (is_keyless ? " parked" : " in doubt"));
+}
+
+/// \param network to the store, which has the address `store` behind it
+void check_payments(fault_proxy& network, std::string const& store, bool is_keyless,
+                    std::function<void()> const& lose_store) {
+    auto const seed = std::random_device{}();
+    auto const kills = campaign_cycles(6);
+    WARN("seed " << seed);
+    payment_scene scene(store, is_keyless, seed);
+    paying_clients clients(scene, 4);
+    auto const had = payment_trouble(scene, clients, network, lose_store, seed).make(kills);
+    clients.stop();
+    check_effects(scene, clients);
+    check_faults(had, clients, kills);
+    tell(had, clients, is_keyless);
 }
 
 /// Kills the store and starts it again.
@@ -70,12 +89,15 @@ auto outage_of(Server& store) {
 
 void check_on_redis(bool is_keyless) {
     redis_server store({"--appendonly", "yes", "--appendfsync", "always"});
-    check_payments(store.url(), is_keyless, outage_of(store));
+    fault_proxy network(store.port());
+    check_payments(network, "redis://127.0.0.1:" + std::to_string(network.port()), is_keyless, outage_of(store));
 }
 
 void check_on_postgres(bool is_keyless) {
     postgres_server store;
-    check_payments("postgresql://idempo@/postgres?host=" + store.directory(), is_keyless, outage_of(store));
+    fault_proxy network(store.directory() + "/.s.PGSQL.5432");
+    auto const address = "postgresql://idempo@127.0.0.1:" + std::to_string(network.port()) + "/postgres";
+    check_payments(network, address, is_keyless, outage_of(store));
 }
 
 }  // namespace

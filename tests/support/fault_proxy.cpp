@@ -4,8 +4,10 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -35,6 +37,8 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+/// TCP or a unix socket.
+using server_protocol = asio::generic::stream_protocol;
 
 constexpr auto everything = std::numeric_limits<std::size_t>::max();
 
@@ -66,19 +70,20 @@ struct lane {
 /// Runs on one thread.
 class fault_proxy::relay : public std::enable_shared_from_this<relay> {
 public:
-    relay(asio::io_context::executor_type executor, std::uint16_t server_port, std::string const& address,
+    relay(asio::io_context::executor_type executor, server_protocol::endpoint server, std::string const& address,
           std::uint16_t port)
         : executor_(executor),
-          server_(asio::ip::address_v4::loopback(), server_port),
+          server_(std::move(server)),
           acceptor_(executor, {asio::ip::make_address(address), port}),
           port_(acceptor_.local_endpoint().port()),
-          released_(executor) {}
+          released_(executor, std::chrono::steady_clock::time_point::max()) {}
 
     void start() { asio::co_spawn(executor_, accept(shared_from_this()), asio::detached); }
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] std::size_t connections() const { return connections_; }
     [[nodiscard]] std::size_t reply_bytes() const { return reply_bytes_; }
+    [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
 
     /// Runs `order` on the proxy's thread, and returns when it has.
     template <class Order>
@@ -101,13 +106,13 @@ public:
 
     void wake() { released_.cancel(); }
 
-    void set_packet_loss_everywhere(bool loses) {
+    std::size_t set_packet_loss_everywhere(bool loses) {
         set_packet_loss(acceptor_.native_handle(), loses);
-        for_each_pair([loses](pair& both) { set_packet_loss(both.client.native_handle(), loses); });
+        return for_each_pair([loses](pair& both) { set_packet_loss(both.client.native_handle(), loses); });
     }
 
-    void cut() {
-        for_each_pair([](pair& both) { both.close(); });
+    std::size_t cut() {
+        return for_each_pair([](pair& both) { both.close(); });
     }
 
 private:
@@ -125,18 +130,22 @@ private:
             replies.wake.cancel();
         }
         tcp::socket client;
-        tcp::socket server;
+        server_protocol::socket server;
         lane requests;
         lane replies;
     };
     using shared_pair = std::shared_ptr<pair>;
 
     template <class Order>
-    void for_each_pair(Order order) {
+    std::size_t for_each_pair(Order order) {
+        std::size_t count = 0;
         for (auto const& each : pairs_) {
             auto const both = each.lock();
-            if (both && both->client.is_open()) order(*both);
+            if (!both || !both->client.is_open()) continue;
+            order(*both);
+            ++count;
         }
+        return count;
     }
 
     static asio::awaitable<void> accept(std::shared_ptr<relay> self) {
@@ -153,7 +162,7 @@ private:
         try {
             co_await both->server.async_connect(self->server_, asio::use_awaitable);
             both->client.set_option(tcp::no_delay(true));
-            both->server.set_option(tcp::no_delay(true));
+            if (self->server_.protocol().family() != AF_UNIX) both->server.set_option(tcp::no_delay(true));
         } catch (boost::system::system_error const&) {
             both->close();
             co_return;
@@ -166,7 +175,8 @@ private:
     }
 
     /// Reads what one side sends, and says when it arrives.
-    static asio::awaitable<void> collect(std::shared_ptr<relay> self, shared_pair both, tcp::socket& from, lane& to) {
+    template <class Socket>
+    static asio::awaitable<void> collect(std::shared_ptr<relay> self, shared_pair both, Socket& from, lane& to) {
         constexpr std::size_t max_under_way = std::size_t{256} * 1024;
         try {
             std::array<char, 16384> bytes{};
@@ -224,11 +234,12 @@ private:
     }
 
     asio::awaitable<void> carry_reply(pair& both, std::string piece) {
+        held_bytes_ += piece.size();
         while (holds) {
             boost::system::error_code woken;
-            released_.expires_after(std::chrono::hours{1});
             co_await released_.async_wait(asio::redirect_error(asio::use_awaitable, woken));
         }
+        held_bytes_ -= piece.size();
         bool const is_last = piece.size() >= allowance;
         if (is_last) piece.resize(allowance);
         if (allowance != everything) allowance -= piece.size();
@@ -242,19 +253,28 @@ private:
     }
 
     asio::io_context::executor_type executor_;
-    tcp::endpoint server_;
+    server_protocol::endpoint server_;
     tcp::acceptor acceptor_;
     std::uint16_t port_;
     asio::steady_timer released_;
     std::atomic<std::size_t> connections_{0};
     std::atomic<std::size_t> reply_bytes_{0};
+    std::atomic<std::size_t> held_bytes_{0};
     std::vector<std::weak_ptr<pair>> pairs_;
     std::minstd_rand random_{std::random_device{}()};
 };
 
 fault_proxy::fault_proxy(std::uint16_t server_port, std::string const& address, std::uint16_t port)
     : thread_(std::make_unique<detail::background_thread>()),
-      relay_(std::make_shared<relay>(thread_->get_executor(), server_port, address, port)) {
+      relay_(std::make_shared<relay>(thread_->get_executor(),
+                                     tcp::endpoint(asio::ip::address_v4::loopback(), server_port), address, port)) {
+    relay_->start();
+}
+
+fault_proxy::fault_proxy(std::string const& unix_path)
+    : thread_(std::make_unique<detail::background_thread>()),
+      relay_(std::make_shared<relay>(thread_->get_executor(), asio::local::stream_protocol::endpoint(unix_path),
+                                     "127.0.0.1", 0)) {
     relay_->start();
 }
 
@@ -264,6 +284,7 @@ std::uint16_t fault_proxy::port() const { return relay_->port(); }
 std::size_t fault_proxy::connections() const { return relay_->connections(); }
 
 std::size_t fault_proxy::reply_bytes() const { return relay_->reply_bytes(); }
+std::size_t fault_proxy::held_bytes() const { return relay_->held_bytes(); }
 
 void fault_proxy::delay(std::chrono::microseconds round_trip, std::chrono::microseconds jitter) {
     relay_->obey([&] {
@@ -276,8 +297,10 @@ void fault_proxy::throttle(std::size_t bytes_per_second) {
     relay_->obey([&] { relay_->bytes_per_second = bytes_per_second; });
 }
 
-void fault_proxy::cut() {
-    relay_->obey([&] { relay_->cut(); });
+std::size_t fault_proxy::cut() {
+    std::size_t closed = 0;
+    relay_->obey([&] { closed = relay_->cut(); });
+    return closed;
 }
 
 void fault_proxy::cut_after(std::size_t bytes) {
@@ -299,8 +322,10 @@ void fault_proxy::trickle() {
     relay_->obey([&] { relay_->trickles = true; });
 }
 
-void fault_proxy::lose_packets() {
-    relay_->obey([&] { relay_->set_packet_loss_everywhere(true); });
+std::size_t fault_proxy::lose_packets() {
+    std::size_t half_open = 0;
+    relay_->obey([&] { half_open = relay_->set_packet_loss_everywhere(true); });
+    return half_open;
 }
 
 void fault_proxy::deliver_packets() {

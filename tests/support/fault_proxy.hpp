@@ -20,6 +20,10 @@ public:
     /// \param address where it listens, such as 127.0.0.2: several proxies on one port are the addresses of one name
     /// \param port a free one where it is 0
     explicit fault_proxy(std::uint16_t server_port, std::string const& address = "127.0.0.1", std::uint16_t port = 0);
+
+    /// For a server that listens on a unix socket. Its clients use TCP.
+    explicit fault_proxy(std::string const& unix_path);
+
     fault_proxy(fault_proxy const&) = delete;
     fault_proxy& operator=(fault_proxy const&) = delete;
     ~fault_proxy();
@@ -36,8 +40,8 @@ public:
     /// Bandwidth of each direction of each connection. What is read from one side waits here, up to a few hundred kB.
     void throttle(std::size_t bytes_per_second);
 
-    /// Closes all connections; the next ones are served.
-    void cut();
+    /// Closes all connections; the next ones are served. Returns how many it has closed.
+    std::size_t cut();
 
     /// Bytes of replies carried so far.
     [[nodiscard]] std::size_t reply_bytes() const;
@@ -49,12 +53,15 @@ public:
     void hold();
     void release();
 
+    /// Bytes of replies that wait for `release`. A `cut` before that loses them.
+    [[nodiscard]] std::size_t held_bytes() const;
+
     /// Sends replies one byte at a time.
     void trickle();
 
     /// Silently loses each packet that a client sends, also the first: existing connections become half open.
-    /// `deliver_packets` ends that, also for them.
-    void lose_packets();
+    /// `deliver_packets` ends that, also for them. Returns how many connections there are.
+    std::size_t lose_packets();
     void deliver_packets();
 
     /// Changes each piece of a reply as it is read; for short replies, which arrive in one piece.

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -171,48 +170,5 @@ private:
     std::map<unsigned, std::size_t> answers_;
     std::vector<std::thread> threads_;
 };
-
-/// What has been done to the server and its store.
-struct payment_faults {
-    int kills = 0;
-    int stops = 0;
-    int outages = 0;
-};
-
-/// Pays orders, and kills the server in between, after pauses at random; each third time it is stopped as well, and
-/// each third time its store is gone for a while.
-inline payment_faults pay_under_faults(payment_scene& scene, paying_clients const& clients, int kills, unsigned seed,
-                                       std::function<void()> const& lose_store) {
-    std::mt19937 random(seed);
-    auto const between = [&random](int least, int most) {
-        return std::chrono::milliseconds(std::uniform_int_distribution<>(least, most)(random));
-    };
-    // Somebody gets through, so that every life of the server counts.
-    auto const go_on = [&clients](std::size_t before) {
-        for (int tries = 0; clients.paid() == before && tries < 2000; ++tries) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        }
-    };
-    payment_faults had;
-    while (had.kills < kills) {
-        auto before = clients.paid();
-        std::this_thread::sleep_for(between(20, 400));  // a fault at a random moment is what the campaign is about
-        scene.restart();
-        ++had.kills;
-        go_on(before);
-        before = clients.paid();
-        if (had.kills % 3 == 1) {
-            scene.stop_for(between(100, 2500));
-            ++had.stops;
-            go_on(before);
-        } else if (had.kills % 3 == 2) {
-            std::this_thread::sleep_for(between(0, 100));  // so is this one
-            lose_store();
-            ++had.outages;
-            go_on(before);
-        }
-    }
-    return had;
-}
 
 }  // namespace idempo::tests
