@@ -25,8 +25,8 @@
 
 namespace idempo::tests {
 
-enum class store_call { claim, complete, abandon, renew, save_step, park, peek };
-inline constexpr std::size_t store_calls = 7;
+enum class store_call { claim, complete, abandon, renew, save_step, park, peek, settle };
+inline constexpr std::size_t store_calls = 8;
 
 /// The faults of one call of a store.
 enum class fault {
@@ -217,7 +217,7 @@ public:
         });
     }
 
-    /// Never fails: no request calls them.
+    /// Never fails.
     bool forget(store_key const& key, error_code& error)
         requires inspectable_store<Inner>
     {
@@ -226,7 +226,8 @@ public:
     bool settle(settle_request const& request, error_code& error)
         requires parking_store<Inner>
     {
-        return inner_.settle(request, error);
+        return perform(store_call::settle, error,
+                       [request](Inner& inner, error_code& failed) { return inner.settle(request, failed); });
     }
 
 private:

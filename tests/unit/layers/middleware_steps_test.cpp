@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"
+#include "support/fault_store.hpp"
 #include "support/poll_until.hpp"
 
 #include <idempo/record/stored_response.hpp>
@@ -445,6 +446,62 @@ TEST_CASE("unknown: whatever happens to one call of the store, a settlement by h
         // The steps that were kept are found where the handler runs again.
         CHECK(paid.effects == labels{"authorise", "capture", "notify"});
     }
+}
+
+TEST_CASE("unknown: whatever happens to the call that settles, one settlement counts, and nothing runs beside it",
+          "[steps]") {
+    auto const how = GENERATE(from_range(every_step_setup()));
+    auto const what = GENERATE(fault::fails_before, fault::loses_reply, fault::comes_late, fault::sent_twice);
+    bool const with_response = GENERATE(true, false);
+    INFO(how << ", fault " << static_cast<int>(what) << (with_response ? ", with a response" : ", freed"));
+    payment paid;
+    std::atomic<bool> knows{false};
+    paid.answer = [&](idempo::execution& execution) {
+        if (!knows) execution.unknown("no answer");
+        return answer_with(knows ? 201 : 504, "paid by attempt " + std::to_string(execution.attempt()));
+    };
+    service tested(how, {}, paid.script());
+    REQUIRE(tested.send(keyed_request()).result_int() == 504);
+    knows = true;
+
+    fault_store<true> desk(tested.records(), tested.store_faults());
+    auto const key = idempo::make_store_key("", "", "key-1");
+    idempo::error_code error;
+    idempo::settle_request settlement{key, 1, std::nullopt, 1h};
+    if (with_response) settlement.record = idempo::make_record(answer_with(201, "settled by hand"), {});
+    tested.store_faults().use(next(store_call::settle, what));
+    bool const is_told = desk.settle(settlement, error);
+    CHECK(tested.store_faults().count(what) == 1);
+    // Of a call that is sent twice, the second finds nothing to settle.
+    CHECK_FALSE(is_told);
+    CHECK((what == fault::sent_twice) == !error);
+
+    SECTION("whoever settles tries again until it is no longer parked") {
+        for (int tries = 0; tries < 3; ++tries) {
+            auto const info = desk.peek(key, error);
+            REQUIRE_FALSE(error);
+            if (!info || info->state != idempo::record_state::parked) break;
+            CHECK(info->attempt == 1);
+            desk.settle(settlement, error);
+            REQUIRE_FALSE(error);
+        }
+        auto const answer = tested.send(keyed_request());
+        CHECK(answer.body() == (with_response ? "settled by hand" : "paid by attempt 1"));
+        CHECK_FALSE(desk.settle(settlement, error));
+        CHECK(tested.send(keyed_request()).body() == answer.body());
+    }
+    SECTION("requests that come first see either the parked record or the settlement") {
+        auto answer = tested.send(keyed_request());
+        if (what == fault::fails_before || what == fault::comes_late) {
+            CHECK(answer.result_int() == 409);
+            if (what == fault::fails_before) CHECK(desk.settle(settlement, error));
+            answer = tested.send(keyed_request());
+        }
+        CHECK(answer.body() == (with_response ? "settled by hand" : "paid by attempt 1"));
+        CHECK(tested.send(keyed_request()).body() == answer.body());
+    }
+    // The steps that were kept are found where the handler runs again.
+    CHECK(paid.effects == labels{"authorise", "capture", "notify"});
 }
 
 TEST_CASE("unknown: what the store does not learn in time is left to the lease", "[steps]") {
