@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/poll_until.hpp"
 #include "support/postgres_server.hpp"
 
 #include <idempo/postgres/migrate.hpp>
@@ -102,6 +103,51 @@ TEST_CASE("migrate: a table that a later version has added to is used, and not c
     REQUIRE(std::holds_alternative<idempo::completed>(replay));
     CHECK(std::get<idempo::completed>(replay).record.view() == "answer");
     CHECK_FALSE(error);
+}
+
+TEST_CASE("migrate: roles that may use the table may use the one that is made beside it") {
+    auto options = options_for("shared", "ke'ys");
+    auto& server = shared_server();
+    idempo::migrate(options);
+    // As the version before the marks has left it.
+    server.ask(R"sql(
+DROP TABLE shared."ke'ys_marks";
+ALTER TABLE shared."ke'ys" DROP COLUMN remember;
+DELETE FROM shared."ke'ys_migrations" WHERE number = 3;
+CREATE ROLE "the app" LOGIN;
+CREATE ROLE reader LOGIN;
+GRANT USAGE ON SCHEMA shared TO "the app", reader;
+GRANT SELECT, INSERT, UPDATE, DELETE ON shared."ke'ys" TO "the app";
+GRANT SELECT ON shared."ke'ys" TO reader;
+GRANT SELECT ON shared."ke'ys_migrations" TO "the app")sql");
+    CHECK(idempo::migrate(options) == 1);
+    CHECK(server.ask(R"sql(SELECT has_table_privilege('reader', 'shared."ke''ys_marks"', 'SELECT'))sql") == "t");
+    CHECK(server.ask(R"sql(SELECT has_table_privilege('reader', 'shared."ke''ys_marks"', 'DELETE'))sql") == "f");
+
+    options.connection = "host=" + server.directory() + " user='the app' dbname=postgres";
+    CHECK(idempo::check_postgres(options).is_usable());
+    std::atomic<int> problems{0};
+    options.observer = [&](idempo::postgres_event const& event) {
+        if (event.problem != idempo::postgres_problem::none) ++problems;
+    };
+    options.sweep_interval = 100ms;
+    auto store = idempo::blocking([&](auto executor) { return idempo::postgres_store(std::move(executor), options); });
+    idempo::error_code error;
+    idempo::claim_request const plain{{{1}}, {{2}}, idempo::make_token(), 1min, 1h};
+    CHECK(std::holds_alternative<idempo::granted>(store.claim(plain, error)));
+    CHECK(store.forget(plain.key, error));
+    idempo::claim_request remembering{{{3}}, {{2}}, idempo::make_token(), 1min, 1h};
+    remembering.remember = 1h;
+    CHECK(std::holds_alternative<idempo::granted>(store.claim(remembering, error)));
+    CHECK_FALSE(error);
+    // The sweeper, too, has the rights that it needs: it deletes both, and leaves a mark of the second.
+    server.ask(
+        R"sql(UPDATE shared."ke'ys" SET expires_at = now() - interval '2 minutes' WHERE remember IS NOT NULL)sql");
+    poll_until([&] { return server.ask(R"sql(SELECT count(*) FROM shared."ke'ys")sql") == "0"; });
+    CHECK(server.ask(R"sql(SELECT count(*) FROM shared."ke'ys_marks")sql") == "1");
+    CHECK(std::holds_alternative<idempo::remembered>(store.claim(remembering, error)));
+    CHECK(store.forget(remembering.key, error));
+    CHECK(problems == 0);
 }
 
 TEST_CASE("migrate: the start-up check tells what is wrong with table and server") {

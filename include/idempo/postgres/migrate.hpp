@@ -18,7 +18,8 @@ namespace idempo {
 /// have been applied stands in a second table, of the same name with `_migrations` behind it.
 ///
 /// Migrations only add what an older version can leave out: every version works on a table that a later one has
-/// migrated, so that both may run side by side, and the old one may come back.
+/// migrated, so that both may run side by side, and the old one may come back. Whoever may use the table gets the same
+/// rights on `<table>_marks` when that is made.
 ///
 /// \returns how many numbers were applied
 /// \throws std::invalid_argument where the options make no sense

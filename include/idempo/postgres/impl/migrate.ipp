@@ -11,6 +11,7 @@
 #include <idempo/postgres/statements/statements.hpp>
 
 #include <pqxx/except>
+#include <pqxx/result>
 #include <pqxx/transaction>
 
 #include <atomic>
@@ -102,8 +103,28 @@ void make_missing(pqxx::work& transaction, table_names const& names) {
                      "pg_catalog.clock_timestamp())");
 }
 
+/// Gives everybody who may use the records the same rights on the marks. Otherwise a migration by another role would
+/// lock the services out of a table that they have never heard of.
+void share_rights(pqxx::work& transaction, table_names const& names) {
+    auto const grants = transaction.exec(
+        "SELECT pg_catalog.format('GRANT %s ON %s TO %s%s', granted.privilege_type, " +
+        postgres::quoted_string(names.marks) +
+        "::pg_catalog.text, "
+        "CASE WHEN granted.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC' "
+        "ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(granted.grantee)::pg_catalog.text) END, "
+        "CASE WHEN granted.is_grantable THEN ' WITH GRANT OPTION' END) "
+        "FROM pg_catalog.pg_class AS records CROSS JOIN LATERAL pg_catalog.aclexplode("
+        "COALESCE(records.relacl, pg_catalog.acldefault('r', records.relowner))) AS granted "
+        "WHERE records.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(" +
+        postgres::quoted_string(names.records) +
+        ")::pg_catalog.oid AND granted.privilege_type OPERATOR(pg_catalog.=) "
+        "ANY (ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']::pg_catalog.text[])");
+    for (auto const& grant : grants) transaction.exec(grant[0].as<string>());
+}
+
 std::size_t apply_missing(pqxx::work& transaction, table_names const& names) {
     auto const applied = applied_migration(transaction, names);
+    bool const had_marks = exists(transaction, "to_regclass", names.marks);
     std::size_t count = 0;  // stays 0 where a later version was here
     for (auto const& each : postgres::migrations()) {
         if (each.number <= applied) continue;
@@ -111,6 +132,7 @@ std::size_t apply_missing(pqxx::work& transaction, table_names const& names) {
         transaction.exec("INSERT INTO " + names.migrations + " (number) VALUES (" + std::to_string(each.number) + ")");
         ++count;
     }
+    if (!had_marks && exists(transaction, "to_regclass", names.marks)) share_rights(transaction, names);
     return count;
 }
 
