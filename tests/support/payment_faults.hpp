@@ -104,7 +104,9 @@ private:
     void cut() {
         for (int times = number(1, 10); times > 0; --times) {
             pause(50);
-            had_.cuts += network_.cut();
+            std::size_t closed = 0;
+            poll_until([&] { return (closed = network_.cut()) > 0; });
+            had_.cuts += closed;
         }
     }
 
@@ -122,10 +124,14 @@ private:
     /// For longer than operations of the store may take, and than leases, or not.
     void be_silent() {
         pause(100);
-        auto const half_open = network_.lose_packets();
+        poll_until([this] {
+            if (network_.lose_packets() > 0) return true;
+            network_.deliver_packets();  // or nobody could ever connect
+            return false;
+        });
         pause(3000);
         network_.deliver_packets();
-        if (half_open > 0) ++had_.silences;
+        ++had_.silences;
     }
 
     void move_away() {

@@ -119,20 +119,26 @@ void renew_moves_the_mark(scene<F>& scene) {
     scene.expect_granted(asks.claim(), 1, "a claim when the mark has ended");
 }
 
+/// One that asked for a mark, and has parked its record.
+template <store_fixture F>
+    requires parking_store<fixture_store<F>>
+[[nodiscard]] claimer<fixture_store<F>> parking_rival(scene<F>& scene, int retention) {
+    auto rival = remembering_rival(scene, scene.very_long, retention);
+    rival.claim();
+    rival.park("why");
+    return rival;
+}
+
 template <store_fixture F>
     requires parking_store<fixture_store<F>>
 void parked_records_are_remembered(scene<F>& scene) {
-    auto holder = remembering_rival(scene, scene.very_long, 1);
-    holder.claim();
-    holder.park("why");
+    static_cast<void>(parking_rival(scene, 1));
     auto asks = remembering_rival(scene, scene.very_long, scene.very_long);
     scene.expect_parked(asks.claim(), 1, "why", "a claim while the parked record lives");
     scene.advance(2);
     scene.template expect<remembered>(asks.claim(), "a claim when the parked record has expired");
     scene.change_key();
-    holder = remembering_rival(scene, scene.very_long, 2);
-    holder.claim();
-    holder.park("why");
+    auto holder = parking_rival(scene, 2);
     scene.expect(holder.settle(1, "settled"), "settle with a response");
     asks = remembering_rival(scene, scene.very_long, scene.very_long);
     scene.expect_completed(asks.claim(), "settled", "a claim after that");
@@ -143,9 +149,7 @@ void parked_records_are_remembered(scene<F>& scene) {
 template <store_fixture F>
     requires parking_store<fixture_store<F>>
 void freed_records_leave_no_mark(scene<F>& scene) {
-    auto holder = remembering_rival(scene, scene.very_long, 1);
-    holder.claim();
-    holder.park("why");
+    auto holder = parking_rival(scene, 1);
     scene.expect(holder.settle(1, std::nullopt), "settle without a response");
     scene.advance(2);
     scene.expect_granted(remembering_rival(scene, 1, 1).claim(), 1, "a claim after the retention of settle");
