@@ -94,7 +94,7 @@ public:
     /// `f` returns what `step_codec` knows (`std::string`; `boost::json::value` with `idempo/json/step.hpp`) or `void`;
     /// or an `asio::awaitable` of it, and so does this. In both cases define a lambda that owns something before the
     /// expression with `co_await`. Steps of one execution run one after another. Defined in `idempo/step.hpp`, which
-    /// every layer includes.
+    /// `idempo/layers/idempotency.hpp` includes.
     ///
     /// Without a claim (`on_store_error::run_unprotected`) `f` is called and nothing is kept.
     ///

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/execution.hpp>
-#include <idempo/step.hpp>
-
 #include <boost/asio/awaitable.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
@@ -17,6 +14,9 @@ namespace idempo {
 
 namespace http = boost::beast::http;
 namespace asio = boost::asio;
+
+/// `idempo/execution.hpp` has it, for handlers that take one.
+class execution;
 
 namespace detail {
 

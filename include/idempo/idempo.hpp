@@ -28,6 +28,7 @@
 #include <idempo/record/stored_response.hpp>
 #include <idempo/request_head.hpp>
 #include <idempo/scope.hpp>
+#include <idempo/step.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/blocking.hpp>

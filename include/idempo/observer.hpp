@@ -3,10 +3,10 @@
 
 #include <idempo/error.hpp>
 #include <idempo/identifiers.hpp>
+#include <idempo/observer_fwd.hpp>
 
 #include <chrono>
 #include <exception>
-#include <functional>
 #include <iosfwd>
 #include <string_view>
 
@@ -62,10 +62,6 @@ struct event {
     std::exception_ptr exception;
 };
 
-/// Called on the deciding thread without a lock, concurrently for concurrent requests. Its exceptions are swallowed.
-/// Without an observer, no clock is read.
-using observer = std::function<void(event const&)>;
-
 [[nodiscard]] std::string_view to_string(event_type type) noexcept;
 [[nodiscard]] std::string_view to_string(event_step step) noexcept;
 
@@ -77,6 +73,9 @@ namespace detail {
 
 /// Calls the observer, if any, and swallows its exceptions.
 void notify(observer const& observer, event const& event) noexcept;
+
+/// \param key of the request that the handler had; all zeros where there is none
+void tell_exception(observer const& observer, std::exception_ptr exception, store_key const& key = {}) noexcept;
 
 }  // namespace detail
 

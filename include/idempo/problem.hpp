@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/answered_request.hpp>
 #include <idempo/request_head.hpp>
+#include <idempo/version.hpp>
 
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>

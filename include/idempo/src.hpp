@@ -34,6 +34,8 @@
 #include <idempo/impl/version.ipp>
 #include <idempo/layers/impl/client.ipp>
 #include <idempo/layers/impl/cors.ipp>
+#include <idempo/layers/impl/filter.ipp>
+#include <idempo/layers/impl/filtered.ipp>
 #include <idempo/layers/impl/hmac_auth.ipp>
 #include <idempo/layers/impl/memory_rate_limiter.ipp>
 #include <idempo/layers/impl/rate.ipp>

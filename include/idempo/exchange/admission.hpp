@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/answered_request.hpp>
 #include <idempo/detail/body_bytes.hpp>
 #include <idempo/detail/field_lines.hpp>
 #include <idempo/detail/sha256.hpp>

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/answered_request.hpp>
-#include <idempo/detail/call_executor.hpp>
+#include <idempo/detail/call_completion.hpp>
 #include <idempo/exchange/admission.hpp>
-#include <idempo/exchange/completion.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/handler_call.hpp>
 #include <idempo/exchange/middleware_state.hpp>
 #include <idempo/exchange/step_saving.hpp>
 #include <idempo/handler.hpp>
+#include <idempo/observer.hpp>
 #include <idempo/record/captured_response.hpp>
+#include <idempo/request_head.hpp>
 #include <idempo/step.hpp>
 #include <idempo/stores/heartbeat.hpp>
 #include <idempo/stores/store_access.hpp>

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/call_executor.hpp>
-#include <idempo/execution.hpp>
+#include <idempo/detail/call_completion.hpp>
 #include <idempo/handler.hpp>
 
 #include <boost/asio/any_io_executor.hpp>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/answered_request.hpp>
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/middleware_state.hpp>
 #include <idempo/exchange/step_saving.hpp>
 #include <idempo/handler.hpp>
 #include <idempo/record/captured_response.hpp>
+#include <idempo/request_head.hpp>
 #include <idempo/step.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/heartbeat.hpp>

@@ -8,6 +8,7 @@
 #include <ostream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace idempo {
 
@@ -82,6 +83,15 @@ void notify(observer const& observer, event const& event) noexcept {
         observer(event);
     } catch (...) {  // an observer that fails must not change what happens to a payment
     }
+}
+
+void tell_exception(observer const& observer, std::exception_ptr exception, store_key const& key) noexcept {
+    event event;
+    event.key = key;
+    event.type = event_type::handler_threw;
+    event.step = event_step::handler;
+    event.exception = std::move(exception);
+    notify(observer, event);
 }
 
 }  // namespace detail

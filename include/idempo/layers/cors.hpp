@@ -3,7 +3,7 @@
 
 #include <idempo/layers/filter.hpp>
 #include <idempo/layers/filtered.hpp>
-#include <idempo/observer.hpp>
+#include <idempo/observer_fwd.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/request_head.hpp>
 
@@ -58,7 +58,7 @@ public:
     [[nodiscard]] idempo::observer const& observer() const noexcept { return style_.observer; }
 
     template <class Request>
-    [[nodiscard]] verdict check(Request const& request) const {
+    [[nodiscard]] filter_result check(Request const& request) const {
         return check(request_head(request), answered_request(request));
     }
 
@@ -66,8 +66,8 @@ public:
     [[nodiscard]] response_fields fields_for(request_head const& head) const;
 
 private:
-    [[nodiscard]] verdict check(request_head const& head, answered_request const& request) const;
-    [[nodiscard]] verdict answer_preflight(request_head const& head, answered_request const& request) const;
+    [[nodiscard]] filter_result check(request_head const& head, answered_request const& request) const;
+    [[nodiscard]] filter_result answer_preflight(request_head const& head, answered_request const& request) const;
     [[nodiscard]] bool is_allowed(request_head const& head) const;
     [[nodiscard]] response_fields origin_fields(request_head const& head) const;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/answered_request.hpp>
-#include <idempo/observer.hpp>
+#include <idempo/observer_fwd.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/record/response_fields.hpp>
+#include <idempo/request_head.hpp>
 
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -17,8 +17,9 @@
 /// response. `layers/filtered.hpp` puts one before a handler of any kind, in any style of call.
 ///
 /// A filter has `is_asynchronous`, `observer()`, and
-/// - `verdict check(Request const&) const`, where it can say at once, or
-/// - `async_check(Request const&, Done) const` and `get_executor()`, where it has to ask: `done(verdict)`, from within
+/// - `filter_result check(Request const&) const`, where it can say at once, or
+/// - `async_check(Request const&, Done) const` and `get_executor()`, where it has to ask: `done(filter_result)`, from
+/// within
 ///   the call or as if by post, later. The request is not looked at after the call.
 
 namespace idempo::detail {
@@ -26,7 +27,7 @@ namespace idempo::detail {
 namespace http = boost::beast::http;
 
 /// What a filter says of one request.
-struct verdict {
+struct filter_result {
     /// Empty: the request may pass.
     std::optional<http::response<http::string_body>> answer;
     /// For the answer, and for whatever response passes.
@@ -40,14 +41,7 @@ struct refusal_style {
     idempo::observer observer{};
 
     [[nodiscard]] http::response<http::string_body> refuse(refusal_details const& details,
-                                                           answered_request const& request) const {
-        auto response = make_refusal(problems, write_problem, details, request);
-        event event;
-        event.type = event_type::refused;
-        event.status = response.result_int();
-        notify(observer, event);
-        return response;
-    }
+                                                           answered_request const& request) const;
 };
 
 }  // namespace idempo::detail

@@ -6,7 +6,7 @@
 #include <idempo/layers/filter.hpp>
 #include <idempo/layers/filtered.hpp>
 #include <idempo/layers/signature.hpp>
-#include <idempo/observer.hpp>
+#include <idempo/observer_fwd.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/request_head.hpp>
 
@@ -103,7 +103,7 @@ public:
     [[nodiscard]] idempo::observer const& observer() const noexcept { return style_.observer; }
 
     template <class Request>
-    [[nodiscard]] verdict check(Request const& request) const {
+    [[nodiscard]] filter_result check(Request const& request) const {
         static_assert(in_memory_body<typename Request::body_type>,
                       "idempo: the signature needs the bytes of the request's body in memory: use string_body, "
                       "vector_body, span_body, basic_dynamic_body or empty_body");
@@ -145,7 +145,7 @@ private:
     [[nodiscard]] bool is_dated() const noexcept;
     [[nodiscard]] std::vector<hmac_key> find_keys(request_head const& head) const;
     [[nodiscard]] bool is_expired(std::chrono::seconds signed_at) const;
-    [[nodiscard]] verdict refuse(refusal what, answered_request const& request) const;
+    [[nodiscard]] filter_result refuse(refusal what, answered_request const& request) const;
 
     /// Without the secrets; only the keys have them.
     hmac_options options_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/call_executor.hpp>
+#include <idempo/detail/call_completion.hpp>
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/asynchronous_driver.hpp>
 #include <idempo/exchange/drain.hpp>
@@ -9,10 +9,11 @@
 #include <idempo/exchange/synchronous_driver.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
-#include <idempo/layers/filter_call.hpp>
+#include <idempo/layers/filtered.hpp>
 #include <idempo/layers/misuse.hpp>
 #include <idempo/layers/unkeyed.hpp>
 #include <idempo/options.hpp>
+#include <idempo/step.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/store_access.hpp>
 

@@ -7,7 +7,7 @@
 #include <idempo/layers/filtered.hpp>
 #include <idempo/layers/memory_rate_limiter.hpp>
 #include <idempo/layers/rate.hpp>
-#include <idempo/observer.hpp>
+#include <idempo/observer_fwd.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/request_head.hpp>
 
@@ -74,12 +74,13 @@ public:
     /// The digest of name and client; empty if the client is unknown.
     [[nodiscard]] std::optional<store_key> client_of(request_head const& head) const;
 
-    [[nodiscard]] verdict refuse_unknown(answered_request const& request) const;
+    [[nodiscard]] filter_result refuse_unknown(answered_request const& request) const;
 
-    [[nodiscard]] verdict judge(error_code error, rate_decision const& decision, answered_request const& request) const;
+    [[nodiscard]] filter_result judge(error_code error, rate_decision const& decision,
+                                      answered_request const& request) const;
 
 private:
-    [[nodiscard]] verdict without_limiter(error_code error, answered_request const& request) const;
+    [[nodiscard]] filter_result without_limiter(error_code error, answered_request const& request) const;
     [[nodiscard]] response_fields fields_of(rate_decision const& decision) const;
 
     rate_limit_options options_;
@@ -106,7 +107,7 @@ public:
     }
 
     template <class Request>
-    [[nodiscard]] verdict check(Request const& request) const {
+    [[nodiscard]] filter_result check(Request const& request) const {
         request_head const head(request);
         if (!policy_.counts(head)) return {};
         auto const client = policy_.client_of(head);
@@ -120,7 +121,7 @@ public:
     template <class Request, class Done>
     void async_check(Request const& request, Done done) const {
         request_head const head(request);
-        if (!policy_.counts(head)) return done(verdict());
+        if (!policy_.counts(head)) return done(filter_result());
         auto const client = policy_.client_of(head);
         answered_request const line(request);
         if (!client) return done(policy_.refuse_unknown(line));

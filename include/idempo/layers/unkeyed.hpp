@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/answered_request.hpp>
+#include <idempo/execution.hpp>
 #include <idempo/layers/filter.hpp>
-#include <idempo/layers/filter_call.hpp>
+#include <idempo/layers/filtered.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/problem.hpp>
+#include <idempo/request_head.hpp>
 
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -22,7 +23,7 @@ struct open_filter {
     static constexpr bool is_asynchronous = false;
 
     template <class Request>
-    [[nodiscard]] verdict check(Request const&) const {
+    [[nodiscard]] filter_result check(Request const&) const {
         return {};
     }
 };
@@ -44,6 +45,18 @@ struct unkeyed_access {
     }
 };
 
+/// Owned by the call: the execution of a request that is none of an idempotency layer's business.
+struct unkeyed_execution {
+    unkeyed_execution() = default;
+    /// It moves only before it is used: what is moved to is as new.
+    unkeyed_execution(unkeyed_execution&&) noexcept {}
+    unkeyed_execution& operator=(unkeyed_execution&&) = delete;
+    ~unkeyed_execution() = default;
+
+    execution own;
+};
+
+inline execution* argument_of(unkeyed_execution& unkeyed) noexcept { return &unkeyed.own; }
 inline execution* outer_of(execution* outer) noexcept { return outer; }
 inline execution* outer_of(unkeyed_execution const&) noexcept { return nullptr; }
 

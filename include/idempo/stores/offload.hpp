@@ -2,7 +2,7 @@
 #pragma once
 
 #include <idempo/detail/background_thread.hpp>
-#include <idempo/detail/call_executor.hpp>
+#include <idempo/detail/call_completion.hpp>
 #include <idempo/listing.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/store_access.hpp>

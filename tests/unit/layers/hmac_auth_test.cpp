@@ -7,6 +7,9 @@
 #include "support/catch.hpp"
 #include "support/requests.hpp"
 
+#include <idempo/identifiers.hpp>
+#include <idempo/observer.hpp>
+
 #include <boost/beast/core/multi_buffer.hpp>
 #include <boost/beast/core/ostream.hpp>
 #include <boost/beast/http/dynamic_body.hpp>

@@ -3,6 +3,7 @@
 
 #include <idempo/layers/cors.hpp>
 
+#include <idempo/error.hpp>
 #include <idempo/option_checks.hpp>
 
 #include <boost/asio/ip/address_v4.hpp>
@@ -150,7 +151,7 @@ bool cors_filter::is_allowed(request_head const& head) const {
     return std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
 }
 
-verdict cors_filter::check(request_head const& head, answered_request const& request) const {
+filter_result cors_filter::check(request_head const& head, answered_request const& request) const {
     bool const is_preflight = head.method() == http::verb::options && head.count("Origin") != 0 &&
                               head.count("Access-Control-Request-Method") != 0;
     if (is_preflight) return answer_preflight(head, request);
@@ -164,8 +165,8 @@ response_fields cors_filter::fields_for(request_head const& head) const {
     return fields;
 }
 
-verdict cors_filter::answer_preflight(request_head const& head, answered_request const& request) const {
-    verdict said{std::nullopt, origin_fields(head)};
+filter_result cors_filter::answer_preflight(request_head const& head, answered_request const& request) const {
+    filter_result said{std::nullopt, origin_fields(head)};
     if (!is_allowed(head)) {
         said.answer = style_.refuse({refusal::origin_refused, {}, {}}, request);
         return said;

@@ -162,8 +162,8 @@ bool hmac_filter::is_expired(std::chrono::seconds signed_at) const {
     return std::chrono::abs(distance) > options_.tolerance;
 }
 
-verdict hmac_filter::refuse(refusal what, answered_request const& request) const {
-    verdict said;
+filter_result hmac_filter::refuse(refusal what, answered_request const& request) const {
+    filter_result said;
     said.answer = style_.refuse({what, {}, {}}, request);
     if (said.answer->result() == http::status::unauthorized) {
         said.answer->set(http::field::www_authenticate, options_.challenge);

@@ -57,21 +57,21 @@ std::optional<store_key> rate_limit_policy::client_of(request_head const& head) 
     return make_store_key("rate_limit", options_.name, *client);
 }
 
-verdict rate_limit_policy::refuse_unknown(answered_request const& request) const {
+filter_result rate_limit_policy::refuse_unknown(answered_request const& request) const {
     return {style_.refuse({refusal::client_unknown, {}, {}}, request), {}};
 }
 
-verdict rate_limit_policy::judge(error_code error, rate_decision const& decision,
-                                 answered_request const& request) const {
+filter_result rate_limit_policy::judge(error_code error, rate_decision const& decision,
+                                       answered_request const& request) const {
     if (error) return without_limiter(error, request);
-    verdict said{std::nullopt, fields_of(decision)};
+    filter_result said{std::nullopt, fields_of(decision)};
     if (!decision.allowed) {
         said.answer = style_.refuse({refusal::rate_exceeded, whole_seconds(decision.reset), {}}, request);
     }
     return said;
 }
 
-verdict rate_limit_policy::without_limiter(error_code error, answered_request const& request) const {
+filter_result rate_limit_policy::without_limiter(error_code error, answered_request const& request) const {
     event event;
     event.type = event_type::store_error;
     event.error = error;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/call_executor.hpp>
-#include <idempo/exchange/completion.hpp>
+#include <idempo/detail/call_completion.hpp>
 #include <idempo/exchange/drain.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
@@ -12,6 +11,7 @@
 #include <idempo/postgres/transaction/transaction_refused.hpp>
 #include <idempo/postgres/transaction/transactional_driver.hpp>
 #include <idempo/postgres/transaction/transactional_options.hpp>
+#include <idempo/step.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>

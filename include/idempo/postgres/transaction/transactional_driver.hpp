@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/answered_request.hpp>
+#include <idempo/detail/call_completion.hpp>
 #include <idempo/exchange/admission.hpp>
-#include <idempo/exchange/completion.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/handler_call.hpp>
 #include <idempo/exchange/middleware_state.hpp>
 #include <idempo/execution.hpp>
 #include <idempo/handler.hpp>
+#include <idempo/observer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/postgres/transaction/keyed_transaction.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/record/captured_response.hpp>
+#include <idempo/request_head.hpp>
 
 #include <boost/beast/http/message_generator.hpp>
 
