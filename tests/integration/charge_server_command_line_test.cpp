@@ -30,6 +30,9 @@ TEST_CASE("charge_server: a wrong command line is one line and exit 2") {
                  words{"--retention", "-1s"}, words{"--wait", "1 s"}, words{"--wait", "1e3s"},
                  words{"--wait", "9999999999999h"}, words{"--heartbeat", "maybe"}, words{"--on-throw", "ignore"},
                  words{"--scope", "tenant"}, words{"--scope", "header:"}, words{"--scope", "header:not a name"},
+                 words{"--digest-key-file", "/nowhere/secret"}, words{"--digest-key-file", "/dev/null"},
+                 words{"--previous-scope", "tenant"}, words{"--previous-digest-key-file", "/nowhere/secret"},
+                 words{"--previous-without-digest-key", "--previous-digest-key-file", "/dev/null"},
                  words{"--store", "nothing"}, words{"--store", "ftp://host"}, words{"--store", "memory:?max_records=0"},
                  words{"--migrate", "--store", "ftp://host"}, words{"--no-middleware", "--store", "ftp://host"});
     CAPTURE(flags);
@@ -44,7 +47,8 @@ TEST_CASE("charge_server: a wrong command line is one line and exit 2") {
 
 TEST_CASE("charge_server: a complaint names the flag") {
     auto const flag = GENERATE(as<std::string>{}, "--lease", "--retention", "--wait", "--heartbeat", "--on-throw",
-                               "--scope", "--style", "--profile", "--methods", "--header", "--address", "--port");
+                               "--scope", "--digest-key-file", "--previous-scope", "--previous-digest-key-file",
+                               "--style", "--profile", "--methods", "--header", "--address", "--port");
     server_process server({flag, "?"});
     CHECK(server.wait() == 2);
     CHECK(server.errors().find(flag) != std::string::npos);
@@ -54,10 +58,30 @@ TEST_CASE("charge_server: --help says all flags and exits 0") {
     server_process server({"--help"});
     CHECK(server.wait() == 0);
     CHECK(server.errors().empty());
-    for (auto const* flag :
-         {"--address", "--port",    "--threads",  "--max-connections", "--store",         "--migrate",   "--style",
-          "--profile", "--methods", "--header",   "--require-key",     "--lease",         "--heartbeat", "--retention",
-          "--wait",    "--guard",   "--on-throw", "--scope",           "--no-middleware", "--log"}) {
+    for (auto const* flag : {"--address",
+                             "--port",
+                             "--threads",
+                             "--max-connections",
+                             "--store",
+                             "--migrate",
+                             "--style",
+                             "--profile",
+                             "--methods",
+                             "--header",
+                             "--require-key",
+                             "--lease",
+                             "--heartbeat",
+                             "--retention",
+                             "--wait",
+                             "--guard",
+                             "--on-throw",
+                             "--scope",
+                             "--no-middleware",
+                             "--log",
+                             "--digest-key-file",
+                             "--previous-scope",
+                             "--previous-digest-key-file",
+                             "--previous-without-digest-key"}) {
         CAPTURE(flag);
         CHECK(server.output().find(flag) != std::string::npos);
     }

@@ -6,6 +6,7 @@
 #ifdef CHARGE_SERVER_HAS_JSON
 #include <idempo/json/canonical_json.hpp>
 #endif
+#include <idempo/digest_key.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/request_head.hpp>
 
@@ -16,11 +17,16 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace {
 
@@ -44,6 +50,10 @@ struct written_flags {
     bool guard = false;
     std::optional<std::string> on_throw;
     std::string scope = "credential";
+    std::vector<std::string> digest_key_files;
+    std::optional<std::string> previous_scope;
+    std::vector<std::string> previous_digest_key_files;
+    bool previous_without_digest_key = false;
     bool per_endpoint = false;
     std::string bodies = "content";
     bool no_middleware = false;
@@ -70,6 +80,18 @@ void add_server_flags(CLI::App& app, written_flags& written) {
     app.add_flag("--log", written.log, "What becomes of each keyed request, on standard error");
 }
 
+void add_identity_flags(CLI::App& app, written_flags& written) {
+    app.add_option("--digest-key-file", written.digest_key_files,
+                   "A file with a secret for digests; again for older secrets [none: SHA-256]");
+    app.add_option("--previous-scope", written.previous_scope,
+                   "Records may be under this scope, too: that of the release before, or of the next one");
+    auto* const files = app.add_option("--previous-digest-key-file", written.previous_digest_key_files,
+                                       "Records may be under this secret and --previous-scope");
+    app.add_flag("--previous-without-digest-key", written.previous_without_digest_key,
+                 "Records may be from before the first secret")
+        ->excludes(files);
+}
+
 void add_idempotency_flags(CLI::App& app, written_flags& written) {
     app.add_option("--profile", written.profile, "ietf or stripe; the flags below change it, wherever they stand")
         ->capture_default_str();
@@ -84,6 +106,7 @@ void add_idempotency_flags(CLI::App& app, written_flags& written) {
     app.add_option("--on-throw", written.on_throw, "release, hold or store-500 [release; stripe: store-500]");
     app.add_option("--scope", written.scope, "credential, single or header:NAME: whose key it is")
         ->capture_default_str();
+    add_identity_flags(app, written);
     app.add_flag("--per-endpoint", written.per_endpoint, "Each method and path has keys of its own");
     app.add_option("--bodies", written.bodies, "content, exact or json: when two bodies are the same")
         ->capture_default_str();
@@ -133,19 +156,41 @@ bool is_field_name(std::string_view text) {
     });
 }
 
-void apply_scope(std::string const& word, server_flags& flags) {
+idempo::scope scope_of(std::string_view flag, std::string const& word, server_flags& flags) {
     constexpr std::string_view prefix = "header:";
-    if (word == "credential") {
-        flags.options.scope = idempo::scope::credential_bound();
-    } else if (word == "single") {
-        flags.options.scope = idempo::scope::single_tenant();
-    } else if (word.starts_with(prefix) && is_field_name(std::string_view(word).substr(prefix.size()))) {
+    if (word == "credential") return idempo::scope::credential_bound();
+    if (word == "single") return idempo::scope::single_tenant();
+    if (word.starts_with(prefix) && is_field_name(std::string_view(word).substr(prefix.size()))) {
         auto const name = word.substr(prefix.size());
-        flags.options.scope = principal_in(name);
         flags.protected_fields.push_back(name);
-    } else {
-        throw std::invalid_argument("--scope: '" + word + "' is none of credential, single, header:NAME");
+        return principal_in(name);
     }
+    throw std::invalid_argument(std::string(flag) + ": '" + word + "' is none of credential, single, header:NAME");
+}
+
+/// A secret is a file's first line: never an argument, which every user of the machine can see.
+std::string read_secret(std::string_view flag, std::string const& path) {
+    std::ifstream file(path);
+    std::string secret;
+    if (!std::getline(file, secret)) throw std::invalid_argument(std::string(flag) + ": cannot read '" + path + '\'');
+    return secret;
+}
+
+idempo::digest_keys read_secrets(std::string_view flag, std::vector<std::string> const& paths) {
+    std::vector<std::string> secrets;
+    for (auto const& path : paths) secrets.push_back(read_secret(flag, path));
+    return secrets.empty() ? idempo::digest_keys::none() : idempo::digest_keys(secrets);
+}
+
+void apply_identity(written_flags const& written, server_flags& flags) {
+    flags.options.scope = scope_of("--scope", written.scope, flags);
+    flags.options.digest_keys = read_secrets("--digest-key-file", written.digest_key_files);
+    idempo::previous_identity previous;
+    if (written.previous_scope) previous.scope = scope_of("--previous-scope", *written.previous_scope, flags);
+    if (!written.previous_digest_key_files.empty() || written.previous_without_digest_key) {
+        previous.digest_keys = read_secrets("--previous-digest-key-file", written.previous_digest_key_files);
+    }
+    if (previous.scope || previous.digest_keys) flags.options.previous.push_back(std::move(previous));
 }
 
 void apply_duration(std::string_view flag, std::optional<std::string> const& text, std::chrono::milliseconds& to) {
@@ -206,7 +251,7 @@ server_flags understand(written_flags const& written) {
     flags.use_middleware = !written.no_middleware;
     flags.options = options_of(written);
     flags.protected_fields.push_back(flags.options.header);
-    apply_scope(written.scope, flags);
+    apply_identity(written, flags);
     return flags;
 }
 
