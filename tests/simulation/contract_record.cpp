@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+#include "simulation/contract_record.hpp"
+
+#include <idempo/detail/deadline.hpp>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+namespace idempo::simulation {
+
+namespace {
+
+constexpr std::string_view stored_stays = "a stored answer stays";
+constexpr std::string_view lease_holds = "a lease holds";
+constexpr std::string_view fenced = "who lost the claim changes nothing";
+constexpr std::string_view same_request = "a key belongs to one request";
+constexpr std::string_view told = "an execution is told of earlier attempts";
+constexpr std::string_view parked_stays = "a parked record does not run";
+constexpr std::string_view remembers = "a used key is remembered";
+
+}  // namespace
+
+std::string_view contract_record::follow(store_call const& call, store_answer const& answer, time_point now) {
+    let_time_pass(now);
+    taken_over_ = false;
+    if (answer.error) return {};
+    if (auto const* claim = std::get_if<claim_request>(&call)) {
+        return claimed(*claim, std::get<claim_result>(answer.result), now);
+    }
+    if (auto const* complete = std::get_if<complete_request>(&call)) {
+        return completed_by(*complete, std::get<complete_result>(answer.result), now);
+    }
+    if (auto const* abandon = std::get_if<abandon_request>(&call)) {
+        abandoned_by(abandon->token, now);
+    } else if (auto const* renew = std::get_if<renew_request>(&call)) {
+        bool const is_held = std::get<bool>(answer.result);
+        if (is_held && !is_held_by(renew->token)) return fenced;
+        if (!is_held) return {};
+        lease_end_ = detail::later(now, renew->lease);
+        expiry_ = detail::later(lease_end_, retention_);
+    } else if (auto const* step = std::get_if<step_request>(&call)) {
+        bool const is_kept = std::get<bool>(answer.result);
+        if (is_kept && !is_held_by(step->token)) return fenced;
+        has_steps_ = has_steps_ || is_kept;
+    } else if (auto const* park = std::get_if<park_request>(&call)) {
+        return parked_by(*park, std::get<bool>(answer.result), now);
+    } else if (auto const* settle = std::get_if<settle_request>(&call)) {
+        return settled(*settle, std::get<bool>(answer.result), now);
+    }
+    return {};
+}
+
+void contract_record::let_time_pass(time_point now) {
+    if (state_ == state::absent) return;
+    if (expiry_ <= now) {
+        if (attempt_ > 0) remembered_until_ = detail::later(expiry_, remember_);
+        return end();
+    }
+    if (state_ == state::in_flight && was_parked_ && lease_end_ <= now) state_ = state::parked;
+}
+
+void contract_record::end() {
+    state_ = state::absent;
+    token_ = {};
+    attempt_ = 0;
+    has_steps_ = false;
+    was_parked_ = false;
+    ++lives_;
+}
+
+void contract_record::lease_from(claim_request const& claim, time_point now) {
+    lease_end_ = detail::later(now, claim.lease);
+    retention_ = claim.retention;
+    remember_ = claim.remember;
+    expiry_ = detail::later(lease_end_, retention_);
+}
+
+std::string_view contract_record::claimed(claim_request const& claim, claim_result const& result, time_point now) {
+    if (auto const* grant = std::get_if<granted>(&result)) return granted_to(claim, *grant, now);
+    if (auto const* replay = std::get_if<completed>(&result)) {
+        if (state_ == state::completed && fingerprint_ != claim.fingerprint) return same_request;
+        return state_ == state::completed && replay->record.view() == record_ ? std::string_view() : stored_stays;
+    }
+    return {};
+}
+
+std::string_view contract_record::granted_to(claim_request const& claim, granted const& grant, time_point now) {
+    if (state_ == state::completed) return stored_stays;
+    if (is_held_by(claim.token)) {
+        lease_from(claim, now);
+        return grant.attempt == attempt_ ? std::string_view() : told;
+    }
+    if (state_ != state::absent) return taken_over(claim, grant, now);
+    if (claim.remember > std::chrono::milliseconds::zero() && remembered_until_ > now) return remembers;
+    if (grant.attempt != 1) return told;
+    state_ = state::in_flight;
+    token_ = claim.token;
+    fingerprint_ = claim.fingerprint;
+    attempt_ = 1;
+    lease_from(claim, now);
+    return {};
+}
+
+std::string_view contract_record::taken_over(claim_request const& claim, granted const& grant, time_point now) {
+    if (fingerprint_ != claim.fingerprint) return same_request;
+    if (state_ == state::parked && !claim.take_parked) return parked_stays;
+    if (state_ == state::in_flight && lease_end_ > now) return lease_holds;
+    if (!claim.take_over && attempt_ > 0) return lease_holds;
+    if (grant.attempt != attempt_ + 1) return told;
+    was_parked_ = was_parked_ || state_ == state::parked;
+    state_ = state::in_flight;
+    taken_over_ = attempt_ > 0;
+    predecessor_ = std::exchange(token_, claim.token);
+    attempt_ = grant.attempt;
+    lease_from(claim, now);
+    return {};
+}
+
+std::string_view contract_record::completed_by(complete_request const& complete, complete_result const& result,
+                                               time_point now) {
+    if (auto const* stored = std::get_if<completed>(&result)) {
+        return state_ == state::completed && stored->record.view() == record_ ? std::string_view() : stored_stays;
+    }
+    if (!std::holds_alternative<done>(result)) return {};
+    if (state_ == state::completed && token_ != complete.token) return stored_stays;
+    if (state_ == state::completed) return {};
+    if (state_ != state::absent && !is_held_by(complete.token)) return fenced;
+    state_ = state::completed;
+    token_ = complete.token;
+    fingerprint_ = complete.fingerprint;
+    record_ = complete.record.view();
+    attempt_ = std::max(attempt_, 1U);
+    has_steps_ = false;
+    was_parked_ = false;
+    remember_ = complete.remember;
+    expiry_ = detail::later(now, complete.retention);
+    return {};
+}
+
+std::string_view contract_record::parked_by(park_request const& park, bool is_parked, time_point now) {
+    if (!is_parked) return {};
+    if (state_ == state::parked && token_ == park.token) return {};
+    if (state_ != state::absent && !is_held_by(park.token)) return fenced;
+    if (state_ == state::absent) fingerprint_ = park.fingerprint;
+    state_ = state::parked;
+    token_ = park.token;
+    attempt_ = std::max(attempt_, 1U);
+    was_parked_ = true;
+    remember_ = park.remember;
+    retention_ = park.retention;
+    expiry_ = detail::later(now, park.retention);
+    return {};
+}
+
+std::string_view contract_record::settled(settle_request const& settle, bool is_settled, time_point now) {
+    if (!is_settled) return {};
+    bool const is_over = state_ == state::in_flight && lease_end_ <= now;
+    if (state_ != state::parked && !is_over) return stored_stays;
+    if (settle.attempt != attempt_) return fenced;
+    if (!settle.record) {
+        end();
+        return {};
+    }
+    state_ = state::completed;
+    token_ = {};
+    record_ = settle.record->view();
+    was_parked_ = false;
+    expiry_ = detail::later(now, settle.retention);
+    return {};
+}
+
+void contract_record::abandoned_by(token const& by, time_point now) {
+    if (!is_held_by(by)) return;
+    token_ = {};
+    --attempt_;
+    lease_end_ = now;
+    expiry_ = detail::later(now, retention_);
+    if (was_parked_) {
+        state_ = state::parked;
+    } else if (attempt_ == 0 && !has_steps_) {
+        state_ = state::absent;
+    }
+}
+
+}  // namespace idempo::simulation

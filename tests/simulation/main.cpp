@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#include "simulation/mutant.hpp"
+#include "simulation/world.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace idempo::simulation;
+
+constexpr std::string_view usage =
+    R"(usage: simulation [--seeds N] [--from S] [--jobs J]   runs N worlds, from seed S on
+       simulation --seed S                         one world, with its history
+       simulation --mutants [--seeds N]            how soon each seeded bug is found
+       with --mutant NAME                          with that bug
+)";
+
+struct arguments {
+    std::uint64_t seeds = 200;
+    std::uint64_t from = 1;
+    unsigned jobs = 1;
+    std::optional<std::uint64_t> seed{};
+    mutant bug = mutant::none;
+    bool mutants = false;
+};
+
+struct failure {
+    std::uint64_t seed = 0;
+    violation found;
+};
+
+struct summary {
+    counts counted;
+    std::optional<failure> first;
+    std::uint64_t failures = 0;
+};
+
+std::optional<std::uint64_t> number(std::string_view text) {
+    std::uint64_t value = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    bool const is_number = error == std::errc() && end == text.data() + text.size();
+    return is_number ? std::optional(value) : std::nullopt;
+}
+
+std::optional<arguments> parse(std::vector<std::string_view> const& words) {
+    arguments made;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] == "--mutants") {
+            made.mutants = true;
+            continue;
+        }
+        if (i + 1 == words.size()) return std::nullopt;
+        auto const value = words[i + 1];
+        auto const count = number(value);
+        if (words[i] == "--mutant") {
+            auto const bug = mutant_of(value);
+            if (!bug) return std::nullopt;
+            made.bug = *bug;
+        } else if (!count) {
+            return std::nullopt;
+        } else if (words[i] == "--seeds") {
+            made.seeds = *count;
+        } else if (words[i] == "--from") {
+            made.from = *count;
+        } else if (words[i] == "--seed") {
+            made.seed = *count;
+        } else if (words[i] == "--jobs") {
+            made.jobs = static_cast<unsigned>(std::clamp<std::uint64_t>(*count, 1, 64));
+        } else {
+            return std::nullopt;
+        }
+        ++i;
+    }
+    return made;
+}
+
+/// Worlds of consecutive seeds, in several threads. Ends at the first violation where that is all that is asked.
+summary run_worlds(arguments const& asked, mutant bug, bool until_found) {
+    summary sum;
+    std::mutex mutex;
+    std::atomic<std::uint64_t> next{asked.from};
+    std::atomic<bool> is_over{false};
+    auto const work = [&] {
+        while (!is_over) {
+            auto const seed = next++;
+            if (seed >= asked.from + asked.seeds) return;
+            auto const made = run_world(seed, bug);
+            std::lock_guard const lock(mutex);
+            for (auto const& [what, count] : made.counted) sum.counted[what] += count;
+            if (!made.found) continue;
+            ++sum.failures;
+            if (!sum.first || seed < sum.first->seed) sum.first = failure{seed, *made.found};
+            if (until_found) is_over = true;
+        }
+    };
+    std::vector<std::jthread> threads;
+    for (unsigned i = 1; i < asked.jobs; ++i) threads.emplace_back(work);
+    work();
+    threads.clear();
+    return sum;
+}
+
+/// Too little of these, and the run has shown nothing: at least so many in 200 worlds.
+constexpr std::array<std::pair<std::string_view, std::uint64_t>, 14> minimum{{
+    {"executions", 400},
+    {"effects", 300},
+    {"takeovers", 20},
+    {"fenced", 3},
+    {"replayed", 200},
+    {"in_flight", 200},
+    {"lost answers", 40},
+    {"lost requests", 40},
+    {"doubled requests", 40},
+    {"deaths", 40},
+    {"stops", 40},
+    {"steps", 100},
+    {"parked", 10},
+    {"histories checked", 100},
+}};
+
+bool shows_enough(counts const& counted, std::uint64_t worlds) {
+    bool enough = true;
+    for (auto const& [what, least] : minimum) {
+        auto const found = counted.find(what);
+        auto const count = found == counted.end() ? 0 : found->second;
+        if (count * 200 >= least * worlds) continue;
+        std::cout << "too few to show anything: " << what << ": " << count << '\n';
+        enough = false;
+    }
+    return enough;
+}
+
+int run_one(arguments const& asked) {
+    auto const made = run_world(*asked.seed, asked.bug, &std::cout);
+    if (made.found)
+        std::cout << "seed " << *asked.seed << ": \"" << made.found->check << "\": " << made.found->what << '\n';
+    return made.found ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int run_many(arguments const& asked) {
+    auto const sum = run_worlds(asked, asked.bug, false);
+    for (auto const& [what, count] : sum.counted) std::cout << what << ": " << count << '\n';
+    std::cout << asked.seeds << " worlds, " << sum.failures << " with violations\n";
+    if (sum.first) {
+        std::cout << "seed " << sum.first->seed << ": \"" << sum.first->found.check << "\": " << sum.first->found.what
+                  << "\nits history: --seed " << sum.first->seed << '\n';
+    }
+    bool const is_poor = asked.seeds >= 200 && !shows_enough(sum.counted, asked.seeds);
+    return sum.first || is_poor ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/// The table of docs/simulation.md.
+int run_mutants(arguments const& asked) {
+    bool all_found = true;
+    for (auto const& named : mutant_names) {
+        auto const sum = run_worlds(asked, named.which, true);
+        all_found = all_found && sum.first;
+        std::cout << "| `" << named.name << "` | ";
+        if (sum.first) {
+            std::cout << sum.first->seed << " | " << sum.first->found.check << " |" << std::endl;
+        } else {
+            std::cout << "not found | |" << std::endl;
+        }
+    }
+    return all_found ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+    auto const asked = parse({words + 1, words + count});
+    if (!asked || asked->seeds == 0) {
+        std::cerr << usage;
+        return EXIT_FAILURE;
+    }
+    if (asked->seed) return run_one(*asked);
+    return asked->mutants ? run_mutants(*asked) : run_many(*asked);
+}

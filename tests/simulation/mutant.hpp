@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+namespace idempo::simulation {
+
+/// Seeded bugs, one at a time, to show that the checks find them. They are in the simulated store and in its client;
+/// nothing of the library has a switch.
+enum class mutant {
+    none,
+    complete_without_fence,
+    complete_replaces,
+    complete_needs_live_lease,
+    abandon_without_fence,
+    abandon_forgets_attempt,
+    renew_without_fence,
+    renew_does_nothing,
+    takeover_without_lease_check,
+    takeover_by_other_request,
+    takeover_is_not_counted,
+    replay_to_other_request,
+    clock_of_the_client,
+    claim_in_two_steps,
+    record_ends_with_lease,
+    step_without_fence,
+    steps_are_forgotten,
+    parked_runs_again,
+    tombstone_is_released,
+    marks_are_ignored,
+    acknowledged_before_disk,
+    answer_before_store,
+    heartbeat_is_not_sent,
+    abandon_at_shutdown,
+    abandon_when_complete_fails,
+    claim_timeout_is_granted,
+    reply_of_another_call,
+    fenced_complete_is_done,
+};
+
+struct mutant_name {
+    mutant which;
+    std::string_view name;
+};
+
+inline constexpr std::array mutant_names{
+    mutant_name{mutant::complete_without_fence, "complete_without_fence"},
+    mutant_name{mutant::complete_replaces, "complete_replaces"},
+    mutant_name{mutant::complete_needs_live_lease, "complete_needs_live_lease"},
+    mutant_name{mutant::abandon_without_fence, "abandon_without_fence"},
+    mutant_name{mutant::abandon_forgets_attempt, "abandon_forgets_attempt"},
+    mutant_name{mutant::renew_without_fence, "renew_without_fence"},
+    mutant_name{mutant::renew_does_nothing, "renew_does_nothing"},
+    mutant_name{mutant::takeover_without_lease_check, "takeover_without_lease_check"},
+    mutant_name{mutant::takeover_by_other_request, "takeover_by_other_request"},
+    mutant_name{mutant::takeover_is_not_counted, "takeover_is_not_counted"},
+    mutant_name{mutant::replay_to_other_request, "replay_to_other_request"},
+    mutant_name{mutant::clock_of_the_client, "clock_of_the_client"},
+    mutant_name{mutant::claim_in_two_steps, "claim_in_two_steps"},
+    mutant_name{mutant::record_ends_with_lease, "record_ends_with_lease"},
+    mutant_name{mutant::step_without_fence, "step_without_fence"},
+    mutant_name{mutant::steps_are_forgotten, "steps_are_forgotten"},
+    mutant_name{mutant::parked_runs_again, "parked_runs_again"},
+    mutant_name{mutant::tombstone_is_released, "tombstone_is_released"},
+    mutant_name{mutant::marks_are_ignored, "marks_are_ignored"},
+    mutant_name{mutant::acknowledged_before_disk, "acknowledged_before_disk"},
+    mutant_name{mutant::answer_before_store, "answer_before_store"},
+    mutant_name{mutant::heartbeat_is_not_sent, "heartbeat_is_not_sent"},
+    mutant_name{mutant::abandon_at_shutdown, "abandon_at_shutdown"},
+    mutant_name{mutant::abandon_when_complete_fails, "abandon_when_complete_fails"},
+    mutant_name{mutant::claim_timeout_is_granted, "claim_timeout_is_granted"},
+    mutant_name{mutant::reply_of_another_call, "reply_of_another_call"},
+    mutant_name{mutant::fenced_complete_is_done, "fenced_complete_is_done"},
+};
+
+[[nodiscard]] inline std::string_view name_of(mutant which) {
+    for (auto const& named : mutant_names) {
+        if (named.which == which) return named.name;
+    }
+    return "none";
+}
+
+[[nodiscard]] inline std::optional<mutant> mutant_of(std::string_view name) {
+    for (auto const& named : mutant_names) {
+        if (named.name == name) return named.which;
+    }
+    return std::nullopt;
+}
+
+}  // namespace idempo::simulation
