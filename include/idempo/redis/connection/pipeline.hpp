@@ -54,6 +54,10 @@ struct pending_load {
 ///   the server did not know follow with the source, in their order.
 /// - Renew, Complete and Abandon overtake claims of other clients that wait because the connection is congested.
 ///
+/// **Large records.** A claim that meets one is told so, and fetches it in a step of its own. Claims that want the same
+/// record share one reply. Of large records, stored or fetched, some MiB are under way at a time, so that small
+/// operations never wait for more. While they keep coming, those that wait for their turn do not time out.
+///
 /// **Replicas.** Where they are waited for, a WAIT follows when records have been written, and their operations are
 /// told only when it has been answered. It is not sent along with them: while it waits the server answers nothing else,
 /// and most claims of retries write nothing.
@@ -115,6 +119,7 @@ private:
         expected_reply expects;
         time_point sent_at;
         time_point deadline;
+        std::size_t record_bytes = 0;
     };
     /// The operations of one key that have not been settled.
     struct key_state {
@@ -124,16 +129,30 @@ private:
         command* first_step = nullptr;
     };
     using queue = std::deque<std::unique_ptr<operation>>;
+    /// Those that want one large record: the first asks, and the others share its answer.
+    struct shared_fetch {
+        operation const* asks = nullptr;
+        queue others;
+    };
     using by_age = boost::intrusive::list<operation, boost::intrusive::constant_time_size<false>>;
 
+    void await(operation& submitted);
+    [[nodiscard]] queue& line_of(operation const& submitted, key_state const& state);
     [[nodiscard]] bool may_overtake(operation const& submitted, key_state const& state) const;
     static void insert_by_age(std::unique_ptr<operation> submitted, queue& line);
     [[nodiscard]] bool is_too_late(operation const& unsent, time_point now) const;
     [[nodiscard]] std::unique_ptr<operation> take_from(queue& line, time_point now);
     [[nodiscard]] std::unique_ptr<operation> take_next(time_point now);
+    [[nodiscard]] bool has_sendable_record() const noexcept;
+    [[nodiscard]] std::unique_ptr<operation> take_large();
+    void fetch(std::unique_ptr<operation> wanting);
+    [[nodiscard]] bool is_shared(operation const& asks) const;
+    [[nodiscard]] queue end_fetch(operation const& asked);
+    void fetch_again(queue others);
+    [[nodiscard]] time_point extended(operation const& waiting) const;
     void send_one(std::unique_ptr<operation> next, std::string& to, server_abilities abilities, time_point now);
     void send_second_step(command& first, std::string& to, server_abilities abilities, time_point now);
-    void push(expected_reply expects, time_point now, time_point deadline);
+    void push(expected_reply expects, time_point now, time_point deadline, std::size_t record_bytes = 0);
     void send_own(expected_reply own, time_point now);
 
     [[nodiscard]] bool receive_for(std::unique_ptr<operation> asked, reply_view answer);
@@ -141,6 +160,7 @@ private:
     [[nodiscard]] bool receive_for(replica_reply asked, reply_view answer);
     [[nodiscard]] bool receive_for(superseded_reply, reply_view answer);
 
+    void conclude(std::unique_ptr<operation> answered, reading outcome);
     void send_away(std::unique_ptr<operation> redirected, redirection where);
     void settle_written(std::size_t count, bool is_replicated);
     void settle(operation& answered);
@@ -163,8 +183,13 @@ private:
     queue unknown_;       ///< whose script the server did not know; not before `sent_` is empty
     queue second_steps_;  ///< claims whose first step left the answer open
     queue holders_;       ///< those that overtake
+    queue large_;         ///< those that store or fetch a large record, as there is room
     queue ready_;
     /// @}
+    std::unordered_map<store_key, shared_fetch, identifier_hash> fetches_;
+    /// The bytes of large records that were sent or asked for, and not answered; and when the last one was.
+    std::size_t moving_bytes_ = 0;
+    time_point moved_at_ = time_point::min();
     /// Whether `send` has left something behind for want of room.
     bool is_congested_ = false;
     /// The quickest answer so far on this connection: nobody can expect a quicker one.

@@ -65,6 +65,9 @@ public:
     [[nodiscard]] bool is_settled() const noexcept final { return !done_; }
 
 protected:
+    /// What `read` has found; as after construction where it has found nothing, or the caller has been told.
+    [[nodiscard]] Result const& result() const noexcept { return result_; }
+
     reading answer(Result result) {
         result_ = std::move(result);
         if constexpr (!std::is_void_v<written>) {

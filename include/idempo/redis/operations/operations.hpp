@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/redis/operations/called_operation.hpp>
+#include <idempo/redis/operations/record.hpp>
 #include <idempo/redis/operations/script_call.hpp>
 
 #include <idempo/store.hpp>
@@ -27,7 +28,7 @@ namespace idempo::redis {
 
 /// On Redis 7 `SET … NX GET` first, which decides most claims; the script decides what depends on the lease, claims of
 /// a busy key, those that look for a mark, and all claims elsewhere. Only the script reads what a full server has: it
-/// writes last.
+/// writes last. A large response is fetched in a last step, which claims of the same key share.
 class claim_operation final : public called_operation<claim_result> {
 public:
     claim_operation(claim_request const& request, std::string_view prefix, boost::asio::any_io_executor executor,
@@ -37,16 +38,25 @@ public:
     [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
     [[nodiscard]] bool is_in_first_step() const noexcept override { return !sent_script_; }
     void skip_to_second_step() override { needs_script_ = true; }
+    [[nodiscard]] std::size_t record_bytes() const noexcept override { return wanted_bytes_; }
+    [[nodiscard]] std::string_view wanted_record() const noexcept override { return wanted_; }
+    [[nodiscard]] bool share(operation const& fetched) override;
 
 private:
     [[nodiscard]] reading read_first_step(reply_view answer);
+    [[nodiscard]] reading read_large(reply_view answer);
+    [[nodiscard]] reading read_fetched(reply_view answer);
 
     claim_request request_;
     /// Empty: it asks for none.
     std::string mark_;
     script_call script_{scripts::claim()};
+    script_call fetch_{scripts::fetch()};
     bool needs_script_ = false;
     bool sent_script_ = false;
+    /// The header of the large completed record to fetch, and the size of what is behind it.
+    std::string wanted_;
+    std::size_t wanted_bytes_ = 0;
 };
 
 class complete_operation final : public called_operation<complete_result> {
@@ -57,6 +67,9 @@ public:
     [[nodiscard]] reading read(reply_view answer) override;
     [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
     [[nodiscard]] std::size_t weight() const noexcept override { return operation::weight() + request_.record.size(); }
+    [[nodiscard]] std::size_t record_bytes() const noexcept override {
+        return request_.record.size() > max_plain_bytes ? request_.record.size() : 0;
+    }
 
 private:
     complete_request request_;

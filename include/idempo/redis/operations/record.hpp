@@ -37,6 +37,9 @@ namespace idempo::redis {
 
 inline constexpr std::size_t header_size = 84;
 
+/// Where what Complete was given is larger, the record is a hash.
+inline constexpr std::size_t max_plain_bytes = std::size_t{64} * 1024;
+
 /// The longest that Redis is asked to count, some 1,000 years: its scripts' numbers are exact up to 2^53.
 inline constexpr std::chrono::milliseconds longest_span{std::chrono::hours{24} * 365 * 1000};
 

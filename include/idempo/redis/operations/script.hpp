@@ -24,6 +24,7 @@ namespace scripts {
 [[nodiscard]] script const& abandon();
 [[nodiscard]] script const& claim();
 [[nodiscard]] script const& complete();
+[[nodiscard]] script const& fetch();
 [[nodiscard]] script const& park();
 [[nodiscard]] script const& peek();
 [[nodiscard]] script const& renew();

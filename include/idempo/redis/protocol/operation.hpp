@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace idempo::redis {
@@ -35,6 +36,8 @@ enum class reading {
     written,
     /// The operation needs its second step: `append_command` again.
     ask_again,
+    /// The result is a large record, which is still to be fetched: `append_command` again when there is room for it.
+    fetch,
     /// The server does not know the script, and has done nothing: `append_command` again, which sends the source.
     script_unknown,
     /// The reply does not belong to this command, or this server cannot answer any: stop using the connection.
@@ -80,6 +83,17 @@ public:
     /// What it keeps in memory until it is dropped, in bytes, roughly. Constant.
     [[nodiscard]] virtual std::size_t weight() const noexcept { return base_weight + server_key_.size(); }
 
+    /// The size of the large record that its next command stores or fetches; 0 where that moves none.
+    [[nodiscard]] virtual std::size_t record_bytes() const noexcept { return 0; }
+
+    /// Which large record it is to fetch; empty where it fetches none. Operations of one key that want the same can
+    /// share one reply.
+    [[nodiscard]] virtual std::string_view wanted_record() const noexcept { return {}; }
+
+    /// Takes over the record that another operation has read. False: that has read none.
+    /// \pre both wanted the same record
+    [[nodiscard]] virtual bool share(operation const&) { return false; }
+
     /// Whether the command appended last may need a second one.
     [[nodiscard]] virtual bool is_in_first_step() const noexcept { return false; }
 
@@ -102,8 +116,10 @@ public:
     /// Whether the caller has been told; such an operation only keeps its place among the expected replies.
     [[nodiscard]] virtual bool is_settled() const noexcept = 0;
 
-    /// When the caller is told that it timed out: set by the first pipeline that it is submitted to.
+    /// When the caller is told that it timed out: set by the first pipeline that it is submitted to. Where large
+    /// records keep coming it moves on, until `last_deadline`.
     time_point deadline{};
+    time_point last_deadline{};
     /// How often a node of a cluster has sent it to another one.
     unsigned redirections = 0;
     /// Whether ASKING has to be said before each of its commands.
@@ -111,7 +127,7 @@ public:
     /// Where it may be sent on: who does that lives as long.
     std::shared_ptr<void const> kept_alive;
     /// How far it has come; the pipeline keeps this.
-    enum class progress { unsent, first_step, sent };
+    enum class progress { unsent, first_step, sent, fetching };
     progress stage = progress::unsent;
 
 private:

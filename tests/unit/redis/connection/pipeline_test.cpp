@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,7 +18,8 @@ using namespace idempo::redis;
 namespace {
 
 /// Asks for its name until the reply is not "again" or "unknown", and remembers what became of it. A claim asks for its
-/// name in capitals in its second step, and in its only one where there is no first.
+/// name in capitals in its second step, and in its only one where there is no first. After the reply "large" it fetches
+/// a record: it asks for its name and a question mark.
 class fake_operation final : public operation {
 public:
     using journal = std::map<std::string, std::string>;
@@ -26,20 +28,25 @@ public:
         operation_kind kind = operation_kind::ordered;
         bool is_claim = false;
         unsigned char owner = 0;
+        std::size_t record_bytes = 0;
+        std::string wants{};
     };
 
     fake_operation(std::string name, unsigned char key, journal& told, traits is)
         : operation({{key}}, {}, is.kind),
           name_(std::move(name)),
           told_(told),
-          is_claim_(is.is_claim) {
+          is_claim_(is.is_claim),
+          record_bytes_(is.record_bytes),
+          wants_(std::move(is.wants)) {
         owner_.bytes[0] = is.owner;
     }
 
     void append_command(std::string& to, server_abilities abilities) override {
         is_in_first_step_ = is_claim_ && !needs_second_ && abilities.set_nx_get;
         auto text = name_;
-        if (is_claim_ && !is_in_first_step_) text[0] = static_cast<char>(std::toupper(text[0]));
+        if (is_fetching_) text += '?';
+        if (is_claim_ && !is_in_first_step_ && !is_fetching_) text[0] = static_cast<char>(std::toupper(text[0]));
         to += text + ' ';
     }
     [[nodiscard]] bool is_in_first_step() const noexcept override { return is_in_first_step_; }
@@ -47,8 +54,13 @@ public:
     [[nodiscard]] idempo::token const* owner() const noexcept override { return &owner_; }
     reading read(reply_view answer) override {
         text_ = answer.text();
-        if (text_ == "again") {
+        if (text_ == "large") {
+            is_fetching_ = true;
+            return reading::fetch;
+        }
+        if (text_ == "again" || text_ == "gone") {
             needs_second_ = true;
+            is_fetching_ = false;
             return reading::ask_again;
         }
         if (text_ == "unknown") return reading::script_unknown;
@@ -58,6 +70,18 @@ public:
     void settle() override { tell(text_); }
     void fail(idempo::error_code error) override { tell(error.message()); }
     [[nodiscard]] bool is_settled() const noexcept override { return is_settled_; }
+    [[nodiscard]] std::size_t record_bytes() const noexcept override {
+        return is_claim_ && !is_fetching_ ? 0 : record_bytes_;
+    }
+    [[nodiscard]] std::string_view wanted_record() const noexcept override {
+        return is_fetching_ ? std::string_view(wants_) : std::string_view();
+    }
+    bool share(operation const& fetched) override {
+        auto const& text = static_cast<fake_operation const&>(fetched).text_;
+        if (text == "gone" || text == "wrong") return false;
+        text_ = "shared " + text;
+        return true;
+    }
 
 private:
     void tell(std::string const& what) {
@@ -69,6 +93,9 @@ private:
     std::string name_;
     journal& told_;
     bool is_claim_;
+    std::size_t record_bytes_;
+    std::string wants_;
+    bool is_fetching_ = false;
     idempo::token owner_{};
     bool is_in_first_step_ = false;
     bool needs_second_ = false;
@@ -96,6 +123,16 @@ public:
 
     void complete(std::string const& name, unsigned char key, unsigned char owner) {
         submit(name, key, {.kind = operation_kind::holder, .owner = owner});
+    }
+
+    /// A claim that will be told of a large record.
+    void claim_large(std::string const& name, unsigned char key, std::string const& wants = "x",
+                     std::size_t record_bytes = 900'000) {
+        submit(name, key, {.is_claim = true, .record_bytes = record_bytes, .wants = wants});
+    }
+
+    void complete_large(std::string const& name, unsigned char key, std::size_t record_bytes = 1024 * 1024) {
+        submit(name, key, {.kind = operation_kind::holder, .owner = key, .record_bytes = record_bytes});
     }
 
     std::string send(std::size_t max_bytes = pipeline::no_limit) {
@@ -624,5 +661,236 @@ TEST_CASE("pipeline: an operation from another server keeps its deadline, and as
         here.send();
         CHECK(here.receive("of younger"));
         CHECK_FALSE(here.receive("of a"));
+    }
+}
+
+TEST_CASE("pipeline: claims that want one large record share its reply") {
+    scene scene;
+    for (auto const* const name : {"a", "b", "c"}) scene.claim_large(name, 1);
+    CHECK(scene.send() == "A B C ");
+    for (int i = 0; i < 3; ++i) REQUIRE(scene.receive("large"));
+    CHECK(scene.send() == "a? ");
+    scene.claim_large("d", 1);  // comes while the record is on its way
+    CHECK(scene.send() == "D ");
+    REQUIRE(scene.receive("record"));
+    CHECK(scene.told == fake_operation::journal{{"a", "record"}, {"b", "shared record"}, {"c", "shared record"}});
+
+    REQUIRE(scene.receive("large"));
+    CHECK(scene.send() == "d? ");
+    REQUIRE(scene.receive("record"));
+    CHECK(scene.told["d"] == "record");
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: claims of one key that want different records do not share") {
+    scene scene;
+    scene.claim_large("a", 1, "x");
+    scene.claim_large("b", 1, "y");
+    CHECK(scene.send() == "A B ");
+    REQUIRE(scene.receive("large"));
+    REQUIRE(scene.receive("large"));
+    CHECK(scene.send() == "a? b? ");
+    REQUIRE(scene.receive("one"));
+    REQUIRE(scene.receive("two"));
+    CHECK(scene.told == fake_operation::journal{{"a", "one"}, {"b", "two"}});
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: when a large record is gone each claim asks anew") {
+    scene scene;
+    scene.claim_large("a", 1);
+    scene.claim_large("b", 1);
+    scene.send();
+    for (int i = 0; i < 2; ++i) REQUIRE(scene.receive("large"));
+    CHECK(scene.send() == "a? ");
+    REQUIRE(scene.receive("gone"));
+    CHECK(scene.send() == "B A ");
+    REQUIRE(scene.receive("granted"));
+    REQUIRE(scene.receive("in flight"));
+    CHECK(scene.told == fake_operation::journal{{"b", "granted"}, {"a", "in flight"}});
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: a record is fetched for those who wait, whatever becomes of the claim that asks") {
+    scene scene;
+    scene.claim_large("a", 1);
+    scene.send();
+    REQUIRE(scene.receive("large"));
+    scene.pass(600ms);
+    scene.claim_large("b", 1);
+
+    SECTION("it times out before it is sent") {
+        std::string sent = scene.send(1);
+        CHECK(sent == "a? ");
+        sent = scene.send();
+        CHECK(sent == "B ");
+        REQUIRE(scene.told.empty());
+        scene.pass(400ms);
+        CHECK(scene.told == fake_operation::journal{{"a", timed_out}});
+        REQUIRE(scene.receive("record"));  // too late for one, and the other has not been told of it
+        REQUIRE(scene.receive("large"));
+        CHECK(scene.send() == "b? ");
+        REQUIRE(scene.receive("record"));
+        CHECK(scene.told["b"] == "record");
+    }
+    SECTION("it times out while another shares its reply") {
+        CHECK(scene.send() == "a? B ");
+        scene.claim_large("c", 1);
+        CHECK(scene.send() == "C ");
+        scene.pass(400ms);
+        CHECK(scene.told == fake_operation::journal{{"a", timed_out}});
+        REQUIRE(scene.receive("record"));
+        REQUIRE(scene.receive("large"));
+        REQUIRE(scene.receive("large"));
+        CHECK(scene.send() == "b? ");
+        REQUIRE(scene.receive("record"));
+        CHECK(scene.told["b"] == "record");
+        CHECK(scene.told["c"] == "shared record");
+    }
+    SECTION("the server sends it elsewhere") {
+        CHECK(scene.send() == "a? B ");
+        REQUIRE(scene.receive_raw("-MOVED 1 127.0.0.1:7000\r\n"));
+        auto moved = scene.line.take_redirected();
+        REQUIRE(moved.size() == 1);
+        moved.front().redirected->fail(idempo::error::store_unavailable);
+        REQUIRE(scene.receive("large"));
+        CHECK(scene.send() == "b? ");
+        REQUIRE(scene.receive("record"));
+        CHECK(scene.told["b"] == "record");
+    }
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: a shared reply outlives the claim that asked for it") {
+    scene scene;
+    scene.claim_large("a", 1);
+    scene.send();
+    scene.pass(600ms);
+    scene.claim_large("b", 1);
+    CHECK(scene.send() == "A B ");
+    REQUIRE(scene.receive_raw("$-1\r\n"));
+    for (int i = 0; i < 2; ++i) REQUIRE(scene.receive("large"));
+
+    SECTION("sent") { CHECK(scene.send() == "a? "); }
+    SECTION("not sent yet") {}
+    scene.pass(400ms);
+    CHECK(scene.told == fake_operation::journal{{"a", timed_out}});
+    scene.send();
+    REQUIRE(scene.receive("record"));
+    CHECK(scene.told["b"] == "shared record");
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE(
+    "pipeline: with the connection goes the claim that has asked for a record, and those who shared it ask again") {
+    scene scene;
+    for (auto const* const name : {"a", "b", "c"}) scene.claim_large(name, 1);
+    scene.send();
+    for (int i = 0; i < 3; ++i) REQUIRE(scene.receive("large"));
+    CHECK(scene.send() == "a? ");
+    scene.line.disconnect();
+    CHECK(scene.told == fake_operation::journal{{"a", unavailable}});
+    CHECK(scene.send() == "b? ");
+    REQUIRE(scene.receive("record"));
+    CHECK(scene.told["b"] == "record");
+    CHECK(scene.told["c"] == "shared record");
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: claims that share a record leave together") {
+    scene scene;
+    for (auto const* const name : {"a", "b"}) scene.claim_large(name, 1);
+    scene.send();
+    for (int i = 0; i < 2; ++i) REQUIRE(scene.receive("large"));
+    SECTION("when all fail") {
+        scene.line.fail_all(idempo::error::store_unavailable);
+        CHECK(scene.told == fake_operation::journal{{"a", unavailable}, {"b", unavailable}});
+    }
+    SECTION("when others may send them, who share it, too") {
+        auto unsent = scene.line.take_unsent();
+        REQUIRE(unsent.size() == 2);
+        CHECK(scene.is_empty());
+        for (auto& each : unsent) scene.submit(std::move(each));
+        CHECK(scene.send() == "a? ");
+        REQUIRE(scene.receive("record"));
+        CHECK(scene.told == fake_operation::journal{{"a", "record"}, {"b", "shared record"}});
+    }
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: only some MiB of large records are under way, and the rest holds back nobody") {
+    scene scene;
+    for (unsigned char key = 1; key <= 6; ++key)
+        scene.complete_large(std::string(1, static_cast<char>('a' + key)), key);
+    scene.submit("small", 7);
+    CHECK(scene.send() == "b c d e small ");
+    CHECK_FALSE(scene.line.has_sendable());
+    REQUIRE(scene.receive("done"));
+    CHECK(scene.line.has_sendable());
+    CHECK(scene.send() == "f ");
+    scene.line.disconnect();
+    CHECK(scene.send() == "g ");
+    REQUIRE(scene.receive("done"));
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: a record that is larger than what may be under way is sent alone") {
+    scene scene;
+    scene.complete_large("a", 1, 1024);
+    scene.complete_large("b", 2, 64 * 1024 * 1024);
+    scene.complete_large("c", 3, 1024);
+    CHECK(scene.send() == "a ");
+    REQUIRE(scene.receive("done"));
+    CHECK(scene.send() == "b ");
+    REQUIRE(scene.receive("done"));
+    CHECK(scene.send() == "c ");
+    REQUIRE(scene.receive("done"));
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: what a holder submits after a large record is sent after it") {
+    scene scene;
+    scene.complete_large("a", 1, 4 * 1024 * 1024);
+    scene.complete_large("b", 2, 4 * 1024 * 1024);
+    scene.complete("own", 2, 2);
+    scene.complete("rival", 2, 3);
+    CHECK(scene.send() == "a rival ");
+    REQUIRE(scene.receive("done"));
+    CHECK(scene.send() == "b own ");
+    for (int i = 0; i < 3; ++i) REQUIRE(scene.receive("done"));
+    CHECK(scene.is_empty());
+}
+
+TEST_CASE("pipeline: what waits for large records does not time out while they come, and not for ever") {
+    scene scene;
+    constexpr int records = 15;
+    for (unsigned char key = 1; key <= records; ++key)
+        scene.complete_large(std::string(1, static_cast<char>('a' + key)), key, 4 * 1024 * 1024);
+    scene.submit("small", 99);
+    scene.send();
+    for (int i = 0; i < 9; ++i) {
+        scene.pass(900ms);
+        REQUIRE(scene.receive("done"));
+        if (i == 0) REQUIRE(scene.receive("done"));  // the small one, in time
+        scene.send();
+    }
+    CHECK(scene.told.size() == 10);
+    CHECK(scene.told["small"] == "done");
+    scene.pass(900ms);
+    CHECK(scene.told.size() == 10);
+    SECTION("ten timeouts are the most") {
+        REQUIRE(scene.receive("done"));
+        scene.send();
+        scene.pass(900ms);
+        REQUIRE(scene.receive("done"));
+        scene.pass(100ms);
+        CHECK(scene.told.size() == records + 1);
+        CHECK(scene.told["p"] == timed_out);
+    }
+    SECTION("one without an answer is enough") {
+        scene.pass(100ms);
+        CHECK(scene.told.size() == records + 1);
+        CHECK(scene.told["k"] == timed_out);
+        REQUIRE(scene.receive("done"));
     }
 }

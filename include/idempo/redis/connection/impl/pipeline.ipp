@@ -16,6 +16,20 @@ namespace {
 /// As large as an operation of a holder without a record, which is admitted however many bytes are pending.
 constexpr std::size_t small_bytes = 1024;
 
+/// Large records that are under way at a time: 32 ms at 1 Gbit/s, and more than 1 Gbit/s where a round trip takes that.
+constexpr std::size_t max_moving_bytes = std::size_t{4} * 1024 * 1024;
+
+/// What waits for its turn among large records that keep coming is given up after so many timeouts.
+constexpr int most_timeouts = 10;
+
+template <class Lines>
+bool has_own(Lines const& line, operation const& submitted) {
+    return std::any_of(line.rbegin(), line.rend(), [&](auto const& each) {
+        auto const* const owner = each->owner();
+        return each->key() == submitted.key() && (owner == nullptr || *owner == *submitted.owner());
+    });
+}
+
 }  // namespace
 
 bool pending_load::admit(operation const& submitted, redis_options const& limits) {
@@ -33,29 +47,43 @@ bool pending_load::admit(operation const& submitted, redis_options const& limits
 }
 
 void pipeline::submit(std::unique_ptr<operation> submitted, time_point now) {
-    if (submitted->deadline == time_point{}) submitted->deadline = now + timeout_;
+    if (submitted->deadline == time_point{}) {
+        submitted->deadline = now + timeout_;
+        submitted->last_deadline = now + timeout_ * most_timeouts;
+    }
     submitted->stage = operation::progress::unsent;
-    // The youngest, except for one that another server has sent here.
-    auto place = unsettled_.end();
-    while (place != unsettled_.begin() && std::prev(place)->deadline > submitted->deadline) --place;
-    unsettled_.insert(place, *submitted);
+    await(*submitted);
     if (submitted->kind() == operation_kind::unordered) return ready_.push_back(std::move(submitted));
     auto& state = keys_[submitted->key()];
-    bool const overtakes = may_overtake(*submitted, state);
+    if (!submitted->wanted_record().empty()) {
+        ++state.unsettled;
+        return fetch(std::move(submitted));
+    }
+    auto& line = line_of(*submitted, state);
     ++state.unsettled;
     ++state.unsent;
-    insert_by_age(std::move(submitted), overtakes ? holders_ : ready_);
+    insert_by_age(std::move(submitted), line);
+}
+
+// The youngest, except for one that another server has sent here.
+void pipeline::await(operation& submitted) {
+    auto place = unsettled_.end();
+    while (place != unsettled_.begin() && std::prev(place)->deadline > submitted.deadline) --place;
+    unsettled_.insert(place, submitted);
+}
+
+// Not before what its own caller has submitted.
+pipeline::queue& pipeline::line_of(operation const& submitted, key_state const& state) {
+    if (submitted.kind() != operation_kind::holder) return ready_;
+    if (state.unsent > 0 && has_own(large_, submitted)) return large_;
+    if (!may_overtake(submitted, state)) return ready_;
+    return submitted.record_bytes() > 0 ? large_ : holders_;
 }
 
 // Its own claim must not be overtaken, nor, without need, anybody's.
 bool pipeline::may_overtake(operation const& submitted, key_state const& state) const {
-    if (submitted.kind() != operation_kind::holder) return false;
     if (state.unsent == 0) return true;
-    if (!is_congested_) return false;
-    return std::none_of(ready_.rbegin(), ready_.rend(), [&](auto const& each) {
-        auto const* const owner = each->owner();
-        return each->key() == submitted.key() && (owner == nullptr || *owner == *submitted.owner());
-    });
+    return is_congested_ && !has_own(ready_, submitted);
 }
 
 void pipeline::insert_by_age(std::unique_ptr<operation> submitted, queue& line) {
@@ -82,15 +110,64 @@ bool pipeline::is_too_late(operation const& unsent, time_point now) const {
 }
 
 std::unique_ptr<operation> pipeline::take_next(time_point now) {
-    for (auto* const line : {&unknown_, &second_steps_, &holders_, &ready_}) {
+    for (auto* const line : {&unknown_, &second_steps_, &holders_}) {
         if (auto next = take_from(*line, now)) return next;
+    }
+    if (auto next = take_large()) return next;
+    return take_from(ready_, now);
+}
+
+bool pipeline::has_sendable_record() const noexcept {
+    return !large_.empty() &&
+           (moving_bytes_ == 0 || moving_bytes_ + large_.front()->record_bytes() <= max_moving_bytes);
+}
+
+std::unique_ptr<operation> pipeline::take_large() {
+    while (has_sendable_record()) {
+        auto next = std::move(large_.front());
+        large_.pop_front();
+        if (!next->is_settled() || is_shared(*next)) return next;
+        auto others = end_fetch(*next);
+        drop_all(others);
+        drop(std::move(next));
     }
     return nullptr;
 }
 
+void pipeline::fetch(std::unique_ptr<operation> wanting) {
+    wanting->stage = operation::progress::fetching;
+    auto& shared = fetches_[wanting->key()];
+    if (shared.asks == nullptr) {
+        shared.asks = wanting.get();
+    } else if (shared.asks->wanted_record() == wanting->wanted_record()) {
+        return shared.others.push_back(std::move(wanting));
+    }
+    large_.push_back(std::move(wanting));
+}
+
+// Whether anybody waits for its answer, although its own caller does not.
+bool pipeline::is_shared(operation const& asks) const {
+    auto const found = fetches_.find(asks.key());
+    return found != fetches_.end() && found->second.asks == &asks &&
+           std::any_of(found->second.others.begin(), found->second.others.end(),
+                       [](auto const& other) { return !other->is_settled(); });
+}
+
+pipeline::queue pipeline::end_fetch(operation const& asked) {
+    auto const found = fetches_.find(asked.key());
+    if (found == fetches_.end() || found->second.asks != &asked) return {};
+    auto others = std::move(found->second.others);
+    fetches_.erase(found);
+    return others;
+}
+
+void pipeline::fetch_again(queue others) {
+    for (auto& each : others) each->is_settled() ? drop(std::move(each)) : fetch(std::move(each));
+}
+
 bool pipeline::has_sendable() const noexcept {
     if (!unknown_.empty()) return sent_.empty();
-    return uncovered_ > 0 || !second_steps_.empty() || !holders_.empty() || !ready_.empty();
+    return uncovered_ > 0 || !second_steps_.empty() || !holders_.empty() || has_sendable_record() || !ready_.empty();
 }
 
 void pipeline::send(std::string& to, server_abilities abilities, time_point now, std::size_t max_bytes) {
@@ -100,7 +177,7 @@ void pipeline::send(std::string& to, server_abilities abilities, time_point now,
         if (!next) break;
         send_one(std::move(next), to, abilities, now);
     }
-    is_congested_ = !holders_.empty() || !ready_.empty();
+    is_congested_ = !holders_.empty() || has_sendable_record() || !ready_.empty();
     if (uncovered_ == 0) return;
     append_replica_wait(to, replicas_);
     send_own(replica_reply{std::exchange(uncovered_, 0)}, now);
@@ -122,8 +199,14 @@ void pipeline::send_one(std::unique_ptr<operation> next, std::string& to, server
     }
     sent.append_command(to, abilities);
     bool const is_first = state != nullptr && sent.is_in_first_step();
-    sent.stage = is_first ? operation::progress::first_step : operation::progress::sent;
-    push(std::move(next), now, sent.deadline);
+    if (is_first) {
+        sent.stage = operation::progress::first_step;
+    } else if (sent.stage != operation::progress::fetching) {
+        sent.stage = operation::progress::sent;
+    }
+    auto const record_bytes = sent.record_bytes();
+    push(std::move(next), now, record_bytes > 0 ? std::max(sent.deadline, now + timeout_) : sent.deadline,
+         record_bytes);
     if (is_first) state->first_step = &sent_.back();
 }
 
@@ -142,8 +225,9 @@ void pipeline::send_second_step(command& first, std::string& to, server_abilitie
     push(std::move(claim), now, sent.deadline);
 }
 
-void pipeline::push(expected_reply expects, time_point now, time_point deadline) {
-    sent_.push_back({std::move(expects), now, deadline});
+void pipeline::push(expected_reply expects, time_point now, time_point deadline, std::size_t record_bytes) {
+    sent_.push_back({std::move(expects), now, deadline, record_bytes});
+    moving_bytes_ += record_bytes;
 }
 
 void pipeline::send_own(expected_reply own, time_point now) {
@@ -159,42 +243,53 @@ bool pipeline::receive(reply_view answer, time_point now) {
         keys_.at((*of)->key()).first_step = nullptr;
     }
     sent_.pop_front();
+    if (asked.record_bytes > 0) {
+        moving_bytes_ -= asked.record_bytes;
+        moved_at_ = now;
+    }
     quickest_ = std::min(now - asked.sent_at, quickest_.value_or(time_point::duration::max()));
     if (answer.is_error() && answer.text().starts_with("CLUSTERDOWN")) is_cluster_down_ = true;
     return std::visit([&](auto& whose) { return receive_for(std::move(whose), answer); }, asked.expects);
 }
 
 bool pipeline::receive_for(std::unique_ptr<operation> asked, reply_view answer) {
-    if (answer.is_error() && !asked->is_settled()) {
-        if (auto const where = read_redirection(answer.text())) {
+    auto others = end_fetch(*asked);
+    if (auto const where = answer.is_error() ? read_redirection(answer.text()) : std::nullopt) {
+        fetch_again(std::exchange(others, {}));
+        if (!asked->is_settled()) {
             send_away(std::move(asked), *where);
             return true;
         }
     }
     // Also where nobody waits: a reply out of step means that all that follow are.
     auto const outcome = asked->read(answer);
-    bool const goes_on = outcome != reading::wrong_connection;
-    if (asked->is_settled()) {
-        drop(std::move(asked));
-        return goes_on;
+    for (auto& each : others) {
+        auto const shared = each->share(*asked) ? reading::answered : each->read(answer);
+        conclude(std::move(each), shared);
     }
+    conclude(std::move(asked), outcome);
+    return outcome != reading::wrong_connection;
+}
+
+void pipeline::conclude(std::unique_ptr<operation> answered, reading outcome) {
+    if (answered->is_settled()) return drop(std::move(answered));
     switch (outcome) {
     case reading::ask_again:
-        asked->stage = operation::progress::sent;
-        second_steps_.push_back(std::move(asked));
-        return true;
-    case reading::script_unknown: unknown_.push_back(std::move(asked)); return true;
+        answered->stage = operation::progress::sent;
+        second_steps_.push_back(std::move(answered));
+        return;
+    case reading::fetch: fetch(std::move(answered)); return;
+    case reading::script_unknown: unknown_.push_back(std::move(answered)); return;
     case reading::written:
         if (!waits_for_replicas()) break;
-        written_.push_back(std::move(asked));
+        written_.push_back(std::move(answered));
         ++uncovered_;
-        return true;
-    case reading::answered:
-    case reading::wrong_connection: break;
+        return;
+    case reading::wrong_connection: settle_with(*answered, error::store_unavailable); return drop(std::move(answered));
+    case reading::answered: break;
     }
-    goes_on ? settle(*asked) : settle_with(*asked, error::store_unavailable);
-    drop(std::move(asked));
-    return goes_on;
+    settle(*answered);
+    drop(std::move(answered));
 }
 
 bool pipeline::receive_for(asking_reply, reply_view answer) {
@@ -225,7 +320,10 @@ std::vector<redirected_operation> pipeline::take_redirected() { return std::exch
 
 std::vector<std::unique_ptr<operation>> pipeline::take_unsent() {
     std::vector<std::unique_ptr<operation>> unsent;
-    for (auto* const line : {&unknown_, &second_steps_, &holders_, &ready_}) {
+    for (std::size_t i = 0; i < large_.size(); ++i) {
+        for (auto& each : end_fetch(*large_[i])) large_.push_back(std::move(each));
+    }
+    for (auto* const line : {&unknown_, &second_steps_, &holders_, &large_, &ready_}) {
         queue kept;
         for (auto& each : std::exchange(*line, {})) {
             if (each->is_settled()) {
@@ -261,10 +359,24 @@ void pipeline::settle_written(std::size_t count, bool is_replicated) {
 
 bool pipeline::expire(time_point now) {
     bool expired = false;
-    for (; !unsettled_.empty() && unsettled_.front().deadline <= now; expired = true) {
-        settle_with(unsettled_.front(), error::store_timed_out);
+    while (!unsettled_.empty() && unsettled_.front().deadline <= now) {
+        auto& oldest = unsettled_.front();
+        if (auto const later = extended(oldest); later > now) {
+            oldest.unlink();
+            oldest.deadline = later;
+            await(oldest);
+            continue;
+        }
+        settle_with(oldest, error::store_timed_out);
+        expired = true;
     }
     return expired;
+}
+
+// The others' records are what it waits for: as long as they come, the server and the network do what they can.
+time_point pipeline::extended(operation const& waiting) const {
+    if (waiting.record_bytes() == 0) return waiting.deadline;
+    return std::min(moved_at_ + timeout_, waiting.last_deadline);
 }
 
 bool pipeline::is_overdue(time_point now) const { return !sent_.empty() && sent_.front().deadline + timeout_ <= now; }
@@ -281,6 +393,7 @@ std::optional<time_point> pipeline::next_deadline() const {
 
 void pipeline::disconnect() {
     uncovered_ = 0;
+    moving_bytes_ = 0;
     is_congested_ = false;
     quickest_.reset();
     settle_written(written_.size(), false);
@@ -290,6 +403,7 @@ void pipeline::disconnect() {
             --load_.operations;
             continue;
         }
+        fetch_again(end_fetch(**of));
         if (!(*of)->is_settled()) settle_with(**of, error::store_unavailable);
         drop(std::move(*of));
     }
@@ -298,7 +412,8 @@ void pipeline::disconnect() {
 void pipeline::fail_all(error_code error) {
     disconnect();
     while (!unsettled_.empty()) settle_with(unsettled_.front(), error);
-    for (auto* const line : {&unknown_, &second_steps_, &holders_, &ready_}) drop_all(*line);
+    for (auto& [key, fetch] : std::exchange(fetches_, {})) drop_all(fetch.others);
+    for (auto* const line : {&unknown_, &second_steps_, &holders_, &large_, &ready_}) drop_all(*line);
 }
 
 void pipeline::settle(operation& answered) {

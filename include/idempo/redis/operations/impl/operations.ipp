@@ -51,6 +51,7 @@ claim_operation::claim_operation(claim_request const& request, std::string_view 
       needs_script_(!mark_.empty()) {}
 
 void claim_operation::append_command(std::string& to, server_abilities abilities) {
+    if (!wanted_.empty()) return fetch_.append(to, server_key(), wanted_);
     auto const value = write_open(request_);
     auto const life = in_milliseconds(life_of(request_.lease, request_.retention));
     sent_script_ = needs_script_ || !abilities.set_nx_get;
@@ -66,7 +67,11 @@ void claim_operation::append_command(std::string& to, server_abilities abilities
 }
 
 reading claim_operation::read(reply_view answer_) {
+    if (!wanted_.empty()) return read_fetched(answer_);
     if (!sent_script_) return read_first_step(answer_);
+    if (script_call::is_echo(answer_, request_.token.view()) && answer_[1].text() == "large") {
+        return read_large(answer_);
+    }
     return read_script(script_, answer_, request_.token.view(), read_claim,
                        [this](auto found) { return answer(std::move(found)); });
 }
@@ -87,6 +92,43 @@ reading claim_operation::read_first_step(reply_view answer_) {
     if (found.result) return answer(*found.result);
     needs_script_ = true;
     return reading::ask_again;
+}
+
+reading claim_operation::read_large(reply_view answer_) {
+    if (answer_.size() < 4 || !answer_[2].is_string() || !answer_[3].is_integer()) return reading::wrong_connection;
+    auto const size = static_cast<std::size_t>(answer_[3].integer());
+    auto const found = read_header(answer_[2].text(), size);
+    if (!found || !found->is_completed) return reading::wrong_connection;
+    wanted_ = answer_[2].text();
+    wanted_bytes_ = size - header_size;
+    return reading::fetch;
+}
+
+reading claim_operation::read_fetched(reply_view answer_) {
+    if (answer_.is_error()) {
+        error_code error;
+        auto const outcome = fetch_.read_error(answer_, error);
+        return outcome == reading::answered ? answer(error) : outcome;
+    }
+    if (!script_call::is_echo(answer_, wanted_)) return reading::wrong_connection;
+    if (answer_[1].text() == "gone") {
+        // It has expired since, or an operator has removed it: the script decides anew.
+        wanted_.clear();
+        wanted_bytes_ = 0;
+        needs_script_ = true;
+        return reading::ask_again;
+    }
+    if (answer_[1].text() != "found" || answer_.size() < 3 || !answer_[2].is_string()) return reading::wrong_connection;
+    auto const bytes = answer_[2].text();
+    if (bytes.size() != wanted_bytes_) return answer(error_code(error::record_unreadable));
+    return answer(completed{shared_bytes(bytes)});
+}
+
+bool claim_operation::share(operation const& fetched) {
+    auto const* const found = std::get_if<completed>(&static_cast<claim_operation const&>(fetched).result());
+    if (found == nullptr) return false;
+    static_cast<void>(answer(*found));
+    return true;
 }
 
 complete_operation::complete_operation(complete_request request, std::string_view prefix, any_io_executor executor,

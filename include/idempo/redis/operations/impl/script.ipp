@@ -164,7 +164,10 @@ end
 local found = read(value, size)
 if not found then return {token, 'unreadable'} end
 if found.fingerprint ~= string.sub(ARGV[1], 25, 56) then return {token, 'mismatch', found.fingerprint} end
-if found.state == 'done' then return {token, 'completed', answer_in(value, size)} end
+if found.state == 'done' then
+    if #value < size then return {token, 'large', value, size} end
+    return {token, 'completed', answer_in(value, size)}
+end
 
 local left = redis.call('pttl', KEYS[1])
 if left < 0 then return {token, 'unreadable'} end -- somebody has made it last for ever
@@ -185,6 +188,14 @@ local taken = with_attempt(ARGV[1], found.attempt + 1)
 redis.call('set', KEYS[1], with_body(taken, found.state, string.sub(value, 85)), 'px', ARGV[2])
 mark(ARGV[2], ARGV[5])
 return {token, 'granted', found.attempt + 1, steps}
+)lua";
+
+constexpr std::string_view fetch_source =
+    R"lua(-- Fetch. ARGV: the header of a large completed record, as Claim has told it, with which every answer begins. Then what
+-- Complete was given, if that record is still there.
+local header = redis.pcall('hget', KEYS[1], 'header')
+if header ~= ARGV[1] then return {ARGV[1], 'gone'} end
+return {ARGV[1], 'found', redis.call('hget', KEYS[1], 'answer')}
 )lua";
 
 constexpr std::string_view complete_source =
@@ -364,6 +375,7 @@ std::string all_sources() {
     add("abandon_", abandon_source);
     add("claim_", claim_source);
     add("complete_", complete_source);
+    add("fetch_", fetch_source);
     add("park_", park_source);
     add("peek_", peek_source);
     add("renew_", renew_source);
@@ -372,7 +384,7 @@ std::string all_sources() {
     add("take_", take_source);
     source += "local name = ARGV[#ARGV]\n";
     for (std::string_view const name :
-         {"abandon", "claim", "complete", "park", "peek", "renew", "save_step", "settle", "take"}) {
+         {"abandon", "claim", "complete", "fetch", "park", "peek", "renew", "save_step", "settle", "take"}) {
         source.append("if name == '").append(name).append("' then return ").append(name).append("_() end\n");
     }
     return source;
@@ -400,6 +412,11 @@ script const& claim() {
 
 script const& complete() {
     static script const instance = make_script("complete");
+    return instance;
+}
+
+script const& fetch() {
+    static script const instance = make_script("fetch");
     return instance;
 }
 
