@@ -52,6 +52,12 @@ claim_request with_other_fingerprint(claim_request claim) {
     return claim;
 }
 
+/// By another request of the same client.
+claim_request retry_of(claim_request claim) {
+    claim.token = make_token();
+    return claim;
+}
+
 /// What this process has allocated and not freed; 0 under a sanitizer.
 std::size_t bytes_in_use() {
     auto const all = ::mallinfo2();
@@ -156,6 +162,54 @@ TEST_CASE("redis: a damaged large record is an error, and is left alone") {
     CHECK_FALSE(store.peek(claim.key, error));
     CHECK(error == error::record_unreadable);
     CHECK(server.ask({"HGETALL", name}) == value);
+}
+
+TEST_CASE("redis: a herd of retries of one large answer shares it") {
+    redis_server server;
+    fault_proxy network(server.port());
+    auto options = patient_redis(network.port());
+    inspectable_redis store(options);
+    auto const claim = stored(store);
+    network.delay(3ms);
+    // Each for himself, they would need 20 s and more.
+    network.throttle(10 * large.size());
+    std::vector<pending_answer<claim_result>> herd;
+    for (int i = 0; i < 200; ++i) herd.push_back(begin_claim(store.async(), retry_of(claim)));
+    for (auto& each : herd) {
+        auto const [error, found] = each.get();
+        REQUIRE_FALSE(error);
+        REQUIRE(std::holds_alternative<completed>(found));
+        CHECK(std::get<completed>(found).record.view() == large);
+    }
+    CHECK(works(store));
+}
+
+TEST_CASE(
+    "redis: many large answers are stored and replayed however long they take together, and small claims pass them") {
+    redis_server server;
+    fault_proxy network(server.port());
+    auto options = patient_redis(network.port());
+    options.operation_timeout = 1s;
+    inspectable_redis store(options);
+    REQUIRE(works(store));
+    network.delay(3ms);
+    network.throttle(20 * large.size());
+    // Twice as many seconds as an operation has.
+    constexpr std::size_t records = 40;
+    std::vector<pending_answer<complete_result>> stored;
+    for (std::size_t number = 0; number < records; ++number) {
+        stored.push_back(begin_complete(store.async(), complete_of(claim_of(numbered_key(number)), large)));
+    }
+    error_code error;
+    CHECK(std::holds_alternative<granted>(store.claim(claim_of(numbered_key(1000)), error)));
+    for (auto& each : stored) CHECK(std::holds_alternative<done>(each.get().second));
+
+    std::vector<pending_answer<claim_result>> replays;
+    for (std::size_t number = 0; number < records; ++number) {
+        replays.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
+    }
+    CHECK(std::holds_alternative<granted>(store.claim(claim_of(numbered_key(1001)), error)));
+    for (auto& each : replays) CHECK(std::holds_alternative<completed>(each.get().second));
 }
 
 TEST_CASE("redis: what large records took in memory is given back when they have been sent or read") {

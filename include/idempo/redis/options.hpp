@@ -169,7 +169,8 @@ struct redis_options {
     /// For resolving, connecting, TLS and the first questions together.
     std::chrono::milliseconds connect_timeout{1000};
     /// Of an operation, from the call to its answer. Less than half of the shortest lease, or its answer may be too
-    /// late to be of use. A connection without an answer for twice as long is given up.
+    /// late to be of use. A connection without an answer for twice as long is given up. What stores or fetches a
+    /// response of more than 64 KiB has so long from the last such response that has arrived, ten times at most.
     std::chrono::milliseconds operation_timeout{1000};
     /// Operations that one connection may have; one more is refused with `error::store_unavailable`. As much again is
     /// reserved for Renew, Complete and Abandon: claims never crowd them out.
