@@ -112,7 +112,8 @@ private:
     /// With bytes of its own, as each response has.
     void complete(idempo::claim_request const& claim) {
         idempo::shared_bytes const copy(record_.view());
-        std::ignore = store_.complete({claim.key, claim.fingerprint, claim.token, copy, claim.retention}, error_);
+        std::ignore =
+            store_.complete({claim.key, claim.fingerprint, claim.fencing_token, copy, claim.retention}, error_);
     }
 
     /// Claims of completed keys, all over the store.
@@ -121,7 +122,7 @@ private:
         std::vector<idempo::claim_request> batch(claims);
         for (std::size_t i = 0; i < claims; ++i) {
             batch[i].key = key_series::key(key_series::mix(i) % count_);
-            batch[i].token.bytes.fill(1);
+            batch[i].fencing_token.bytes.fill(1);
         }
         auto const begun = cpu_time();
         for (auto const& claim : batch) std::ignore = store_.claim(claim, error_);

@@ -25,9 +25,10 @@ inline double per_second(std::size_t count, std::chrono::steady_clock::duration 
 }
 
 inline idempo::claim_request new_claim() {
-    idempo::claim_request claim{{}, {{1}}, idempo::make_token(), std::chrono::seconds(30), std::chrono::hours(1), true};
+    idempo::claim_request claim{
+        {}, {{1}}, idempo::make_fencing_token(), std::chrono::seconds(30), std::chrono::hours(1), true};
     for (std::size_t half : {0U, 16U}) {
-        auto const random = idempo::make_token();
+        auto const random = idempo::make_fencing_token();
         std::copy(random.bytes.begin(), random.bytes.end(), claim.key.bytes.begin() + half);
     }
     return claim;

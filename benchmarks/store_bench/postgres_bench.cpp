@@ -73,8 +73,8 @@ double median(std::vector<double> values) {
 }
 
 idempo::claim_request new_claim() {
-    idempo::claim_request claim{{}, {{1}}, idempo::make_token(), 30s, 1h, true};
-    std::ranges::copy(idempo::make_token().bytes, claim.key.bytes.begin());
+    idempo::claim_request claim{{}, {{1}}, idempo::make_fencing_token(), 30s, 1h, true};
+    std::ranges::copy(idempo::make_fencing_token().bytes, claim.key.bytes.begin());
     return claim;
 }
 
@@ -182,7 +182,7 @@ double completes_per_second(boost::asio::io_context& context, idempo::postgres_s
     idempo::shared_bytes const record(std::string(record_size, 'r'));
     auto const begin = [&](std::size_t number, auto done) {
         auto const& claim = claims[number];
-        store.async_complete({claim.key, claim.fingerprint, claim.token, record, 1h},
+        store.async_complete({claim.key, claim.fingerprint, claim.fencing_token, record, 1h},
                              [done](idempo::error_code error, idempo::complete_result const& answer) {
                                  done(error, answer, std::holds_alternative<idempo::done>(answer));
                              });
@@ -221,7 +221,7 @@ void compare(server const& at, std::size_t in_flight, int repetitions, bool anal
         claims.theirs.push_back(at.pgbench(reference_claim, reference_operations, run));
         completes.theirs.push_back(at.pgbench(single_complete, reference_operations, run));
         completes.ours.push_back(completes_per_second(context, store, in_flight, requests));
-        for (auto& each : requests) each.token = idempo::make_token();
+        for (auto& each : requests) each.fencing_token = idempo::make_fencing_token();
         replays.push_back(claims_per_second<idempo::completed>(context, store, in_flight, requests));
     }
     std::printf("%9zu  %10.0f  %10.0f  %5.2f  %10.0f  %10.0f  %5.2f  %10.0f\n", in_flight, median(claims.ours),
@@ -264,7 +264,7 @@ void compare_latency(server const& at, bool analyze) {
         auto const claim = new_claim();
         timed(theirs, [&] {
             idempo::postgres::binary_parameters parameters;
-            for (auto const each : {claim.key.view(), claim.token.view(), claim.fingerprint.view()})
+            for (auto const each : {claim.key.view(), claim.fencing_token.view(), claim.fingerprint.view()})
                 parameters.add(each);
             static_cast<void>(plain.execute(text, parameters));
         });

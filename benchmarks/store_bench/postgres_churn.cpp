@@ -32,8 +32,8 @@ constexpr std::size_t record_size = 200;
 constexpr auto retention = 5s;
 
 idempo::claim_request new_claim() {
-    idempo::claim_request claim{{}, {{1}}, idempo::make_token(), 30s, retention, true};
-    std::ranges::copy(idempo::make_token().bytes, claim.key.bytes.begin());
+    idempo::claim_request claim{{}, {{1}}, idempo::make_fencing_token(), 30s, retention, true};
+    std::ranges::copy(idempo::make_fencing_token().bytes, claim.key.bytes.begin());
     return claim;
 }
 
@@ -58,7 +58,7 @@ private:
     }
 
     void complete(idempo::claim_request const& claim) {
-        store_.async_complete({claim.key, claim.fingerprint, claim.token, record_, claim.retention},
+        store_.async_complete({claim.key, claim.fingerprint, claim.fencing_token, record_, claim.retention},
                               [this](idempo::error_code error, idempo::complete_result const&) {
                                   if (error) throw std::runtime_error(error.message());
                                   ++done_;

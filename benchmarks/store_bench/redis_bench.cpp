@@ -46,7 +46,7 @@ void store_records(boost::asio::io_context& context, idempo::redis_store& store,
     std::size_t stored = 0;
     for (auto const& claim : claims) {
         store.async_complete(
-            {claim.key, claim.fingerprint, claim.token, idempo::shared_bytes(std::string(200, 'r')), 1h},
+            {claim.key, claim.fingerprint, claim.fencing_token, idempo::shared_bytes(std::string(200, 'r')), 1h},
             [&](idempo::error_code error, idempo::complete_result const&) {
                 if (error) throw std::runtime_error(error.message());
                 ++stored;
@@ -66,7 +66,7 @@ double store_rate(std::string const& port, comparison const& load, kind what) {
     for (auto& claim : claims) claim = new_claim();
     // One record in any case, so that the connection is there when the time begins.
     store_records(context, store, what == kind::replay ? claims : std::vector<idempo::claim_request>{new_claim()});
-    for (auto& claim : claims) claim.token = idempo::make_token();
+    for (auto& claim : claims) claim.fencing_token = idempo::make_fencing_token();
     return claim_load(store, claims).run(context, load.in_flight, load.operations);
 }
 

@@ -47,7 +47,7 @@ Identifier identifier_of(std::string_view bytes) {
 //[sqlite-record
 struct record {
     idempo::fingerprint fingerprint{};
-    idempo::token token{};
+    idempo::fencing_token fencing_token{};
     unsigned attempt = 1;
     std::optional<idempo::shared_bytes> response{};
     milliseconds lease_ends{};
@@ -56,8 +56,8 @@ struct record {
     std::optional<idempo::shared_bytes> parked{};  // why
 
     bool is_parked(milliseconds now) const { return parked && lease_ends <= now; }
-    bool is_held_by(idempo::token const& other, milliseconds now) const {
-        return !response && token == other && !is_parked(now);
+    bool is_held_by(idempo::fencing_token const& other, milliseconds now) const {
+        return !response && fencing_token == other && !is_parked(now);
     }
 };
 //]
@@ -111,7 +111,7 @@ public:
                                now.count());
         if (!found.step()) return std::nullopt;
         return record{identifier_of<idempo::fingerprint>(found.bytes(1)),
-                      identifier_of<idempo::token>(found.bytes(2)),
+                      identifier_of<idempo::fencing_token>(found.bytes(2)),
                       static_cast<unsigned>(found.number(3)),
                       found.is_null(4) ? std::nullopt : std::optional(idempo::shared_bytes(found.bytes(4))),
                       milliseconds(found.number(5)),
@@ -123,8 +123,8 @@ public:
     void put(idempo::store_key const& key, record const& made) {
         auto const bytes = [](auto const& maybe) { return maybe ? std::optional(maybe->view()) : std::nullopt; };
         run("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", key.view(), made.fingerprint.view(),
-            made.token.view(), made.attempt, bytes(made.response), made.lease_ends.count(), made.expires.count(),
-            made.steps.view(), bytes(made.parked));
+            made.fencing_token.view(), made.attempt, bytes(made.response), made.lease_ends.count(),
+            made.expires.count(), made.steps.view(), bytes(made.parked));
     }
 
     void erase(idempo::store_key const& key) { run("DELETE FROM record WHERE key = ?", key.view()); }
@@ -153,7 +153,7 @@ idempo::claim_result sqlite_store::claim(idempo::claim_request const& request, i
         if (found) {
             if (found->fingerprint != request.fingerprint) return idempo::mismatch{};
             if (found->response) return idempo::completed{*found->response};
-            if (found->is_held_by(request.token, now)) return idempo::granted{found->attempt, found->steps};
+            if (found->is_held_by(request.fencing_token, now)) return idempo::granted{found->attempt, found->steps};
             if (found->lease_ends > now) return idempo::in_flight{found->lease_ends - now};
             if (found->parked && !request.take_parked) return idempo::parked{found->attempt, *found->parked};
             if (found->attempt > 0 && !request.take_over) return idempo::expired{found->attempt};
@@ -161,7 +161,7 @@ idempo::claim_result sqlite_store::claim(idempo::claim_request const& request, i
             file_->make_room(now);
         }
         auto made = found.value_or(record{.fingerprint = request.fingerprint, .attempt = 0});
-        made.token = request.token;
+        made.fencing_token = request.fencing_token;
         ++made.attempt;
         made.lease_ends = now + request.lease;
         made.expires = made.lease_ends + request.retention;
@@ -175,7 +175,7 @@ idempo::claim_result sqlite_store::claim(idempo::claim_request const& request, i
 idempo::complete_result sqlite_store::complete(idempo::complete_request const& request, idempo::error_code& ec) {
     return file_->transact(ec, [&](milliseconds now) -> idempo::complete_result {
         auto const found = file_->find(request.key, now);
-        if (found && found->token != request.token) {
+        if (found && found->fencing_token != request.fencing_token) {
             if (found->fingerprint != request.fingerprint) return idempo::mismatch{};
             if (found->response) return idempo::completed{*found->response};
             return idempo::in_flight{std::max(found->lease_ends - now, milliseconds(0))};
@@ -185,20 +185,21 @@ idempo::complete_result sqlite_store::complete(idempo::complete_request const& r
         if (!found) file_->make_room(now);
         auto const attempt = found ? found->attempt : 1;
         auto const expires = now + request.retention;
-        file_->put(request.key, {request.fingerprint, request.token, attempt, request.record, now, expires, {}, {}});
+        file_->put(request.key,
+                   {request.fingerprint, request.fencing_token, attempt, request.record, now, expires, {}, {}});
         return idempo::done{};
     });
 }
 //]
 
 //[sqlite-abandon
-void sqlite_store::abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& ec) {
+void sqlite_store::abandon(idempo::store_key const& key, idempo::fencing_token const& by, idempo::error_code& ec) {
     file_->transact(ec, [&](milliseconds now) {
         auto left = file_->find(key, now);
         if (!left || !left->is_held_by(by, now)) return true;
         // An earlier attempt, or a step, may have had its effect, and the next one must learn of it.
         --left->attempt;
-        left->token = {};
+        left->fencing_token = {};
         left->expires += now - left->lease_ends;
         left->lease_ends = now;
         bool const is_nothing = left->attempt == 0 && left->steps.empty();
@@ -209,7 +210,7 @@ void sqlite_store::abandon(idempo::store_key const& key, idempo::token const& by
 //]
 
 //[sqlite-renew
-bool sqlite_store::renew(idempo::store_key const& key, idempo::token const& by, milliseconds lease,
+bool sqlite_store::renew(idempo::store_key const& key, idempo::fencing_token const& by, milliseconds lease,
                          idempo::error_code& ec) {
     return file_->transact(ec, [&](milliseconds now) {
         auto held = file_->find(key, now);
@@ -226,7 +227,7 @@ bool sqlite_store::renew(idempo::store_key const& key, idempo::token const& by, 
 bool sqlite_store::save_step(idempo::step_request const& step, idempo::error_code& ec) {
     return file_->transact(ec, [&](milliseconds now) {
         auto held = file_->find(step.key, now);
-        if (!held || !held->is_held_by(step.token, now)) return false;
+        if (!held || !held->is_held_by(step.fencing_token, now)) return false;
         // A call that is repeated, or comes late, finds more than it asks for.
         if (held->steps.size() != step.offset) return held->steps.size() > step.offset;
         held->steps = idempo::shared_bytes(std::string(held->steps.view()).append(step.step.view()));
@@ -241,10 +242,10 @@ bool sqlite_store::park(idempo::park_request const& request, idempo::error_code&
     return file_->transact(ec, [&](milliseconds now) {
         auto const found = file_->find(request.key, now);
         if (found && (found->response || found->fingerprint != request.fingerprint)) return false;
-        if (found && found->token != request.token) return false;
+        if (found && found->fencing_token != request.fencing_token) return false;
         if (found && found->is_parked(now)) return true;
         if (!found) file_->make_room(now);
-        auto made = found.value_or(record{.fingerprint = request.fingerprint, .token = request.token});
+        auto made = found.value_or(record{.fingerprint = request.fingerprint, .fencing_token = request.fencing_token});
         made.parked = request.reason;
         made.lease_ends = now;
         made.expires = now + request.retention;
@@ -257,7 +258,7 @@ bool sqlite_store::settle(idempo::settle_request const& request, idempo::error_c
     return file_->transact(ec, [&](milliseconds now) {
         auto found = file_->find(request.key, now);
         if (!found || found->response || found->attempt != request.attempt || found->lease_ends > now) return false;
-        found->token = {};
+        found->fencing_token = {};
         found->response = request.record;
         found->parked.reset();
         if (request.record) found->steps = {};

@@ -37,9 +37,9 @@ public:
 
     [[nodiscard]] idempo::claim_result claim(idempo::claim_request const& request, idempo::error_code& ec);
     [[nodiscard]] idempo::complete_result complete(idempo::complete_request const& request, idempo::error_code& ec);
-    void abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& ec);
-    [[nodiscard]] bool renew(idempo::store_key const& key, idempo::token const& by, std::chrono::milliseconds lease,
-                             idempo::error_code& ec);
+    void abandon(idempo::store_key const& key, idempo::fencing_token const& by, idempo::error_code& ec);
+    [[nodiscard]] bool renew(idempo::store_key const& key, idempo::fencing_token const& by,
+                             std::chrono::milliseconds lease, idempo::error_code& ec);
     [[nodiscard]] bool save_step(idempo::step_request const& step, idempo::error_code& ec);
     [[nodiscard]] bool park(idempo::park_request const& request, idempo::error_code& ec);
     [[nodiscard]] bool settle(idempo::settle_request const& request, idempo::error_code& ec);

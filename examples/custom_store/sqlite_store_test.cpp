@@ -101,7 +101,7 @@ private:
 };
 
 idempo::claim_request some_claim() {
-    return {.key = {{1}}, .fingerprint = {{2}}, .token = {{3}}, .lease = 1min, .retention = 24h};
+    return {.key = {{1}}, .fingerprint = {{2}}, .fencing_token = {{3}}, .lease = 1min, .retention = 24h};
 }
 
 }  // namespace
@@ -125,8 +125,8 @@ TEST_CASE("sqlite_store: a record is there when the file is opened again") {
     {
         sqlite_store store({.path = directory.file("records")});
         REQUIRE(std::holds_alternative<idempo::granted>(store.claim(claim, error)));
-        auto const completed =
-            store.complete({claim.key, claim.fingerprint, claim.token, idempo::shared_bytes("an answer"), 24h}, error);
+        auto const completed = store.complete(
+            {claim.key, claim.fingerprint, claim.fencing_token, idempo::shared_bytes("an answer"), 24h}, error);
         REQUIRE(std::holds_alternative<idempo::done>(completed));
     }
     sqlite_store store({.path = directory.file("records")});
@@ -167,7 +167,7 @@ TEST_CASE("sqlite_store: a file of the first version gets what it lacks") {
     auto const claim = some_claim();
     idempo::error_code error;
     CHECK(std::holds_alternative<idempo::granted>(store.claim(claim, error)));
-    CHECK(store.save_step({claim.key, claim.token, 0, idempo::shared_bytes("a step")}, error));
+    CHECK(store.save_step({claim.key, claim.fencing_token, 0, idempo::shared_bytes("a step")}, error));
 }
 
 TEST_CASE("sqlite_store: a damaged row is an error, and not a miss") {

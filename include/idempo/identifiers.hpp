@@ -30,12 +30,13 @@ using store_key = identifier<struct store_key_tag, 32>;
 /// HMAC-SHA-256 under a `digest_key`.
 using fingerprint = identifier<struct fingerprint_tag, 32>;
 
-/// A fencing token: 128 random bits made by the claimer. Claim, Complete, Renew and Abandon are idempotent per token.
-using token = identifier<struct token_tag, 16>;
+/// A fencing token: 128 random bits made by the claimer. Claim, Complete, Renew and Abandon are idempotent per fencing
+/// token.
+using fencing_token = identifier<struct fencing_token_tag, 16>;
 
-/// A new token from OpenSSL's generator; different in a forked child. Safe from any thread.
+/// A new fencing_token from OpenSSL's generator; different in a forked child. Safe from any thread.
 /// \throws std::runtime_error if the generator fails.
-[[nodiscard]] token make_token();
+[[nodiscard]] fencing_token make_fencing_token();
 
 /// Lower-case hexadecimal digits, two a byte.
 [[nodiscard]] std::string to_hex(std::string_view bytes);

@@ -24,21 +24,23 @@
 /// The contract, checked line by line for any store by `idempo/testing/store_contract.hpp`:
 ///
 /// - Claim is atomic: of any number of concurrent claims of one store key, exactly one is granted per lease.
-/// - Claim by the token that already holds the record answers granted again: a retried call is not a rival.
+/// - Claim by the fencing token that already holds the record answers granted again: a retried call is not a rival.
 /// - The fingerprint comes before the state: another fingerprint is a mismatch, in flight or completed.
-/// - Complete and Abandon do nothing unless the record is in flight under that token; Complete reports which it was.
-/// - Complete with the token that completed the record answers done again.
+/// - Complete and Abandon do nothing unless the record is in flight under that fencing token; Complete reports which it
+/// was.
+/// - Complete with the fencing token that completed the record answers done again.
 /// - A record in flight expires at its lease deadline plus the retention, extended by each Renew; Complete restarts
 ///   the retention. A takeover of an ended lease needs the same fingerprint, exactly one rival wins it, and its
 ///   `attempt` is one more. Complete needs no live lease, only that nobody took over; on an absent record it stores.
 /// - Abandon leaves behind what was there before the claim: nothing, or the record of the earlier attempts, with a
 ///   lease that has ended. Steps stay, too: a record with steps and without an earlier attempt is free, and the next
 ///   claim is granted as attempt 1, whether it asks to take over or not.
-/// - `save_step` appends to the steps of a record in flight under that token, at the given offset; the same call again
+/// - `save_step` appends to the steps of a record in flight under that fencing token, at the given offset; the same
+/// call again
 ///   is done again. Each later grant tells the steps. They go when the record is completed.
 /// - `park` needs what Complete needs, and stores where Complete would. A parked record is granted only to a claim that
 ///   asks for it, and is parked again when that claim is abandoned or its lease ends. It is never taken over otherwise,
-///   and no token holds it, that which parked it included.
+///   and no fencing token holds it, that which parked it included.
 /// - `settle` completes or frees a record that is parked, or whose lease has ended, and only at the given attempt.
 /// - A store that says so remembers used keys: a record whose last claim, Complete or park asked for it leaves a mark
 ///   when it expires, whether it was in flight, completed or parked, for as long as it asked. A claim that asks for
@@ -64,7 +66,7 @@ inline constexpr std::size_t small_record_bytes = 64;
 struct claim_request {
     store_key key;
     idempo::fingerprint fingerprint;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     /// How long the claim lasts without Renew.
     std::chrono::milliseconds lease{};
     /// How long the record lives beyond the lease.
@@ -77,14 +79,14 @@ struct claim_request {
     std::chrono::milliseconds remember{};
 };
 
-/// This token holds the record. `attempt` is 1 for the first execution under it, one more for each takeover.
+/// This fencing token holds the record. `attempt` is 1 for the first execution under it, one more for each takeover.
 struct granted {
     unsigned attempt = 1;
     /// What earlier attempts gave to `save_step`, one after the other.
     shared_bytes steps{};
 };
 
-/// Another token holds the record; its lease ends after this time, as far as the store knows.
+/// Another fencing token holds the record; its lease ends after this time, as far as the store knows.
 struct in_flight {
     std::chrono::milliseconds lease_remaining{};
 };
@@ -122,17 +124,17 @@ using claim_result = std::variant<in_flight, mismatch, completed, expired, grant
 struct complete_request {
     store_key key;
     idempo::fingerprint fingerprint;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     shared_bytes record;
     std::chrono::milliseconds retention{};
     /// As in `claim_request`.
     std::chrono::milliseconds remember{};
 };
 
-/// The record is stored under this token, now or by an earlier call.
+/// The record is stored under this fencing token, now or by an earlier call.
 struct done {};
 
-/// Anything but `done`: another token holds the record, in this state; nothing was written.
+/// Anything but `done`: another fencing token holds the record, in this state; nothing was written.
 using complete_result = std::variant<in_flight, mismatch, completed, done>;
 
 /// The longest reason of a parked record, in bytes.
@@ -141,7 +143,7 @@ inline constexpr std::size_t largest_park_reason = 1024;
 /// The arguments of `save_step`.
 struct step_request {
     store_key key;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     /// How many bytes of steps the record has before these. Where it has more, the call has been executed before; then
     /// nothing is written.
     std::size_t offset = 0;
@@ -152,7 +154,7 @@ struct step_request {
 struct park_request {
     store_key key;
     idempo::fingerprint fingerprint;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     /// At most `largest_park_reason` bytes.
     shared_bytes reason;
     /// How long the record lives from now.
@@ -196,19 +198,19 @@ struct record_info {
 template <class S>
 concept store =
     std::copy_constructible<S> && requires(S& s, claim_request const& claim, complete_request const& complete,
-                                           store_key const& key, token const& by, error_code& ec) {
+                                           store_key const& key, fencing_token const& by, error_code& ec) {
         { s.claim(claim, ec) } -> std::same_as<claim_result>;
         { s.complete(complete, ec) } -> std::same_as<complete_result>;
         { s.abandon(key, by, ec) } -> std::same_as<void>;
     };
 
 /// A store with Renew: `renew(key, token, lease, ec)` sets the lease to end `lease` from now and says whether the
-/// record is still in flight under that token. It works after the lease has ended, if nobody took over.
+/// record is still in flight under that fencing token. It works after the lease has ended, if nobody took over.
 template <class S>
-concept renewable_store =
-    store<S> && requires(S& s, store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec) {
-        { s.renew(key, by, lease, ec) } -> std::same_as<bool>;
-    };
+concept renewable_store = store<S> && requires(S& s, store_key const& key, fencing_token const& by,
+                                               std::chrono::milliseconds lease, error_code& ec) {
+    { s.renew(key, by, lease, ec) } -> std::same_as<bool>;
+};
 
 /// A store for an operator with a stuck key. `peek` is empty and `forget` false if there is no unexpired record.
 /// `forget` removes the record whatever its state, or the mark that it has left, and is true then, too: the next
@@ -220,16 +222,16 @@ concept inspectable_store = store<S> && requires(S& s, store_key const& key, err
 };
 
 /// A store that keeps steps. `save_step` says whether the step is kept: false where the record is not in flight under
-/// that token, or does not exist. It works after the lease has ended, if nobody took over. A store without room reports
-/// `error::store_full` and keeps nothing of the step.
+/// that fencing token, or does not exist. It works after the lease has ended, if nobody took over. A store without room
+/// reports `error::store_full` and keeps nothing of the step.
 template <class S>
 concept checkpointing_store = store<S> && requires(S& s, step_request const& step, error_code& ec) {
     { s.save_step(step, ec) } -> std::same_as<bool>;
 };
 
-/// A store that parks records. `park` says whether the record is parked, now or by an earlier call with that token:
-/// false where another token holds it or it is completed. It always has room; where there is none for the reason, that
-/// is left out. `settle` says whether it has changed the record.
+/// A store that parks records. `park` says whether the record is parked, now or by an earlier call with that fencing
+/// token: false where another fencing token holds it or it is completed. It always has room; where there is none for
+/// the reason, that is left out. `settle` says whether it has changed the record.
 template <class S>
 concept parking_store =
     store<S> && requires(S& s, park_request const& park, settle_request const& settle, error_code& ec) {
@@ -264,18 +266,19 @@ struct handler_archetype {
 /// caller is kept. They complete as if by post, on the completion token's associated executor, or on `get_executor()`
 /// if it has none. Copies of the store keep an operation's state alive.
 template <class S>
-concept async_store = std::copy_constructible<S> && requires(S& s, claim_request claim, complete_request complete,
-                                                             store_key key, token by, std::chrono::milliseconds lease) {
-    s.async_claim(claim, detail::handler_archetype<error_code, claim_result>{});
-    s.async_complete(complete, detail::handler_archetype<error_code, complete_result>{});
-    s.async_abandon(key, by, detail::handler_archetype<error_code>{});
-    { s.get_executor() } -> std::convertible_to<boost::asio::any_io_executor>;
-};
+concept async_store =
+    std::copy_constructible<S> && requires(S& s, claim_request claim, complete_request complete, store_key key,
+                                           fencing_token by, std::chrono::milliseconds lease) {
+        s.async_claim(claim, detail::handler_archetype<error_code, claim_result>{});
+        s.async_complete(complete, detail::handler_archetype<error_code, complete_result>{});
+        s.async_abandon(key, by, detail::handler_archetype<error_code>{});
+        { s.get_executor() } -> std::convertible_to<boost::asio::any_io_executor>;
+    };
 
 /// An asynchronous store with Renew, as `renewable_store`.
 template <class S>
 concept async_renewable_store =
-    async_store<S> && requires(S& s, store_key key, token by, std::chrono::milliseconds lease) {
+    async_store<S> && requires(S& s, store_key key, fencing_token by, std::chrono::milliseconds lease) {
         s.async_renew(key, by, lease, detail::handler_archetype<error_code, bool>{});
     };
 

@@ -9,7 +9,7 @@ namespace http = boost::beast::http;
 struct blocking_one {
     idempo::claim_result claim(idempo::claim_request const&, idempo::error_code&) { return {}; }
     idempo::complete_result complete(idempo::complete_request const&, idempo::error_code&) { return {}; }
-    void abandon(idempo::store_key const&, idempo::token const&, idempo::error_code&) {}
+    void abandon(idempo::store_key const&, idempo::fencing_token const&, idempo::error_code&) {}
 };
 
 int main() {

@@ -103,7 +103,7 @@ class model_store {
 
     struct stored_record {
         idempo::fingerprint fingerprint;
-        idempo::token token;
+        idempo::fencing_token fencing_token;
         std::optional<std::string> bytes;     // of a completed record
         std::optional<std::string> reason{};  // of a parked record
         std::string steps{};
@@ -119,7 +119,7 @@ class model_store {
         std::mutex mutex;
         std::map<store_key, stored_record> records;
         std::map<store_key, milliseconds> marks;  // and when they end
-        std::pair<store_key, token> late;
+        std::pair<store_key, fencing_token> late;
     };
 
     [[nodiscard]] bool is(flaw other) const { return broken_ == other; }
@@ -197,7 +197,7 @@ public:
         return transact(request.key, [&](maybe_record& found) { return complete(found, request, ec); });
     }
 
-    void abandon(store_key const& key, token const& by, error_code& ec) {
+    void abandon(store_key const& key, fencing_token const& by, error_code& ec) {
         ec.clear();
         std::pair removal(key, by);
         if (is(flaw::abandon_comes_late)) {
@@ -205,7 +205,7 @@ public:
             std::swap(removal, shared_->late);
         }
         transact(removal.first, [&](maybe_record& found) {
-            bool const is_fenced_off = found && found->token != removal.second && !is(flaw::unfenced_abandon);
+            bool const is_fenced_off = found && found->fencing_token != removal.second && !is(flaw::unfenced_abandon);
             if (!found || found->bytes || is_parked(*found) || is_fenced_off) return true;
             if (is(flaw::abandon_forgets_steps)) found->steps.clear();
             if ((found->attempt == 1 && found->steps.empty()) || is(flaw::abandon_forgets_attempt)) {
@@ -219,10 +219,11 @@ public:
         });
     }
 
-    bool renew(store_key const& key, token const& by, milliseconds lease, error_code& ec) {
+    bool renew(store_key const& key, fencing_token const& by, milliseconds lease, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) {
-            if (!found || found->bytes || is_parked(*found) || (found->token != by && !is(flaw::unfenced_renew))) {
+            if (!found || found->bytes || is_parked(*found) ||
+                (found->fencing_token != by && !is(flaw::unfenced_renew))) {
                 return false;
             }
             if (is(flaw::renew_needs_a_live_lease) && found->lease_end <= clock_()) return false;
@@ -237,7 +238,7 @@ public:
     bool save_step(step_request const& step, error_code& ec) {
         ec.clear();
         return transact(step.key, [&](maybe_record& found) {
-            bool const is_fenced_off = found && found->token != step.token && !is(flaw::unfenced_step);
+            bool const is_fenced_off = found && found->fencing_token != step.fencing_token && !is(flaw::unfenced_step);
             if (!found || found->bytes || is_parked(*found) || is_fenced_off) return false;
             if (is(flaw::step_needs_a_live_lease) && found->lease_end <= clock_()) return false;
             if (found->steps.size() != step.offset && !is(flaw::appends_again)) {
@@ -252,8 +253,8 @@ public:
         ec.clear();
         return transact(request.key, [&](maybe_record& found) {
             if (!found && is(flaw::park_needs_a_record)) return false;
-            if (!found) found = stored_record{request.fingerprint, request.token, {}};
-            bool const is_fenced_off = found->token != request.token && !is(flaw::unfenced_park);
+            if (!found) found = stored_record{request.fingerprint, request.fencing_token, {}};
+            bool const is_fenced_off = found->fencing_token != request.fencing_token && !is(flaw::unfenced_park);
             if (found->fingerprint != request.fingerprint || is_fenced_off || found->bytes) return false;
             if (found->reason && found->lease_end <= clock_()) return true;
             auto const expiry = found->expiry;
@@ -345,7 +346,7 @@ private:
     }
 
     void end_lease(stored_record& record) const {
-        record.token = {};
+        record.fencing_token = {};
         start_lease(record, milliseconds{0}, record.retention);
     }
 
@@ -371,7 +372,7 @@ private:
             bool const is_full = !has_room();
             if (is_full) ec = error::store_full;
             if (is_full && !is(flaw::refusal_writes)) return {};
-            found = stored_record{request.fingerprint, request.token, {}};
+            found = stored_record{request.fingerprint, request.fencing_token, {}};
             found->attempt = is(flaw::first_attempt_is_two) ? 2 : 1;
             found->remember = request.remember;
             start_lease(*found, request.lease, request.retention);
@@ -386,7 +387,8 @@ private:
         if (found->bytes && hides) return remembered{};
         if (found->bytes && !(is(flaw::takes_over_completed) && is_over)) return replay(*found);
         bool const is_unheld = found->reason && is_over;
-        bool const is_retry = found->token == request.token && !is_unheld && !is(flaw::retry_is_a_rival);
+        bool const is_retry =
+            found->fencing_token == request.fencing_token && !is_unheld && !is(flaw::retry_is_a_rival);
         if (!is_retry && !is_over) return conflict(*found);
         if (is_unheld && !request.take_parked && !is(flaw::parked_is_taken_over)) {
             return parked{found->attempt, shared_bytes(*found->reason)};
@@ -398,7 +400,7 @@ private:
         if (!is_retry && is(flaw::asking_unparks)) found->reason.reset();
         if (!is_retry || (is_over && is(flaw::retry_counts_as_takeover))) ++found->attempt;
         if (is(flaw::attempt_not_counted)) found->attempt = 1;
-        found->token = request.token;
+        found->fencing_token = request.fencing_token;
         found->fingerprint = request.fingerprint;
         found->bytes.reset();
         found->remember = request.remember;
@@ -412,7 +414,7 @@ private:
         if (!found && is(flaw::marks_stop_complete) && is_marked(request.key)) return in_flight{};
         if (found) {
             if (found->fingerprint != request.fingerprint) return mismatch{};
-            bool const is_fenced_off = found->token != request.token && !is(flaw::unfenced_complete);
+            bool const is_fenced_off = found->fencing_token != request.fencing_token && !is(flaw::unfenced_complete);
             if (found->bytes && is_fenced_off) return replay(*found);
             if (is_fenced_off || is_parked(*found)) return in_flight{};
             if (is(flaw::complete_needs_a_live_lease) && found->lease_end <= clock_()) return in_flight{};
@@ -424,7 +426,7 @@ private:
         }
         auto const expiry = later(clock_(), request.retention);
         if (found) found->reason.reset();
-        if (!found) found = stored_record{request.fingerprint, request.token, {}};
+        if (!found) found = stored_record{request.fingerprint, request.fencing_token, {}};
         found->bytes = std::string(request.record.view());
         found->remember = request.remember;
         if (is(flaw::cuts_at_nul)) found->bytes->resize(std::min(found->bytes->find('\0'), found->bytes->size()));

@@ -93,13 +93,13 @@ TEST_CASE("migrate: a table that a later version has added to is used, and not c
 
     auto store = idempo::blocking([&](auto executor) { return idempo::postgres_store(std::move(executor), options); });
     idempo::error_code error;
-    idempo::claim_request const claim{{{1}}, {{2}}, idempo::make_token(), 1min, 1h};
+    idempo::claim_request const claim{{{1}}, {{2}}, idempo::make_fencing_token(), 1min, 1h};
     CHECK(std::holds_alternative<idempo::granted>(store.claim(claim, error)));
-    CHECK(store.renew(claim.key, claim.token, 1min, error));
+    CHECK(store.renew(claim.key, claim.fencing_token, 1min, error));
     idempo::shared_bytes const record("answer");
     CHECK(std::holds_alternative<idempo::done>(
-        store.complete({claim.key, claim.fingerprint, claim.token, record, 1h}, error)));
-    auto const replay = store.claim({claim.key, claim.fingerprint, idempo::make_token(), 1min, 1h}, error);
+        store.complete({claim.key, claim.fingerprint, claim.fencing_token, record, 1h}, error)));
+    auto const replay = store.claim({claim.key, claim.fingerprint, idempo::make_fencing_token(), 1min, 1h}, error);
     REQUIRE(std::holds_alternative<idempo::completed>(replay));
     CHECK(std::get<idempo::completed>(replay).record.view() == "answer");
     CHECK_FALSE(error);
@@ -133,10 +133,10 @@ GRANT SELECT ON shared."ke'ys_migrations" TO "the app")sql");
     options.sweep_interval = 100ms;
     auto store = idempo::blocking([&](auto executor) { return idempo::postgres_store(std::move(executor), options); });
     idempo::error_code error;
-    idempo::claim_request const plain{{{1}}, {{2}}, idempo::make_token(), 1min, 1h};
+    idempo::claim_request const plain{{{1}}, {{2}}, idempo::make_fencing_token(), 1min, 1h};
     CHECK(std::holds_alternative<idempo::granted>(store.claim(plain, error)));
     CHECK(store.forget(plain.key, error));
-    idempo::claim_request remembering{{{3}}, {{2}}, idempo::make_token(), 1min, 1h};
+    idempo::claim_request remembering{{{3}}, {{2}}, idempo::make_fencing_token(), 1min, 1h};
     remembering.remember = 1h;
     CHECK(std::holds_alternative<idempo::granted>(store.claim(remembering, error)));
     CHECK_FALSE(error);

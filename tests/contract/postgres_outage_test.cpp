@@ -141,7 +141,7 @@ TEST_CASE("postgres: a server that is stopped is given up in time, and used agai
     error_code error;
     static_cast<void>(store.claim(orphan, error));
     CHECK(error == error::store_timed_out);
-    store.async().async_abandon(orphan.key, orphan.token, [](error_code) {});  // as the middleware does
+    store.async().async_abandon(orphan.key, orphan.fencing_token, [](error_code) {});  // as the middleware does
     for (int calls = 0; calls < 4; ++calls) {
         error = execute(store, numbered_key(2), ledger).first;
         CHECK((error == error::store_unavailable || error == error::store_timed_out));

@@ -60,7 +60,7 @@ void end_claims(postgres_store& store, std::vector<claim_request> const& held, s
             break;
         }
         default:
-            store.async_abandon(each.key, each.token,
+            store.async_abandon(each.key, each.fencing_token,
                                 [&seen](error_code failed) { ++(failed ? seen.failures : seen.abandoned); });
         }
     }
@@ -297,7 +297,7 @@ TEST_CASE("postgres: claims of one key that are submitted together are carried o
         auto const second = claim_of(numbered_key(round));
         auto granted_first = begin_claim(store.async(), first);
         auto rival = begin_claim(store.async(), second);
-        store.async().async_abandon(first.key, first.token, [](error_code) {});
+        store.async().async_abandon(first.key, first.fencing_token, [](error_code) {});
         auto granted_second = begin_claim(store.async(), second);
         auto stored = begin_complete(store.async(), complete_of(second, "second"));
         auto replay = begin_claim(store.async(), first);
@@ -320,7 +320,7 @@ TEST_CASE("postgres: of many claims of one key that are submitted together one i
         std::vector<pending_answer<claim_result>> claims;
         in_one_turn(store.async(), [&] {
             // Behind it all of them wait, and find no record when it has ended.
-            store.async().async_abandon(before.key, before.token, [](error_code) {});
+            store.async().async_abandon(before.key, before.fencing_token, [](error_code) {});
             while (claims.size() < 300) claims.push_back(begin_claim(store.async(), claim_of(before.key)));
         });
         CHECK(std::holds_alternative<granted>(claims.front().get().second));

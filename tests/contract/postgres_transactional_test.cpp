@@ -839,7 +839,7 @@ TEST_CASE("transactional: a used key gets 410 when its record has expired, swept
     auto options = single_tenant();
     options.remember_expired = 1h;
     scene scene(charge, options);
-    auto const key = "used-" + idempo::to_hex(idempo::make_token().view());
+    auto const key = "used-" + idempo::to_hex(idempo::make_fencing_token().view());
     CHECK(scene.send(key).result_int() == 201);
     CHECK(is_replay(scene.send(key)));
     auto const record =
@@ -868,7 +868,7 @@ TEST_CASE("transactional: a request that is rolled back leaves no mark of its ke
             return answer(++runs == 1 ? http::status::service_unavailable : http::status::created);
         },
         options);
-    auto const key = "undone-" + idempo::to_hex(idempo::make_token().view());
+    auto const key = "undone-" + idempo::to_hex(idempo::make_fencing_token().view());
     CHECK(scene.send(key).result_int() == 503);
     CHECK(scene.send(key).result_int() == 201);
     CHECK(effects(key) == "1");

@@ -46,7 +46,7 @@ bool answers(inspectable_redis& store, store_key const& key) {
     error_code error;
     static_cast<void>(store.claim(claim, error));
     if (error) return false;
-    store.abandon(claim.key, claim.token, error);
+    store.abandon(claim.key, claim.fencing_token, error);
     return true;
 }
 

@@ -156,7 +156,7 @@ TEST_CASE("redis: at any distance, operations of one key are carried out in thei
         if (round % 2 == 0) std::this_thread::sleep_for(distance / 3);
         auto rival = begin_claim(store.async(), second);
         auto renewed = begin_renew(store.async(), first);
-        store.async().async_abandon(first.key, first.token, [](error_code) {});
+        store.async().async_abandon(first.key, first.fencing_token, [](error_code) {});
         auto granted_second = begin_claim(store.async(), second);
         auto stored = begin_complete(store.async(), complete_of(second, "second"));
         auto replay = begin_claim(store.async(), first);
@@ -250,7 +250,7 @@ TEST_CASE("redis: claims that have filled the connection refuse no Renew, Comple
     auto renewed = begin_renew(store.async(), held);
     auto stored = begin_complete(store.async(), complete_of(held, "stored"));
     auto abandoned = begin<int>([&](auto done) {
-        store.async().async_abandon(given_up.key, given_up.token,
+        store.async().async_abandon(given_up.key, given_up.fencing_token,
                                     [done](error_code failure) mutable { done(failure, 0); });
     });
     redis.network.release();

@@ -48,13 +48,13 @@ claim_request stored(inspectable_redis& store) {
 
 claim_request with_other_fingerprint(claim_request claim) {
     claim.fingerprint.bytes[0] ^= 1;
-    claim.token = make_token();
+    claim.fencing_token = make_fencing_token();
     return claim;
 }
 
 /// By another request of the same client.
 claim_request retry_of(claim_request claim) {
-    claim.token = make_token();
+    claim.fencing_token = make_fencing_token();
     return claim;
 }
 
@@ -94,8 +94,8 @@ TEST_CASE("redis: each operation meets a large record as it does a small one") {
     REQUIRE(std::holds_alternative<completed>(rival));
     CHECK(std::get<completed>(rival).record.view() == large);
     CHECK(std::holds_alternative<done>(store.complete(complete_of(claim, large), error)));
-    CHECK_FALSE(store.renew(claim.key, claim.token, 30s, error));
-    store.abandon(claim.key, claim.token, error);
+    CHECK_FALSE(store.renew(claim.key, claim.fencing_token, 30s, error));
+    store.abandon(claim.key, claim.fencing_token, error);
     CHECK_FALSE(error);
     auto const found = store.peek(claim.key, error);
     REQUIRE(found);
@@ -132,7 +132,7 @@ TEST_CASE("redis: a full server refuses a large record, and keeps the claim") {
     server.ask({"CONFIG", "SET", "maxmemory", "1"});
     static_cast<void>(store.complete(complete_of(claim, large), error));
     CHECK(error == error::store_full);
-    CHECK(store.renew(claim.key, claim.token, 30s, error));
+    CHECK(store.renew(claim.key, claim.fencing_token, 30s, error));
     server.ask({"CONFIG", "SET", "maxmemory", "0"});
     CHECK(std::holds_alternative<done>(store.complete(complete_of(claim, large), error)));
 }
@@ -155,9 +155,9 @@ TEST_CASE("redis: a damaged large record is an error, and is left alone") {
     CHECK(error == error::record_unreadable);
     static_cast<void>(store.complete(complete_of(claim, "other"), error));
     CHECK(error == error::record_unreadable);
-    CHECK_FALSE(store.renew(claim.key, claim.token, 30s, error));
+    CHECK_FALSE(store.renew(claim.key, claim.fencing_token, 30s, error));
     CHECK(error == error::record_unreadable);
-    store.abandon(claim.key, claim.token, error);
+    store.abandon(claim.key, claim.fencing_token, error);
     CHECK(error == error::record_unreadable);
     CHECK_FALSE(store.peek(claim.key, error));
     CHECK(error == error::record_unreadable);

@@ -54,13 +54,13 @@ void check_all_operations(inspectable_redis& store) {
     error_code error;
     CHECK(std::holds_alternative<granted>(store.claim(claim, error)));
     CHECK(std::holds_alternative<in_flight>(store.claim(claim_of(claim.key), error)));
-    CHECK(store.renew(claim.key, claim.token, 1ms, error));
+    CHECK(store.renew(claim.key, claim.fencing_token, 1ms, error));
     poll_until([&] { return std::holds_alternative<granted>(store.claim(claim_of(claim.key), error)); });
     CHECK(store.peek(claim.key, error));
     CHECK_FALSE(error);
     CHECK(store.forget(claim.key, error));
     CHECK(std::holds_alternative<done>(store.complete(complete_of(claim, "stored"), error)));
-    store.abandon(claim.key, claim.token, error);
+    store.abandon(claim.key, claim.fencing_token, error);
     CHECK_FALSE(error);
     CHECK(std::holds_alternative<completed>(store.claim(claim_of(claim.key), error)));
     auto const large = claim_of(numbered_key(2));

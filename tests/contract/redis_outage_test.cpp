@@ -138,7 +138,7 @@ TEST_CASE("redis: the claim that a stopped server carries out after its deadline
     error_code error;
     static_cast<void>(store.claim(claim, error));
     CHECK(error == error::store_timed_out);
-    store.async().async_abandon(claim.key, claim.token, [](error_code) {});  // as the middleware does
+    store.async().async_abandon(claim.key, claim.fencing_token, [](error_code) {});  // as the middleware does
     std::this_thread::sleep_for(pause);
     server.send_signal(SIGCONT);
     poll_until([&] { return works(store); });
@@ -242,7 +242,7 @@ TEST_CASE("redis: claims of one key that are submitted together are carried out 
         if (round % 10 == 0) server.ask({"SCRIPT", "FLUSH"});
         auto granted_first = begin_claim(store.async(), first);
         auto rival = begin_claim(store.async(), second);
-        store.async().async_abandon(first.key, first.token, [](error_code) {});
+        store.async().async_abandon(first.key, first.fencing_token, [](error_code) {});
         auto granted_second = begin_claim(store.async(), second);
         auto stored = begin_complete(store.async(), complete_of(second, "second"));
         auto replay = begin_claim(store.async(), first);

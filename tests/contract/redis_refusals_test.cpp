@@ -251,7 +251,7 @@ TEST_CASE("redis: a full server refuses new claims, and tells of, completes and 
     CHECK_FALSE(error);
     CHECK(std::holds_alternative<in_flight>(store.claim(claim_of(held.key), error)));
     CHECK_FALSE(error);
-    CHECK(store.renew(held.key, held.token, 30s, error));
+    CHECK(store.renew(held.key, held.fencing_token, 30s, error));
     CHECK_FALSE(error);
     static_cast<void>(store.complete(complete_of(held, std::string(small_record_bytes + 1, 'x')), error));
     CHECK(error == error::store_full);
@@ -284,9 +284,9 @@ TEST_CASE("redis: a foreign value under our key is an error, and is left alone")
         CHECK(execute(store, claim.key, ledger).first == error::record_unreadable);
         static_cast<void>(store.complete(complete_of(claim, "other"), error));
         CHECK(error == error::record_unreadable);
-        CHECK_FALSE(store.renew(claim.key, claim.token, 30s, error));
+        CHECK_FALSE(store.renew(claim.key, claim.fencing_token, 30s, error));
         CHECK(error == error::record_unreadable);
-        store.abandon(claim.key, claim.token, error);
+        store.abandon(claim.key, claim.fencing_token, error);
         CHECK(error == error::record_unreadable);
         CHECK_FALSE(store.peek(claim.key, error));
         CHECK(error == error::record_unreadable);
@@ -307,9 +307,9 @@ TEST_CASE("redis: a value of another type under our key is an error, and is left
     CHECK(execute(store, claim.key, ledger).first == error::record_unreadable);
     static_cast<void>(store.complete(complete_of(claim, "other"), error));
     CHECK(error == error::record_unreadable);
-    CHECK_FALSE(store.renew(claim.key, claim.token, 30s, error));
+    CHECK_FALSE(store.renew(claim.key, claim.fencing_token, 30s, error));
     CHECK(error == error::record_unreadable);
-    store.abandon(claim.key, claim.token, error);
+    store.abandon(claim.key, claim.fencing_token, error);
     CHECK(error == error::record_unreadable);
     CHECK(server.ask({"TYPE", name}) == "list");
     CHECK(ledger.size() == 0);
@@ -339,7 +339,7 @@ TEST_CASE("redis: after Abandon of a takeover the next attempt is numbered on") 
     auto const second = claim_of(first.key);
     poll_until([&] { return std::holds_alternative<granted>(store.claim(second, error)); });
     if (is_full) server.ask({"CONFIG", "SET", "maxmemory", "1"});
-    store.abandon(second.key, second.token, error);
+    store.abandon(second.key, second.fencing_token, error);
     CHECK_FALSE(error);
     server.ask({"CONFIG", "SET", "maxmemory", "0"});
 
@@ -354,7 +354,7 @@ TEST_CASE("redis: after Abandon of a takeover the next attempt is numbered on") 
     auto reconciling = claim_of(first.key);
     reconciling.take_over = false;
     CHECK(std::holds_alternative<expired>(store.claim(reconciling, error)));
-    CHECK_FALSE(store.renew(second.key, second.token, 1s, error));
+    CHECK_FALSE(store.renew(second.key, second.fencing_token, 1s, error));
     auto const third = store.claim(claim_of(first.key), error);
     REQUIRE(std::holds_alternative<granted>(third));
     CHECK(std::get<granted>(third).attempt == 2);
@@ -378,6 +378,6 @@ TEST_CASE("redis: a lease that would never end is refused") {
     error_code error;
     static_cast<void>(store.claim(claim_of(numbered_key(1), no_lease), error));
     CHECK(error == boost::system::errc::invalid_argument);
-    CHECK_FALSE(store.renew(numbered_key(1), make_token(), no_lease, error));
+    CHECK_FALSE(store.renew(numbered_key(1), make_fencing_token(), no_lease, error));
     CHECK(error == boost::system::errc::invalid_argument);
 }

@@ -27,7 +27,7 @@ public:
         error_code error;
         for (auto* each : {&first_, &second_}) {
             direct.claim(*each, error);
-            direct.complete(complete_of(*each, to_hex(each->token.view())), error);
+            direct.complete(complete_of(*each, to_hex(each->fencing_token.view())), error);
         }
         direct.claim(rivals_, error);
         direct.claim(strangers_, error);
@@ -46,8 +46,8 @@ public:
         auto renewed = begin_renew(store, held_);
         auto stored = begin_complete(store, complete_of(completed_, "stored"));
         auto fresh = begin_claim(store, fresh_);
-        return answers<completed>(replay, to_hex(first_.token.view())) & answers<in_flight>(in_flight_) &
-               answers<completed>(other_replay, to_hex(second_.token.view())) & answers<mismatch>(refused) &
+        return answers<completed>(replay, to_hex(first_.fencing_token.view())) & answers<in_flight>(in_flight_) &
+               answers<completed>(other_replay, to_hex(second_.fencing_token.view())) & answers<mismatch>(refused) &
                is_held(renewed) & answers<done>(stored) & answers<granted>(fresh);
     }
 
@@ -55,19 +55,19 @@ public:
     void check(inspectable_redis& direct) {
         if (!was_granted_) return;
         error_code error;
-        CHECK(direct.renew(fresh_.key, fresh_.token, 30s, error));
+        CHECK(direct.renew(fresh_.key, fresh_.fencing_token, 30s, error));
     }
 
 private:
     static claim_request new_claim() {
         store_key key;
-        auto const bytes = make_token();
+        auto const bytes = make_fencing_token();
         std::copy(bytes.bytes.begin(), bytes.bytes.end(), key.bytes.begin());
         return claim_of(key);
     }
 
     static claim_request again(claim_request claim) {
-        claim.token = make_token();
+        claim.fencing_token = make_fencing_token();
         return claim;
     }
 
@@ -171,7 +171,7 @@ TEST_CASE("redis: a silent connection is given up, and what it says later reache
     CHECK(next.run(store.async()));
 }
 
-TEST_CASE("redis: an answer with another token condemns the connection") {
+TEST_CASE("redis: an answer with another fencing token condemns the connection") {
     redis_server server;
     inspectable_redis direct(local_redis(server.port()));
     fault_proxy proxy(server.port());
@@ -189,7 +189,7 @@ TEST_CASE("redis: an answer with another token condemns the connection") {
     CHECK(execute(store, claim.key, ledger).first == error::store_unavailable);
     static_cast<void>(store.complete(complete_of(claim, "x"), error));
     CHECK(error == error::store_unavailable);
-    CHECK_FALSE(store.renew(claim.key, claim.token, 30s, error));
+    CHECK_FALSE(store.renew(claim.key, claim.fencing_token, 30s, error));
     CHECK(error == error::store_unavailable);
     proxy.rewrite({});
     poll_until([&] { return works(store); });
@@ -236,8 +236,8 @@ TEST_CASE("redis: every error reply fails closed") {
     };
     with_error([&] { error = execute(store, numbered_key(2), ledger).first; });
     with_error([&] { static_cast<void>(store.complete(complete_of(claim, "x"), error)); });
-    with_error([&] { CHECK_FALSE(store.renew(claim.key, claim.token, 30s, error)); });
-    with_error([&] { store.abandon(claim.key, claim.token, error); });
+    with_error([&] { CHECK_FALSE(store.renew(claim.key, claim.fencing_token, 30s, error)); });
+    with_error([&] { store.abandon(claim.key, claim.fencing_token, error); });
     with_error([&] { CHECK_FALSE(store.peek(claim.key, error)); });
     with_error([&] { CHECK_FALSE(store.forget(claim.key, error)); });
     CHECK(ledger.size() == 0);

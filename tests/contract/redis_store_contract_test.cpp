@@ -127,7 +127,7 @@ TEST_CASE("redis_store: a mark is a small key of its own, in the slot of its rec
     CHECK(store.forget(key, ec));
     CHECK(server.ask({"DBSIZE"}) == "0");
     REQUIRE(std::holds_alternative<idempo::granted>(store.claim(claim, ec)));
-    store.abandon(key, claim.token, ec);
+    store.abandon(key, claim.fencing_token, ec);
     CHECK(server.ask({"DBSIZE"}) == "0");
     claim.remember = {};
     REQUIRE(std::holds_alternative<idempo::granted>(store.claim(claim, ec)));

@@ -115,7 +115,7 @@ void check_takes(std::string_view bytes) {
 
 /// A connection's pipeline with calls of every kind. Keys and tokens are letters, so that the fuzzer can write them.
 class scene {
-    inline static auto const ours = filled<idempo::token>('T');
+    inline static auto const ours = filled<idempo::fencing_token>('T');
     inline static auto const fingerprint = filled<idempo::fingerprint>('F');
     inline static auto const record = idempo::shared_bytes(std::string_view("record"));
 
@@ -217,7 +217,7 @@ void check_header(std::string_view value) {
     auto const found = read_header(value, value.size());
     if (!found) return;
     require(value.size() >= header_size && value.starts_with("idr\1"), "only our own values are read");
-    require(value.substr(8, 16) == found->token.view(), "the token is what was written");
+    require(value.substr(8, 16) == found->fencing_token.view(), "the token is what was written");
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ public:
     [[nodiscard]] counts const& counted() const noexcept { return counts_; }
 
     /// A short name: tokens differ from run to run, these do not.
-    [[nodiscard]] std::string name(token const& of) {
+    [[nodiscard]] std::string name(fencing_token const& of) {
         if (of == token{}) return "-";
         auto const [place, is_new] = names_.emplace(of, names_.size() + 1);
         return 't' + std::to_string(place->second);
@@ -70,7 +70,7 @@ public:
 private:
     std::ostream* out_;
     time_point began_;
-    std::map<token, std::size_t> names_;
+    std::map<fencing_token, std::size_t> names_;
     counts counts_;
     std::optional<violation> violation_;
 };

@@ -32,16 +32,16 @@ std::string_view contract_record::follow(store_call const& call, store_answer co
         return completed_by(*complete, std::get<complete_result>(answer.result), now);
     }
     if (auto const* abandon = std::get_if<abandon_request>(&call)) {
-        abandoned_by(abandon->token, now);
+        abandoned_by(abandon->fencing_token, now);
     } else if (auto const* renew = std::get_if<renew_request>(&call)) {
         bool const is_held = std::get<bool>(answer.result);
-        if (is_held && !is_held_by(renew->token)) return fenced;
+        if (is_held && !is_held_by(renew->fencing_token)) return fenced;
         if (!is_held) return {};
         lease_end_ = detail::later(now, renew->lease);
         expiry_ = detail::later(lease_end_, retention_);
     } else if (auto const* step = std::get_if<step_request>(&call)) {
         bool const is_kept = std::get<bool>(answer.result);
-        if (is_kept && !is_held_by(step->token)) return fenced;
+        if (is_kept && !is_held_by(step->fencing_token)) return fenced;
         has_steps_ = has_steps_ || is_kept;
     } else if (auto const* park = std::get_if<park_request>(&call)) {
         return parked_by(*park, std::get<bool>(answer.result), now);
@@ -87,7 +87,7 @@ std::string_view contract_record::claimed(claim_request const& claim, claim_resu
 
 std::string_view contract_record::granted_to(claim_request const& claim, granted const& grant, time_point now) {
     if (state_ == state::completed) return stored_stays;
-    if (is_held_by(claim.token)) {
+    if (is_held_by(claim.fencing_token)) {
         lease_from(claim, now);
         return grant.attempt == attempt_ ? std::string_view() : told;
     }
@@ -95,7 +95,7 @@ std::string_view contract_record::granted_to(claim_request const& claim, granted
     if (claim.remember > std::chrono::milliseconds::zero() && remembered_until_ > now) return remembers;
     if (grant.attempt != 1) return told;
     state_ = state::in_flight;
-    token_ = claim.token;
+    token_ = claim.fencing_token;
     fingerprint_ = claim.fingerprint;
     attempt_ = 1;
     lease_from(claim, now);
@@ -111,7 +111,7 @@ std::string_view contract_record::taken_over(claim_request const& claim, granted
     was_parked_ = was_parked_ || state_ == state::parked;
     state_ = state::in_flight;
     taken_over_ = attempt_ > 0;
-    predecessor_ = std::exchange(token_, claim.token);
+    predecessor_ = std::exchange(token_, claim.fencing_token);
     attempt_ = grant.attempt;
     lease_from(claim, now);
     return {};
@@ -123,11 +123,11 @@ std::string_view contract_record::completed_by(complete_request const& complete,
         return state_ == state::completed && stored->record.view() == record_ ? std::string_view() : stored_stays;
     }
     if (!std::holds_alternative<done>(result)) return {};
-    if (state_ == state::completed && token_ != complete.token) return stored_stays;
+    if (state_ == state::completed && token_ != complete.fencing_token) return stored_stays;
     if (state_ == state::completed) return {};
-    if (state_ != state::absent && !is_held_by(complete.token)) return fenced;
+    if (state_ != state::absent && !is_held_by(complete.fencing_token)) return fenced;
     state_ = state::completed;
-    token_ = complete.token;
+    token_ = complete.fencing_token;
     fingerprint_ = complete.fingerprint;
     record_ = complete.record.view();
     attempt_ = std::max(attempt_, 1U);
@@ -140,11 +140,11 @@ std::string_view contract_record::completed_by(complete_request const& complete,
 
 std::string_view contract_record::parked_by(park_request const& park, bool is_parked, time_point now) {
     if (!is_parked) return {};
-    if (state_ == state::parked && token_ == park.token) return {};
-    if (state_ != state::absent && !is_held_by(park.token)) return fenced;
+    if (state_ == state::parked && token_ == park.fencing_token) return {};
+    if (state_ != state::absent && !is_held_by(park.fencing_token)) return fenced;
     if (state_ == state::absent) fingerprint_ = park.fingerprint;
     state_ = state::parked;
-    token_ = park.token;
+    token_ = park.fencing_token;
     attempt_ = std::max(attempt_, 1U);
     was_parked_ = true;
     remember_ = park.remember;
@@ -170,7 +170,7 @@ std::string_view contract_record::settled(settle_request const& settle, bool is_
     return {};
 }
 
-void contract_record::abandoned_by(token const& by, time_point now) {
+void contract_record::abandoned_by(fencing_token const& by, time_point now) {
     if (!is_held_by(by)) return;
     token_ = {};
     --attempt_;

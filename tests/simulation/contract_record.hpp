@@ -21,7 +21,7 @@ public:
     void let_time_pass(time_point now);
 
     [[nodiscard]] state is() const noexcept { return state_; }
-    [[nodiscard]] token const& holder() const noexcept { return token_; }
+    [[nodiscard]] fencing_token const& holder() const noexcept { return token_; }
     [[nodiscard]] unsigned attempt() const noexcept { return attempt_; }
     [[nodiscard]] std::string const& record() const noexcept { return record_; }
     [[nodiscard]] time_point lease_end() const noexcept { return lease_end_; }
@@ -29,7 +29,7 @@ public:
     [[nodiscard]] unsigned lives() const noexcept { return lives_; }
     [[nodiscard]] bool was_taken_over() const noexcept { return taken_over_; }
     /// Who held it before the last takeover.
-    [[nodiscard]] token const& predecessor() const noexcept { return predecessor_; }
+    [[nodiscard]] fencing_token const& predecessor() const noexcept { return predecessor_; }
 
 private:
     std::string_view granted_to(claim_request const& claim, granted const& grant, time_point now);
@@ -38,14 +38,14 @@ private:
     std::string_view completed_by(complete_request const& complete, complete_result const& result, time_point now);
     std::string_view parked_by(park_request const& park, bool is_parked, time_point now);
     std::string_view settled(settle_request const& settle, bool is_settled, time_point now);
-    void abandoned_by(token const& by, time_point now);
+    void abandoned_by(fencing_token const& by, time_point now);
     void lease_from(claim_request const& claim, time_point now);
     void end();
-    [[nodiscard]] bool is_held_by(token const& by) const { return state_ == state::in_flight && token_ == by; }
+    [[nodiscard]] bool is_held_by(fencing_token const& by) const { return state_ == state::in_flight && token_ == by; }
 
     state state_ = state::absent;
-    idempo::token token_{};
-    idempo::token predecessor_{};
+    idempo::fencing_token token_{};
+    idempo::fencing_token predecessor_{};
     idempo::fingerprint fingerprint_{};
     std::string record_;
     unsigned attempt_ = 0;

@@ -137,7 +137,7 @@ void endpoint::finish(std::uint64_t id, store_answer answer) {
         auto const* grant = result == nullptr ? nullptr : std::get_if<granted>(result);
         if (!answer.error && grant != nullptr) {
             world_.truth.granted_to(process_, *claim, grant->attempt);
-            held_[claim->token] = claim->key;
+            held_[claim->fencing_token] = claim->key;
         }
     }
     bool const is_complete = std::holds_alternative<complete_request>(call.call);

@@ -88,7 +88,7 @@ private:
     asio::any_io_executor executor_;
     entry enter_;
     std::map<std::uint64_t, pending_call> pending_;
-    std::map<token, store_key> held_;
+    std::map<fencing_token, store_key> held_;
     std::array<connection, connection_count> connections_{};
     std::uint64_t next_ = 1;
     bool is_ending_ = false;

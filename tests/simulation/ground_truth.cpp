@@ -10,10 +10,11 @@ namespace idempo::simulation {
 namespace {
 
 /// When the store first granted it.
-std::uint64_t granted_at(std::vector<testing::past_operation> const& history, token const& by) {
+std::uint64_t granted_at(std::vector<testing::past_operation> const& history, fencing_token const& by) {
     for (auto const& past : history) {
         auto const* const claim = std::get_if<claim_result>(&past.answer);
-        if (past.token == by && claim != nullptr && std::holds_alternative<granted>(*claim)) return past.returned;
+        if (past.fencing_token == by && claim != nullptr && std::holds_alternative<granted>(*claim))
+            return past.returned;
     }
     return 0;
 }
@@ -32,15 +33,16 @@ std::optional<std::size_t> ground_truth::index_of(store_key const& key) const {
     return static_cast<std::size_t>(found - keys_.begin());
 }
 
-run* ground_truth::find(token const& by) {
-    auto const found = std::find_if(runs_.rbegin(), runs_.rend(), [&](run const& of) { return of.token == by; });
+run* ground_truth::find(fencing_token const& by) {
+    auto const found =
+        std::find_if(runs_.rbegin(), runs_.rend(), [&](run const& of) { return of.fencing_token == by; });
     return found == runs_.rend() ? nullptr : &*found;
 }
 
 void ground_truth::sent(std::size_t process, store_call const& call) {
     auto const* abandon = std::get_if<abandon_request>(&call);
     if (abandon == nullptr) return;
-    auto const* const of = find(abandon->token);
+    auto const* const of = find(abandon->fencing_token);
     if (of == nullptr || of->end == ending::released) return;
     told_.violated("nothing is abandoned that ran", "process ", process, " abandons run ", of->number);
 }
@@ -75,7 +77,7 @@ void ground_truth::begin_life(key_truth& of) {
 void ground_truth::follow_end(key_truth& of, store_call const& call) {
     auto const* abandon = std::get_if<abandon_request>(&call);
     if (abandon == nullptr) return;
-    auto* const ran = find(abandon->token);
+    auto* const ran = find(abandon->fencing_token);
     if (ran == nullptr || !ran->has_effect || ran->is_over) return;
     ran->is_over = true;
     ++of.allowed;
@@ -94,7 +96,7 @@ void ground_truth::remember(key_truth& of, store_call const& call, store_answer 
     using kind = testing::past_operation::kind;
     if (answer.error) return;
     testing::past_operation past;
-    past.token = token_of(call);
+    past.fencing_token = token_of(call);
     past.began = sent_at;
     past.returned = tick();
     if (auto const* claim = std::get_if<claim_request>(&call)) {
@@ -123,7 +125,7 @@ void ground_truth::remember(key_truth& of, store_call const& call, store_answer 
 void ground_truth::granted_to(std::size_t process, claim_request const& claim, unsigned attempt) {
     auto const index = index_of(claim.key);
     if (!index) return;
-    truth_[*index].grants[{process, attempt}] = claim.token;
+    truth_[*index].grants[{process, attempt}] = claim.fencing_token;
 }
 
 void ground_truth::lost(std::vector<store_call> const& calls) {
@@ -174,8 +176,8 @@ run& ground_truth::started(std::size_t key, std::size_t process, unsigned attemp
         told_.violated("a handler runs under a claim", "key ", key, ", attempt ", attempt, " in process ", process);
         return runs_.emplace_back(std::move(made));
     }
-    made.token = grant->second;
-    if (!of.ran.insert(made.token).second) {
+    made.fencing_token = grant->second;
+    if (!of.ran.insert(made.fencing_token).second) {
         told_.violated("a claim runs once", "key ", key, ", token ", told_.name(made.token));
     }
     for (auto const& earlier : runs_) {
@@ -183,7 +185,7 @@ run& ground_truth::started(std::size_t key, std::size_t process, unsigned attemp
                               !earlier.is_over && earlier.has_effect;
         // A process that was stopped may start its handler when later attempts have come and gone.
         if (is_known && earlier.attempt >= attempt &&
-            granted_at(of.history, earlier.token) < granted_at(of.history, made.token)) {
+            granted_at(of.history, earlier.fencing_token) < granted_at(of.history, made.fencing_token)) {
             told_.violated("an execution is told of earlier attempts", "key ", key, ": run ", earlier.number,
                            " was attempt ", earlier.attempt, ", and so is this one");
         }
@@ -246,7 +248,8 @@ void ground_truth::answering(std::size_t key, seen_answer const& answer, time_po
     auto const& of = runs_[*answer.run];
     auto& truth = truth_[key];
     if (of.end != ending::stored || of.attempt == 0) return;
-    bool const is_stored = truth.record.is() == contract_record::state::completed && truth.record.holder() == of.token;
+    bool const is_stored =
+        truth.record.is() == contract_record::state::completed && truth.record.holder() == of.fencing_token;
     if (is_stored || truth.answers_may_differ) return;
     if (local_time >= of.ended_at + setup_.options.persist_timeout) {
         told_.count("answers that could not be stored");

@@ -30,7 +30,7 @@ struct run {
     std::size_t key = 0;
     std::size_t process = 0;
     std::string payload;
-    idempo::token token{};
+    idempo::fencing_token fencing_token{};
     /// 0: without a claim.
     unsigned attempt = 0;
     unsigned life = 0;
@@ -112,9 +112,9 @@ private:
         std::optional<std::string> answer;
         /// Each with the number of runs that had begun when it was kept: those need not know of it.
         std::map<std::string, std::size_t> kept_steps;
-        std::map<std::pair<std::size_t, unsigned>, token> grants;
-        std::set<token> granted;
-        std::set<token> ran;
+        std::map<std::pair<std::size_t, unsigned>, fencing_token> grants;
+        std::set<fencing_token> granted;
+        std::set<fencing_token> ran;
         std::vector<testing::past_operation> history;
     };
 
@@ -123,7 +123,7 @@ private:
     void follow_end(key_truth& of, store_call const& call);
     void begin_life(key_truth& of);
     void remember(key_truth& of, store_call const& call, store_answer const& answer, std::uint64_t sent_at);
-    [[nodiscard]] run* find(token const& by);
+    [[nodiscard]] run* find(fencing_token const& by);
     void check_history(std::size_t key);
 
     scenario const& setup_;

@@ -50,7 +50,7 @@ void mutated_store::learn(claim_request const& claim, store_answer const& answer
     auto const* grant = result == nullptr ? nullptr : std::get_if<granted>(result);
     if (grant == nullptr) return;
     auto& of = known_[claim.key];
-    of.holder = claim.token;
+    of.holder = claim.fencing_token;
     of.fingerprint = claim.fingerprint;
     of.lease_end = clock_() + claim.lease;
     of.lease_end_of_client = claimers_clock + claim.lease;
@@ -63,7 +63,7 @@ store_answer mutated_store::claim(claim_request claim, time_point claimers_clock
     auto& of = known_[claim.key];
     auto const found = peek(claim.key);
     bool const is_open = found && found->state == record_state::in_flight;
-    bool const is_rival = is_open && of.holder != claim.token && of.holder != token{};
+    bool const is_rival = is_open && of.holder != claim.fencing_token && of.holder != fencing_token{};
     bool const is_over = is_open && found->lease_remaining <= 0ms;
     switch (which_) {
     case mutant::takeover_without_lease_check:
@@ -113,7 +113,7 @@ store_answer mutated_store::complete(complete_request complete) {
     auto const& of = known_[complete.key];
     auto const found = peek(complete.key);
     bool const is_open = found && found->state == record_state::in_flight;
-    if (which_ == mutant::complete_without_fence && is_open) complete.token = of.holder;
+    if (which_ == mutant::complete_without_fence && is_open) complete.fencing_token = of.holder;
     if (which_ == mutant::complete_replaces && found && found->state == record_state::completed) forget(complete.key);
     if (which_ == mutant::complete_needs_live_lease && is_open && found->lease_remaining <= 0ms) {
         store_answer answer;
@@ -130,26 +130,26 @@ store_answer mutated_store::abandon(abandon_request abandon) {
     auto const& of = known_[abandon.key];
     auto const found = peek(abandon.key);
     bool const is_open = found && found->state == record_state::in_flight;
-    if (which_ == mutant::abandon_without_fence && is_open) abandon.token = of.holder;
-    if (which_ == mutant::abandon_forgets_attempt && is_open && of.holder == abandon.token) forget(abandon.key);
+    if (which_ == mutant::abandon_without_fence && is_open) abandon.fencing_token = of.holder;
+    if (which_ == mutant::abandon_forgets_attempt && is_open && of.holder == abandon.fencing_token) forget(abandon.key);
     return apply_to(store_, abandon);
 }
 
 store_answer mutated_store::renew(renew_request renew, time_point claimers_clock) {
     auto& of = known_[renew.key];
-    if (of.holder == renew.token) of.lease_end_of_client = claimers_clock + renew.lease;
-    if (which_ == mutant::renew_without_fence) renew.token = of.holder;
+    if (of.holder == renew.fencing_token) of.lease_end_of_client = claimers_clock + renew.lease;
+    if (which_ == mutant::renew_without_fence) renew.fencing_token = of.holder;
     if (which_ == mutant::renew_does_nothing) {
         auto const found = peek(renew.key);
         store_answer answer;
-        answer.result = found && found->state == record_state::in_flight && of.holder == renew.token;
+        answer.result = found && found->state == record_state::in_flight && of.holder == renew.fencing_token;
         return answer;
     }
     return apply_to(store_, renew);
 }
 
 store_answer mutated_store::step(step_request step) {
-    if (which_ == mutant::step_without_fence) step.token = known_[step.key].holder;
+    if (which_ == mutant::step_without_fence) step.fencing_token = known_[step.key].holder;
     return apply_to(store_, step);
 }
 

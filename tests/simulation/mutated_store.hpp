@@ -25,7 +25,7 @@ public:
 private:
     /// What the store has been told of a record.
     struct known {
-        token holder{};
+        fencing_token holder{};
         idempo::fingerprint fingerprint{};
         time_point lease_end{};
         time_point lease_end_of_client{};

@@ -53,7 +53,7 @@ public:
         return start<complete_result>(std::move(request), std::forward<Token>(done));
     }
     template <class Token>
-    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& done) {
+    auto async_renew(store_key key, fencing_token by, std::chrono::milliseconds lease, Token&& done) {
         return start<bool>(renew_request{key, by, lease}, std::forward<Token>(done));
     }
     template <class Token>
@@ -73,7 +73,7 @@ public:
         return start<std::optional<record_info>>(peek_request{key}, std::forward<Token>(done));
     }
     template <class Token>
-    auto async_abandon(store_key key, token by, Token&& done) {
+    auto async_abandon(store_key key, fencing_token by, Token&& done) {
         return asio::async_initiate<Token, void(error_code)>(
             [client = client_](auto handler, abandon_request request) {
                 auto const where = client->executor();

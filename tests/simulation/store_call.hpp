@@ -14,12 +14,12 @@ namespace idempo::simulation {
 
 struct abandon_request {
     store_key key;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
 };
 
 struct renew_request {
     store_key key;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     std::chrono::milliseconds lease{};
 };
 
@@ -41,13 +41,13 @@ struct store_answer {
 }
 
 /// All zeros where the call has none.
-[[nodiscard]] inline token token_of(store_call const& call) {
+[[nodiscard]] inline fencing_token token_of(store_call const& call) {
     return std::visit(
         [](auto const& request) {
-            if constexpr (requires { request.token; }) {
-                return request.token;
+            if constexpr (requires { request.fencing_token; }) {
+                return request.fencing_token;
             } else {
-                return token{};
+                return fencing_token{};
             }
         },
         call);
@@ -63,9 +63,9 @@ store_answer apply_to(Store& store, store_call const& call) {
     } else if (auto const* complete = std::get_if<complete_request>(&call)) {
         answer.result = store.complete(*complete, error);
     } else if (auto const* abandon = std::get_if<abandon_request>(&call)) {
-        store.abandon(abandon->key, abandon->token, error);
+        store.abandon(abandon->key, abandon->fencing_token, error);
     } else if (auto const* renew = std::get_if<renew_request>(&call)) {
-        answer.result = store.renew(renew->key, renew->token, renew->lease, error);
+        answer.result = store.renew(renew->key, renew->fencing_token, renew->lease, error);
     } else if (auto const* step = std::get_if<step_request>(&call)) {
         answer.result = store.save_step(*step, error);
     } else if (auto const* park = std::get_if<park_request>(&call)) {

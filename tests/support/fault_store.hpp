@@ -182,14 +182,14 @@ public:
                        [request](Inner& inner, error_code& failed) { return inner.complete(request, failed); });
     }
 
-    void abandon(store_key const& key, token const& by, error_code& error) {
+    void abandon(store_key const& key, fencing_token const& by, error_code& error) {
         perform(store_call::abandon, error, [key, by](Inner& inner, error_code& failed) {
             inner.abandon(key, by, failed);
             return true;
         });
     }
 
-    bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) {
+    bool renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease, error_code& error) {
         return perform(store_call::renew, error, [key, by, lease](Inner& inner, error_code& failed) {
             return inner.renew(key, by, lease, failed);
         });

@@ -33,8 +33,8 @@ public:
     complete_result complete(complete_request const& request, error_code& ec) {
         return blocking_.complete(request, ec);
     }
-    void abandon(store_key const& key, token const& by, error_code& ec) { blocking_.abandon(key, by, ec); }
-    bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec) {
+    void abandon(store_key const& key, fencing_token const& by, error_code& ec) { blocking_.abandon(key, by, ec); }
+    bool renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease, error_code& ec) {
         return blocking_.renew(key, by, lease, ec);
     }
 

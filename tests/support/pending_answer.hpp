@@ -35,7 +35,8 @@ pending_answer<complete_result> begin_complete(Store& store, complete_request co
 
 template <class Store>
 pending_answer<bool> begin_renew(Store& store, claim_request const& claim) {
-    return begin<bool>([&](auto done) { store.async_renew(claim.key, claim.token, claim.lease, std::move(done)); });
+    return begin<bool>(
+        [&](auto done) { store.async_renew(claim.key, claim.fencing_token, claim.lease, std::move(done)); });
 }
 
 }  // namespace idempo::tests

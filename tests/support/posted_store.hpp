@@ -41,7 +41,7 @@ public:
     }
 
     template <class Token>
-    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& token) {
+    auto async_renew(store_key key, fencing_token by, std::chrono::milliseconds lease, Token&& token) {
         return submit<bool>([=](Inner& inner, error_code& error) { return inner.renew(key, by, lease, error); },
                             std::forward<Token>(token));
     }
@@ -87,7 +87,7 @@ public:
     }
 
     template <class Token>
-    auto async_abandon(store_key key, token by, Token&& token) {
+    auto async_abandon(store_key key, fencing_token by, Token&& token) {
         return asio::async_initiate<Token, void(error_code)>(
             [inner = inner_, executor = executor_, key, by](auto handler) {
                 asio::post(executor, [inner, executor, key, by, handler = std::move(handler)]() mutable {

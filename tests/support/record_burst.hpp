@@ -49,7 +49,7 @@ public:
         std::size_t acknowledged = 0;
         for (std::size_t i = 0; i < claims_.size(); ++i) {
             auto rival = claims_[i];
-            rival.token = make_token();
+            rival.fencing_token = make_fencing_token();
             error_code error;
             if (i % 2 == 0 && completed_[i / 2]) {
                 auto const answer = store.claim(rival, error);

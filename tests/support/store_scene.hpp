@@ -28,11 +28,11 @@ inline store_key numbered_key(std::size_t number) {
 }
 
 inline claim_request claim_of(store_key const& key, std::chrono::milliseconds lease = 30s) {
-    return {key, {{1}}, make_token(), lease, 1h, true};
+    return {key, {{1}}, make_fencing_token(), lease, 1h, true};
 }
 
 inline complete_request complete_of(claim_request const& claim, std::string_view bytes) {
-    return {claim.key, claim.fingerprint, claim.token, shared_bytes(bytes), claim.retention};
+    return {claim.key, claim.fingerprint, claim.fencing_token, shared_bytes(bytes), claim.retention};
 }
 
 /// A request: it claims, has its effect if the claim is granted, and completes with the number of the effect. Returns
@@ -53,13 +53,13 @@ std::pair<error_code, claim_result> execute(Store& store, store_key const& key, 
 template <class Store>
 bool works(Store& store) {
     store_key key;
-    auto const random = make_token();
+    auto const random = make_fencing_token();
     std::copy(random.bytes.begin(), random.bytes.end(), key.bytes.begin());
     auto const claim = claim_of(key);
     error_code error;
     auto const answer = store.claim(claim, error);
     if (error || !std::holds_alternative<granted>(answer)) return false;
-    store.abandon(claim.key, claim.token, error);
+    store.abandon(claim.key, claim.fencing_token, error);
     return !error;
 }
 

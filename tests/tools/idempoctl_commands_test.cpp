@@ -48,9 +48,9 @@ public:
         }
     }
 
-    idempo::token claim(std::string_view key, std::chrono::milliseconds lease) {
+    idempo::fencing_token claim(std::string_view key, std::chrono::milliseconds lease) {
         idempo::error_code error;
-        auto const by = idempo::make_token();
+        auto const by = idempo::make_fencing_token();
         static_cast<void>(records.claim({idempo::make_store_key("", "", key), {{1}}, by, lease, 1h}, error));
         return by;
     }

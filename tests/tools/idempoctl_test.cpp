@@ -61,8 +61,8 @@ public:
 
     static idempo::store_key key_of(std::string const& key) { return idempo::make_store_key("charges", "acct_7", key); }
 
-    idempo::token claim(std::string const& key, std::chrono::milliseconds lease) {
-        auto const by = idempo::make_token();
+    idempo::fencing_token claim(std::string const& key, std::chrono::milliseconds lease) {
+        auto const by = idempo::make_fencing_token();
         checked([&](auto& error) { return store_.claim({key_of(key), {{1}}, by, lease, 1h}, error); });
         return by;
     }

@@ -15,19 +15,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-using idempo::make_token;
+using idempo::fencing_token;
+using idempo::make_fencing_token;
 using idempo::to_hex;
-using idempo::token;
 
 TEST_CASE("identifiers: tokens differ, within a thread and between threads") {
     constexpr std::size_t threads = 4;
     constexpr std::size_t each = 1000;
-    std::array<std::vector<token>, threads> made;
+    std::array<std::vector<fencing_token>, threads> made;
     {
         std::vector<std::jthread> running;
         for (auto& tokens : made) {
             running.emplace_back([&tokens] {
-                for (std::size_t i = 0; i < each; ++i) tokens.push_back(make_token());
+                for (std::size_t i = 0; i < each; ++i) tokens.push_back(make_fencing_token());
             });
         }
     }
@@ -41,7 +41,7 @@ TEST_CASE("identifiers: every bit of a token is random") {
     std::array<int, 128> ones{};
     constexpr int samples = 4000;
     for (int i = 0; i < samples; ++i) {
-        auto const made = make_token();
+        auto const made = make_fencing_token();
         for (std::size_t bit = 0; bit < ones.size(); ++bit) ones[bit] += (made.bytes[bit / 8] >> (bit % 8)) & 1;
     }
     // 8 standard deviations: a sound generator fails this once in 10^13 runs.
@@ -49,7 +49,7 @@ TEST_CASE("identifiers: every bit of a token is random") {
 }
 
 TEST_CASE("identifiers: a forked child makes tokens of its own") {
-    static_cast<void>(make_token());  // what remains of the block is copied to the child
+    static_cast<void>(make_fencing_token());  // what remains of the block is copied to the child
     std::array<int, 2> ends{};
     REQUIRE(pipe(ends.data()) == 0);
     auto const child = fork();
@@ -57,14 +57,14 @@ TEST_CASE("identifiers: a forked child makes tokens of its own") {
     constexpr std::size_t count = 40;
     if (child == 0) {
         for (std::size_t i = 0; i < count; ++i) {
-            auto const made = make_token();
+            auto const made = make_fencing_token();
             if (write(ends[1], made.bytes.data(), made.bytes.size()) < 0) _exit(1);
         }
         _exit(0);
     }
     std::set<token> distinct;
     for (std::size_t i = 0; i < count; ++i) {
-        distinct.insert(make_token());
+        distinct.insert(make_fencing_token());
         token other;
         REQUIRE(read(ends[0], other.bytes.data(), other.bytes.size()) == 16);
         distinct.insert(other);
@@ -80,5 +80,5 @@ TEST_CASE("identifiers: a forked child makes tokens of its own") {
 TEST_CASE("identifiers: to_hex writes two lower-case digits a byte") {
     CHECK(to_hex("").empty());
     CHECK(to_hex(std::string_view("\x00\x0f\xa5\xff", 4)) == "000fa5ff");
-    CHECK(to_hex(make_token().view()).size() == 32);
+    CHECK(to_hex(make_fencing_token().view()).size() == 32);
 }

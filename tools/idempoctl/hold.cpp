@@ -20,7 +20,8 @@ constexpr std::chrono::seconds own_lease{30};
 bool take_and_park(store_link& link, seen_record const& seen, hold_flags const& flags) {
     auto const fingerprint = fingerprint_of(link, seen.key);
     if (!fingerprint) return false;
-    idempo::claim_request claim{seen.key, *fingerprint, idempo::make_token(), own_lease, flags.change.retention};
+    idempo::claim_request claim{seen.key, *fingerprint, idempo::make_fencing_token(), own_lease,
+                                flags.change.retention};
     idempo::error_code error;
     auto const result = link.store.claim(claim, error);
     require(link, error);
@@ -28,13 +29,13 @@ bool take_and_park(store_link& link, seen_record const& seen, hold_flags const& 
     if (taken == nullptr) return false;
     bool is_done = false;
     if (taken->attempt == seen.info.attempt + 1) {
-        is_done = link.store.park({seen.key, *fingerprint, claim.token,
+        is_done = link.store.park({seen.key, *fingerprint, claim.fencing_token,
                                    idempo::shared_bytes(std::string_view(flags.reason)), flags.change.retention},
                                   error);
     }
     if (!is_done) {
         idempo::error_code ignored;
-        link.store.abandon(seen.key, claim.token, ignored);
+        link.store.abandon(seen.key, claim.fencing_token, ignored);
     }
     require(link, error);
     return is_done;

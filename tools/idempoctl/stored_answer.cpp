@@ -18,7 +18,7 @@ idempo::claim_result ask(store_link& link, idempo::store_key const& key, idempo:
     idempo::claim_request claim;
     claim.key = key;
     claim.fingerprint = fingerprint;
-    claim.token = idempo::make_token();
+    claim.fencing_token = idempo::make_fencing_token();
     claim.lease = claim.retention = short_life;
     claim.take_over = false;
     idempo::error_code error;
@@ -26,7 +26,7 @@ idempo::claim_result ask(store_link& link, idempo::store_key const& key, idempo:
     require(link, error);
     if (std::holds_alternative<idempo::granted>(result)) {
         idempo::error_code ignored;
-        link.store.abandon(key, claim.token, ignored);
+        link.store.abandon(key, claim.fencing_token, ignored);
     }
     return result;
 }
@@ -35,7 +35,7 @@ idempo::claim_result ask(store_link& link, idempo::store_key const& key, idempo:
 
 std::optional<idempo::fingerprint> fingerprint_of(store_link& link, idempo::store_key const& key) {
     idempo::fingerprint nobodys;
-    auto const random = idempo::make_token();
+    auto const random = idempo::make_fencing_token();
     std::ranges::copy(random.bytes, nobodys.bytes.begin());
     auto const result = ask(link, key, nobodys);
     auto const* const met = std::get_if<idempo::mismatch>(&result);

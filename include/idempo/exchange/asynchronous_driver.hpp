@@ -333,17 +333,17 @@ private:
         if constexpr (may_be_direct<store_type>) {
             if (auto* store = direct_access(state_->store)) {
                 error_code error;
-                store->abandon(claim.key, claim.token, error);
+                store->abandon(claim.key, claim.fencing_token, error);
                 return exchange_.abandoned(error);
             }
         }
         if constexpr (async_store<store_type>) {
             if (exchange_.abandon_is_best_effort()) {
                 // Nobody waits for it, and so it must not keep the store: an operation owns what it needs.
-                state_->store.async_abandon(claim.key, claim.token, [](error_code) {});
+                state_->store.async_abandon(claim.key, claim.fencing_token, [](error_code) {});
                 return exchange_.abandoned({});
             }
-            state_->store.async_abandon(claim.key, claim.token, then([](auto& self, error_code error) {
+            state_->store.async_abandon(claim.key, claim.fencing_token, then([](auto& self, error_code error) {
                                             return self.exchange_.abandoned(error);
                                         }));
         }
@@ -356,7 +356,7 @@ private:
         if constexpr (may_be_direct<store_type>) {
             auto const& claim = exchange_.claim();
             auto* const store = direct_access(state_->store);
-            static_cast<void>(store->renew(claim.key, claim.token, state_->options.lease, error));
+            static_cast<void>(store->renew(claim.key, claim.fencing_token, state_->options.lease, error));
         }
         return error;
     }

@@ -103,13 +103,13 @@ private:
         beat_.stop();
         auto const& claim = exchange_.claim();
         error_code error;
-        if constexpr (requires { state_.store.start_abandon(claim.key, claim.token); }) {
+        if constexpr (requires { state_.store.start_abandon(claim.key, claim.fencing_token); }) {
             if (exchange_.abandon_is_best_effort()) {
-                state_.store.start_abandon(claim.key, claim.token);
+                state_.store.start_abandon(claim.key, claim.fencing_token);
                 return exchange_.abandoned({});
             }
         }
-        state_.store.abandon(claim.key, claim.token, error);
+        state_.store.abandon(claim.key, claim.fencing_token, error);
         return exchange_.abandoned(error);
     }
 
@@ -194,7 +194,7 @@ private:
         error_code error;
         if constexpr (renewable_store<store_type>) {
             auto const& claim = exchange_.claim();
-            static_cast<void>(state_.store.renew(claim.key, claim.token, state_.options.lease, error));
+            static_cast<void>(state_.store.renew(claim.key, claim.fencing_token, state_.options.lease, error));
         }
         return error;
     }

@@ -32,7 +32,7 @@ void watch_forks() {
 /// Random tokens made in one call of the generator, which costs about the same for 16 bytes and for 256.
 class token_block {
 public:
-    token next() {
+    fencing_token next() {
         if (used_ == tokens_.size() || generation_ != fork_generation) refill();
         return tokens_[used_++];
     }
@@ -42,7 +42,7 @@ private:
         watch_forks();
         used_ = tokens_.size();  // after a failure, the next call must not reuse old tokens
         generation_ = fork_generation;
-        static_assert(sizeof(token) == sizeof(token::bytes));
+        static_assert(sizeof(fencing_token) == sizeof(fencing_token::bytes));
         constexpr int size = sizeof tokens_;
         if (RAND_bytes(reinterpret_cast<unsigned char*>(tokens_.data()), size) != 1) {
             throw std::runtime_error("OpenSSL's random generator failed to make a token");
@@ -50,14 +50,14 @@ private:
         used_ = 0;
     }
 
-    std::array<token, 16> tokens_{};
+    std::array<fencing_token, 16> tokens_{};
     std::size_t used_ = tokens_.size();
     unsigned generation_ = 0;
 };
 
 }  // namespace
 
-token make_token() {
+fencing_token make_fencing_token() {
     static thread_local token_block block;
     return block.next();
 }

@@ -73,18 +73,18 @@ public:
     }
 
     template <asio::completion_token_for<void(error_code)> Token>
-    auto async_abandon(store_key key, token by, Token&& done) {
+    auto async_abandon(store_key key, fencing_token by, Token&& done) {
         return asio::async_initiate<Token, void(error_code)>(
-            [client = client_](auto handler, store_key const& of, idempo::token const& from) {
+            [client = client_](auto handler, store_key const& of, idempo::fencing_token const& from) {
                 start_abandon(*client, of, from, std::move(handler));
             },
             done, key, by);
     }
 
     template <asio::completion_token_for<void(error_code, bool)> Token>
-    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& done) {
+    auto async_renew(store_key key, fencing_token by, std::chrono::milliseconds lease, Token&& done) {
         return asio::async_initiate<Token, void(error_code, bool)>(
-            [client = client_](auto handler, store_key const& of, idempo::token const& from,
+            [client = client_](auto handler, store_key const& of, idempo::fencing_token const& from,
                                std::chrono::milliseconds length) {
                 start_renew(*client, of, from, length, std::move(handler));
             },
@@ -155,8 +155,9 @@ private:
     static void start(postgres::client& client, step_request request, erased_handler<bool> done);
     static void start(postgres::client& client, park_request request, erased_handler<bool> done);
     static void start(postgres::client& client, settle_request request, erased_handler<bool> done);
-    static void start_abandon(postgres::client& client, store_key const& key, token const& by, erased_handler<> done);
-    static void start_renew(postgres::client& client, store_key const& key, token const& by,
+    static void start_abandon(postgres::client& client, store_key const& key, fencing_token const& by,
+                              erased_handler<> done);
+    static void start_renew(postgres::client& client, store_key const& key, fencing_token const& by,
                             std::chrono::milliseconds lease, erased_handler<bool> done);
     static void start_peek(postgres::client& client, store_key const& key,
                            erased_handler<std::optional<record_info>> done);

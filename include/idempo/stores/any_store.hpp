@@ -32,8 +32,9 @@ public:
     virtual ~direct_store() = default;
     virtual claim_result claim(claim_request const& request, error_code& error) = 0;
     virtual complete_result complete(complete_request const& request, error_code& error) = 0;
-    virtual void abandon(store_key const& key, token const& by, error_code& error) = 0;
-    virtual bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) = 0;
+    virtual void abandon(store_key const& key, fencing_token const& by, error_code& error) = 0;
+    virtual bool renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease,
+                       error_code& error) = 0;
     virtual bool save_step(step_request const& step, error_code& error) = 0;
     virtual bool park(park_request const& request, error_code& error) = 0;
     virtual std::optional<record_info> peek(store_key const& key, error_code& error) = 0;
@@ -60,8 +61,8 @@ public:
     virtual void claim(claim_request request, asio::any_completion_handler<void(error_code, claim_result)> done) = 0;
     virtual void complete(complete_request request,
                           asio::any_completion_handler<void(error_code, complete_result)> done) = 0;
-    virtual void abandon(store_key key, token by, asio::any_completion_handler<void(error_code)> done) = 0;
-    virtual void renew(store_key key, token by, std::chrono::milliseconds lease,
+    virtual void abandon(store_key key, fencing_token by, asio::any_completion_handler<void(error_code)> done) = 0;
+    virtual void renew(store_key key, fencing_token by, std::chrono::milliseconds lease,
                        asio::any_completion_handler<void(error_code, bool)> done) = 0;
     virtual void save_step(step_request step, asio::any_completion_handler<void(error_code, bool)> done) = 0;
     virtual void park(park_request request, asio::any_completion_handler<void(error_code, bool)> done) = 0;
@@ -93,10 +94,10 @@ public:
                   asio::any_completion_handler<void(error_code, complete_result)> done) override {
         store_.async_complete(std::move(request), std::move(done));
     }
-    void abandon(store_key key, token by, asio::any_completion_handler<void(error_code)> done) override {
+    void abandon(store_key key, fencing_token by, asio::any_completion_handler<void(error_code)> done) override {
         store_.async_abandon(key, by, std::move(done));
     }
-    void renew(store_key key, token by, std::chrono::milliseconds lease,
+    void renew(store_key key, fencing_token by, std::chrono::milliseconds lease,
                asio::any_completion_handler<void(error_code, bool)> done) override {
         if constexpr (async_renewable_store<Store>) store_.async_renew(key, by, lease, std::move(done));
     }
@@ -146,8 +147,11 @@ public:
     complete_result complete(complete_request const& request, error_code& error) override {
         return store_.complete(request, error);
     }
-    void abandon(store_key const& key, token const& by, error_code& error) override { store_.abandon(key, by, error); }
-    bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error) override {
+    void abandon(store_key const& key, fencing_token const& by, error_code& error) override {
+        store_.abandon(key, by, error);
+    }
+    bool renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease,
+               error_code& error) override {
         return store_.renew(key, by, lease, error);
     }
     bool save_step(step_request const& step, error_code& error) override {
@@ -182,12 +186,12 @@ public:
         auto result = store_.complete(request, error);
         post(std::move(done), error, std::move(result));
     }
-    void abandon(store_key key, token by, asio::any_completion_handler<void(error_code)> done) override {
+    void abandon(store_key key, fencing_token by, asio::any_completion_handler<void(error_code)> done) override {
         error_code error;
         store_.abandon(key, by, error);
         post(std::move(done), error);
     }
-    void renew(store_key key, token by, std::chrono::milliseconds lease,
+    void renew(store_key key, fencing_token by, std::chrono::milliseconds lease,
                asio::any_completion_handler<void(error_code, bool)> done) override {
         error_code error;
         bool const held = store_.renew(key, by, lease, error);
@@ -295,9 +299,9 @@ public:
     }
 
     template <asio::completion_token_for<void(error_code)> Token>
-    auto async_abandon(store_key key, token by, Token&& done) {
+    auto async_abandon(store_key key, fencing_token by, Token&& done) {
         return asio::async_initiate<Token, void(error_code)>(
-            [erased = erased_](auto handler, store_key of, idempo::token from) {
+            [erased = erased_](auto handler, store_key of, idempo::fencing_token from) {
                 erased->abandon(of, from, std::move(handler));
             },
             done, key, by);
@@ -305,9 +309,10 @@ public:
 
     /// \pre `renewable()`
     template <asio::completion_token_for<void(error_code, bool)> Token>
-    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& done) {
+    auto async_renew(store_key key, fencing_token by, std::chrono::milliseconds lease, Token&& done) {
         return asio::async_initiate<Token, void(error_code, bool)>(
-            [erased = erased_](auto handler, store_key of, idempo::token from, std::chrono::milliseconds length) {
+            [erased = erased_](auto handler, store_key of, idempo::fencing_token from,
+                               std::chrono::milliseconds length) {
                 erased->renew(of, from, length, std::move(handler));
             },
             done, key, by, lease);

@@ -84,7 +84,7 @@ public:
         return wait<complete_result>(error, [&](auto done) { store_.async_complete(request, std::move(done)); });
     }
 
-    void abandon(store_key const& key, token const& by, error_code& error) {
+    void abandon(store_key const& key, fencing_token const& by, error_code& error) {
         if constexpr (detail::may_be_direct<Store>) {
             if (auto* store = direct()) return store->abandon(key, by, error);
         }
@@ -95,7 +95,7 @@ public:
     }
 
     /// Begins `abandon`, and does not wait for it: for a claim of which nobody knows whether it was made.
-    void start_abandon(store_key const& key, token const& by) {
+    void start_abandon(store_key const& key, fencing_token const& by) {
         if constexpr (detail::may_be_direct<Store>) {
             if (auto* store = direct()) {
                 error_code ignored;
@@ -105,7 +105,7 @@ public:
         store_.async_abandon(key, by, [](error_code) {});
     }
 
-    bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error)
+    bool renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease, error_code& error)
         requires async_renewable_store<Store>
     {
         if constexpr (detail::may_be_direct<Store>) {

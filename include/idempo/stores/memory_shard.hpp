@@ -35,7 +35,7 @@ struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
                        boost::intrusive::set_base_hook<plain_link, boost::intrusive::optimize_size<true>> {
     store_key key;
     idempo::fingerprint fingerprint;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     /// What Complete was given, or the `open_notes` before that.
     shared_bytes bytes;
     time_point lease_end;

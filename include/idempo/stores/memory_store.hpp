@@ -73,11 +73,12 @@ public:
     [[nodiscard]] complete_result complete(complete_request const& request, error_code& ec);
 
     /// \post `ec` is clear, as below where nothing else is said.
-    void abandon(store_key const& key, token const& by, error_code& ec);
+    void abandon(store_key const& key, fencing_token const& by, error_code& ec);
 
     /// Sets the lease to end `lease` from now, and the record to expire its retention later.
     /// \return whether the record is in flight under `by`, even if its lease has ended.
-    [[nodiscard]] bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec);
+    [[nodiscard]] bool renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease,
+                             error_code& ec);
 
     /// \post `ec` is `error::store_full` where there was no room for the step
     [[nodiscard]] bool save_step(step_request const& step, error_code& ec);

@@ -79,14 +79,14 @@ public:
     }
 
     template <asio::completion_token_for<void(error_code)> Token>
-    auto async_abandon(store_key key, token by, Token&& done) {
+    auto async_abandon(store_key key, fencing_token by, Token&& done) {
         return submit(
             key, [key, by](Store& store, error_code& error) { store.abandon(key, by, error); },
             std::forward<Token>(done));
     }
 
     template <asio::completion_token_for<void(error_code, bool)> Token>
-    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& done)
+    auto async_renew(store_key key, fencing_token by, std::chrono::milliseconds lease, Token&& done)
         requires renewable_store<Store>
     {
         return submit<bool>(

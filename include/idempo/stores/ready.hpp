@@ -34,9 +34,9 @@ namespace detail {
 [[nodiscard]] inline claim_request readiness_claim() {
     claim_request claim;
     for (auto to = claim.key.bytes.begin(); to != claim.key.bytes.end();) {
-        to = std::ranges::copy(make_token().bytes, to).out;
+        to = std::ranges::copy(make_fencing_token().bytes, to).out;
     }
-    claim.token = make_token();
+    claim.fencing_token = make_fencing_token();
     claim.lease = std::chrono::seconds{1};
     claim.retention = std::chrono::seconds{1};
     return claim;
@@ -58,7 +58,7 @@ public:
         });
         store_.async_claim(claim_, [self = this->shared_from_this()](error_code error, claim_result const& result) {
             // Nobody waits for the end of it: what stays behind is soon gone.
-            self->store_.async_abandon(self->claim_.key, self->claim_.token, [self](error_code) {});
+            self->store_.async_abandon(self->claim_.key, self->claim_.fencing_token, [self](error_code) {});
             bool const is_granted = std::holds_alternative<granted>(result);
             self->finish(error || is_granted ? error : error_code(error::store_unavailable));
         });
@@ -90,7 +90,7 @@ template <store Store>
     auto const result = store.claim(claim, error);
     if (!error && !std::holds_alternative<granted>(result)) error = error::store_unavailable;
     error_code ignored;
-    store.abandon(claim.key, claim.token, ignored);
+    store.abandon(claim.key, claim.fencing_token, ignored);
     return error;
 }
 

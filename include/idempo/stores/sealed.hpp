@@ -72,13 +72,13 @@ public:
         return result;
     }
 
-    void abandon(store_key const& key, token const& by, error_code& error)
+    void abandon(store_key const& key, fencing_token const& by, error_code& error)
         requires idempo::store<Store>
     {
         store_.abandon(key, by, error);
     }
 
-    bool renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& error)
+    bool renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease, error_code& error)
         requires renewable_store<Store>
     {
         return store_.renew(key, by, lease, error);
@@ -162,13 +162,13 @@ public:
 
     template <asio::completion_token_for<void(error_code)> Token>
         requires async_store<Store>
-    auto async_abandon(store_key key, token by, Token&& done) {
+    auto async_abandon(store_key key, fencing_token by, Token&& done) {
         return store_.async_abandon(key, by, std::forward<Token>(done));
     }
 
     template <asio::completion_token_for<void(error_code, bool)> Token>
         requires async_renewable_store<Store>
-    auto async_renew(store_key key, token by, std::chrono::milliseconds lease, Token&& done) {
+    auto async_renew(store_key key, fencing_token by, std::chrono::milliseconds lease, Token&& done) {
         return store_.async_renew(key, by, lease, std::forward<Token>(done));
     }
 

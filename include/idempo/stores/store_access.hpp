@@ -104,10 +104,10 @@ template <class Store>
 void start_renew(Store& store, claim_request const& claim,
                  boost::asio::any_completion_handler<void(error_code, bool)> renewed) {
     if constexpr (async_renewable_store<Store>) {
-        store.async_renew(claim.key, claim.token, claim.lease, std::move(renewed));
+        store.async_renew(claim.key, claim.fencing_token, claim.lease, std::move(renewed));
     } else if constexpr (nonblocking_store<Store>) {
         error_code error;
-        bool const held = store.renew(claim.key, claim.token, claim.lease, error);
+        bool const held = store.renew(claim.key, claim.fencing_token, claim.lease, error);
         std::move(renewed)(error, held);
     }
 }

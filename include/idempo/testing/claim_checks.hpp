@@ -39,12 +39,12 @@ template <store_fixture F>
 void claim_retried(scene<F>& scene) {
     auto holder = scene.rival();
     holder.claim();
-    scene.expect_granted(holder.claim(), 1, "the second claim with one token");
+    scene.expect_granted(holder.claim(), 1, "the second claim with one fencing token");
     scene.rival().claim();
-    scene.expect_granted(holder.claim(false), 1, "a claim with the holder's token after a rival's");
+    scene.expect_granted(holder.claim(false), 1, "a claim with the holder's fencing token after a rival's");
     scene.template expect<in_flight>(scene.rival().claim(), "a rival's claim after the holder's second");
     holder.complete("first");
-    scene.expect_completed(holder.claim(), "first", "a claim with the token that completed the record");
+    scene.expect_completed(holder.claim(), "first", "a claim with the fencing token that completed the record");
 }
 
 template <store_fixture F>
@@ -91,7 +91,7 @@ void complete_retried(scene<F>& scene) {
     auto holder = scene.rival();
     holder.claim();
     scene.template expect<done>(holder.complete("first"), "the first Complete");
-    scene.template expect<done>(holder.complete("first"), "the second Complete with one token");
+    scene.template expect<done>(holder.complete("first"), "the second Complete with one fencing token");
     scene.template expect<done>(holder.complete("other"), "a third with other bytes");
     scene.expect_completed(scene.rival().claim(), "first", "a claim after these");
 }
@@ -117,7 +117,8 @@ void abandon_by_the_holder_only(scene<F>& scene) {
     first.abandon();
     scene.expect_granted(second.claim(), 1, "a claim after Abandon by the holder");
     first.abandon();
-    scene.template expect<in_flight>(first.claim(), "a claim after Abandon by the token that has abandoned before");
+    scene.template expect<in_flight>(first.claim(),
+                                     "a claim after Abandon by the fencing token that has abandoned before");
     second.complete("first");
     second.abandon();
     scene.expect_completed(scene.rival().claim(), "first", "a claim after Abandon of a completed record");
@@ -142,7 +143,7 @@ template <store_fixture F>
 void copies_share_the_records(scene<F>& scene) {
     auto holder = scene.rival();
     auto rival = holder;  // and its store with it
-    rival.token = make_token();
+    rival.fencing_token = make_fencing_token();
     holder.claim();
     scene.template expect<in_flight>(rival.claim(), "a claim by a copy of the store");
     holder.complete("first");
@@ -172,7 +173,7 @@ void operations_do_not_wait_for_the_holder(scene<F>& scene) {
     scene.rival().complete("stolen");
     scene.rival().abandon();
     auto const elapsed = std::chrono::steady_clock::now() - start;
-    scene.expect(elapsed < scene.units(10), "operations under a key that another token holds took too long");
+    scene.expect(elapsed < scene.units(10), "operations under a key that another fencing token holds took too long");
 }
 
 }  // namespace idempo::testing

@@ -63,21 +63,22 @@ template <store_fixture F>
 
 template <store_fixture F>
 void add_basic_lines(std::vector<contract_line<F>>& lines) {
-    lines.insert(
-        lines.end(),
-        {{"a claim of a new key is granted as attempt 1", claim_of_a_new_key<F>},
-         {"a record in flight under another token answers in_flight", claim_in_flight<F>},
-         {"a claim with the token that holds the record is granted again", claim_retried<F>},
-         {"the fingerprint is looked at before the state", claim_with_another_fingerprint<F>},
-         {"a completed record answers the bytes that Complete was given", claim_of_a_completed_record<F>},
-         {"Complete does nothing unless the record is in flight under that token", complete_by_another_token<F>},
-         {"Complete with the token that completed the record is done again", complete_retried<F>},
-         {"Complete of an absent record stores it", complete_of_an_absent_record<F>},
-         {"Abandon does nothing unless the record is in flight under that token", abandon_by_the_holder_only<F>},
-         {"a record is seen under its own key only", keys_are_apart<F>},
-         {"copies of a store share the records", copies_share_the_records<F>},
-         {"operations of a key run in the order of their submission", operations_run_in_order<F>},
-         {"no operation waits for the end of a lease", operations_do_not_wait_for_the_holder<F>, true}});
+    lines.insert(lines.end(),
+                 {{"a claim of a new key is granted as attempt 1", claim_of_a_new_key<F>},
+                  {"a record in flight under another fencing token answers in_flight", claim_in_flight<F>},
+                  {"a claim with the fencing token that holds the record is granted again", claim_retried<F>},
+                  {"the fingerprint is looked at before the state", claim_with_another_fingerprint<F>},
+                  {"a completed record answers the bytes that Complete was given", claim_of_a_completed_record<F>},
+                  {"Complete does nothing unless the record is in flight under that fencing token",
+                   complete_by_another_token<F>},
+                  {"Complete with the fencing token that completed the record is done again", complete_retried<F>},
+                  {"Complete of an absent record stores it", complete_of_an_absent_record<F>},
+                  {"Abandon does nothing unless the record is in flight under that fencing token",
+                   abandon_by_the_holder_only<F>},
+                  {"a record is seen under its own key only", keys_are_apart<F>},
+                  {"copies of a store share the records", copies_share_the_records<F>},
+                  {"operations of a key run in the order of their submission", operations_run_in_order<F>},
+                  {"no operation waits for the end of a lease", operations_do_not_wait_for_the_holder<F>, true}});
 }
 
 template <store_fixture F>
@@ -88,7 +89,7 @@ template <store_fixture F>
          {"a claim that must not take over reports the ended lease and writes nothing", claim_without_takeover<F>},
          {"a retried claim whose lease has ended is no takeover", claim_retried_after_the_lease<F>},
          {"Complete needs no live lease, only that nobody took over", complete_needs_no_live_lease<F>},
-         {"a token that lost its record to a takeover changes nothing", a_lost_token_does_nothing<F>},
+         {"a fencing token that lost its record to a takeover changes nothing", a_lost_token_does_nothing<F>},
          {"an abandoned takeover leaves the number of its attempt behind", an_abandoned_takeover_leaves_its_number<F>},
          {"a completed record is not taken over", a_completed_record_has_no_lease<F>},
          {"a record in flight expires at its lease deadline plus the retention", a_record_in_flight_expires<F>},
@@ -101,7 +102,7 @@ template <store_fixture F>
     return with_deadlines<F>(
         {{"Renew extends the lease and the life of the record", renew_extends_lease_and_life<F>},
          {"Renew does not mind that the lease had ended", renew_of_an_ended_lease<F>},
-         {"Renew is false unless the record is in flight under that token", renew_by_another_token<F>}});
+         {"Renew is false unless the record is in flight under that fencing token", renew_by_another_token<F>}});
 }
 
 template <store_fixture F>
@@ -145,7 +146,8 @@ template <store_fixture F>
 [[nodiscard]] std::vector<contract_line<F>> step_lines() {
     return with_deadlines<F>(
         {{"steps are told to each later claim", steps_are_told_to_later_attempts<F>},
-         {"save_step does nothing unless the record is in flight under that token", steps_by_the_holder_only<F>},
+         {"save_step does nothing unless the record is in flight under that fencing token",
+          steps_by_the_holder_only<F>},
          {"save_step at an offset that is passed has been executed before", steps_retried<F>},
          {"Abandon leaves steps, and without an earlier attempt they are free", abandon_leaves_steps<F>},
          {"steps go with their record", steps_go_with_their_record<F>}});
@@ -155,9 +157,9 @@ template <store_fixture F>
 [[nodiscard]] std::vector<contract_line<F>> parking_lines() {
     auto lines = with_deadlines<F>(
         {{"a parked record is granted only to a claim that asks for it", parked_is_granted_on_request<F>},
-         {"park does nothing unless the record is in flight under that token", park_by_the_holder_only<F>},
+         {"park does nothing unless the record is in flight under that fencing token", park_by_the_holder_only<F>},
          {"park of an absent record stores it", park_of_an_absent_record<F>},
-         {"no token holds a parked record", nobody_holds_a_parked_record<F>},
+         {"no fencing token holds a parked record", nobody_holds_a_parked_record<F>},
          {"a parked record is parked again when the claim of who asked ends", parked_again<F>},
          {"park restarts the retention", park_restarts_the_retention<F>},
          {"settle with a response completes the record", settle_with_a_response<F>},

@@ -28,7 +28,7 @@ struct full_store {
 template <store Store>
 error_code claim_error(claimer<Store>& by) {
     error_code ec;
-    static_cast<void>(by.store.claim({by.key, by.fingerprint, by.token, by.lease, by.retention, true}, ec));
+    static_cast<void>(by.store.claim({by.key, by.fingerprint, by.fencing_token, by.lease, by.retention, true}, ec));
     return ec;
 }
 
@@ -88,7 +88,7 @@ void a_full_store_evicts_nothing(scene<F>& scene) {
     }
     for (std::size_t i = 0; i < full.holders.size(); ++i) {
         auto rival = full.holders[i];
-        rival.token = make_token();
+        rival.fencing_token = make_fencing_token();
         if (i % 2 == 1) {
             scene.expect_completed(rival.claim(), "first", "a completed record of a full store");
         } else {

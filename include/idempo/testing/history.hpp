@@ -25,7 +25,7 @@ namespace idempo::testing {
 struct past_operation {
     enum class kind { claim, complete, abandon, renew };
     kind what = kind::claim;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     idempo::fingerprint fingerprint;
     /// Of Complete.
     std::string bytes;
@@ -46,7 +46,7 @@ struct past_operation {
 struct model_record {
     enum class state { absent, in_flight, completed };
     state is = state::absent;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     idempo::fingerprint fingerprint;
     std::string bytes;
     unsigned attempt = 0;
@@ -55,7 +55,9 @@ struct model_record {
 
     friend auto operator<=>(model_record const&, model_record const&) = default;
 
-    [[nodiscard]] bool held_by(idempo::token const& by) const { return is == state::in_flight && token == by; }
+    [[nodiscard]] bool held_by(idempo::fencing_token const& by) const {
+        return is == state::in_flight && fencing_token == by;
+    }
     /// Time is coarse here: a short lease may end in the phase in which it began.
     [[nodiscard]] bool lease_may_run(unsigned phase) const { return has_long_lease || leased_in_phase == phase; }
     [[nodiscard]] bool lease_may_have_ended() const { return !has_long_lease; }
@@ -74,7 +76,7 @@ using possible_records = std::vector<model_record>;
     auto const& answer = std::get<claim_result>(operation.answer);
     auto const* const grant = std::get_if<granted>(&answer);
     auto const holder = [&](unsigned attempt) {
-        return with_lease({model_record::state::in_flight, operation.token, operation.fingerprint, {}, attempt},
+        return with_lease({model_record::state::in_flight, operation.fencing_token, operation.fingerprint, {}, attempt},
                           operation);
     };
     auto const if_possible = [&](bool possible) { return possible ? possible_records{record} : possible_records{}; };
@@ -87,7 +89,7 @@ using possible_records = std::vector<model_record>;
         auto const* const replay = std::get_if<completed>(&answer);
         return if_possible(replay && replay->record.view() == record.bytes);
     }
-    if (record.token == operation.token) {
+    if (record.fencing_token == operation.fencing_token) {
         // The contract does not say whether a retried claim restarts the lease.
         if (!grant || grant->attempt != record.attempt) return {};
         return {record, with_lease(record, operation)};
@@ -109,7 +111,7 @@ using possible_records = std::vector<model_record>;
 
     if (record.is != model_record::state::absent) {
         if (record.fingerprint != operation.fingerprint) return if_possible(std::holds_alternative<mismatch>(answer));
-        if (record.token != operation.token) {
+        if (record.fencing_token != operation.fencing_token) {
             if (record.is == model_record::state::in_flight)
                 return if_possible(std::holds_alternative<in_flight>(answer));
             auto const* const stored = std::get_if<completed>(&answer);
@@ -117,23 +119,24 @@ using possible_records = std::vector<model_record>;
         }
         if (record.is == model_record::state::completed) return if_possible(is_done);
     }
-    model_record stored{model_record::state::completed, operation.token, operation.fingerprint, operation.bytes,
+    model_record stored{model_record::state::completed, operation.fencing_token, operation.fingerprint, operation.bytes,
                         std::max(record.attempt, 1U)};
     return is_done ? possible_records{std::move(stored)} : possible_records{};
 }
 
-/// A takeover leaves the number of the attempt before it behind, under no token and with a lease that has ended.
+/// A takeover leaves the number of the attempt before it behind, under no fencing token and with a lease that has
+/// ended.
 [[nodiscard]] inline possible_records after_abandon(model_record record, bool is_held) {
     if (!is_held) return {std::move(record)};
     if (record.attempt == 1) return {model_record{}};
-    record.token = {};
+    record.fencing_token = {};
     record.has_long_lease = false;
     --record.attempt;
     return {model_record{}, std::move(record)};
 }
 
 [[nodiscard]] inline possible_records after(model_record const& record, past_operation const& operation) {
-    bool const is_held = record.held_by(operation.token);
+    bool const is_held = record.held_by(operation.fencing_token);
     switch (operation.what) {
     case past_operation::kind::claim: return after_claim(record, operation);
     case past_operation::kind::complete: return after_complete(record, operation);

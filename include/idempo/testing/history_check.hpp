@@ -70,10 +70,10 @@ private:
         } else if (roll < 35 && renewable_store<store_type>) {
             operation.what = past_operation::kind::renew;
         } else if (in_100(70)) {
-            by.token = make_token();
+            by.fencing_token = make_fencing_token();
             by.fingerprint.bytes[0] = in_100(90) ? 1 : 2;
         }
-        operation.token = by.token;
+        operation.fencing_token = by.fencing_token;
         operation.fingerprint = by.fingerprint;
         operation.has_long_lease = in_100(30);
         operation.take_over = in_100(85);

@@ -69,11 +69,11 @@ void a_lost_token_does_nothing(scene<F>& scene) {
     scene.advance(2);
     auto winner = scene.rival();
     winner.claim();
-    scene.template expect<in_flight>(loser.complete("stale"), "Complete by the token that lost to a takeover");
+    scene.template expect<in_flight>(loser.complete("stale"), "Complete by the fencing token that lost to a takeover");
     loser.abandon();
-    scene.template expect<in_flight>(loser.claim(), "a claim by that token, after its Abandon");
-    scene.template expect<done>(winner.complete("first"), "Complete by the token that took over");
-    scene.expect_completed(loser.complete("stale"), "first", "Complete by the token that lost, after that");
+    scene.template expect<in_flight>(loser.claim(), "a claim by that fencing token, after its Abandon");
+    scene.template expect<done>(winner.complete("first"), "Complete by the fencing token that took over");
+    scene.expect_completed(loser.complete("stale"), "first", "Complete by the fencing token that lost, after that");
     scene.expect_completed(scene.rival().claim(), "first", "a claim after that");
 }
 
@@ -87,7 +87,7 @@ void an_abandoned_takeover_leaves_its_number(scene<F>& scene) {
     second.abandon();
     auto third = scene.rival(1);
     scene.expect_granted(third.claim(), 2, "a claim after Abandon of the takeover");
-    scene.template expect<in_flight>(second.complete("stale"), "Complete by the token that has abandoned");
+    scene.template expect<in_flight>(second.complete("stale"), "Complete by the fencing token that has abandoned");
     third.abandon();
     scene.template expect<mismatch>(scene.stranger().claim(), "another fingerprint after that");
 }
@@ -110,7 +110,7 @@ void a_record_in_flight_expires(scene<F>& scene) {
     scene.template expect<mismatch>(scene.stranger().claim(), "the lease over, the retention not");
     scene.advance(2);
     scene.expect_granted(scene.stranger().claim(), 1, "any fingerprint after lease and retention");
-    scene.template expect<mismatch>(holder.complete("stale"), "Complete by the token of the expired record");
+    scene.template expect<mismatch>(holder.complete("stale"), "Complete by the fencing token of the expired record");
 }
 
 template <store_fixture F>
@@ -166,11 +166,11 @@ void renew_by_another_token(scene<F>& scene) {
     scene.expect(!scene.rival().renew(span), "Renew says false where there is no record");
     auto loser = scene.rival(1);
     loser.claim();
-    scene.expect(!scene.rival().renew(span), "Renew says false to a token that does not hold the record");
+    scene.expect(!scene.rival().renew(span), "Renew says false to a fencing token that does not hold the record");
     scene.advance(2);
     auto winner = scene.rival();
     scene.expect_granted(winner.claim(), 2, "a claim after the lease, which a rival tried to renew");
-    scene.expect(!loser.renew(span), "Renew says false to a token that lost its record");
+    scene.expect(!loser.renew(span), "Renew says false to a fencing token that lost its record");
     winner.complete("first");
     scene.expect(!winner.renew(span), "Renew says false when the record is completed");
 }

@@ -75,7 +75,7 @@ void forget_whatever_the_state(scene<F>& scene) {
     scene.expect(forget(scene), "forget says true of a record in flight");
     auto next = scene.stranger();
     scene.expect_granted(next.claim(), 1, "a claim after forget");
-    scene.template expect<mismatch>(holder.complete("stale"), "Complete by the token that was forgotten");
+    scene.template expect<mismatch>(holder.complete("stale"), "Complete by the fencing token that was forgotten");
     next.complete("first");
     scene.expect(forget(scene), "forget says true of a completed record");
     scene.expect_granted(scene.rival(1, 1).claim(), 1, "a claim after that");

@@ -38,7 +38,7 @@ public:
     [[nodiscard]] complete_result complete(complete_request const& request, error_code& error) {
         return alive<complete_result>(error, done{}, [&] { return inner_.complete(request, error); });
     }
-    void abandon(store_key const& key, token const& by, error_code& error) {
+    void abandon(store_key const& key, fencing_token const& by, error_code& error) {
         alive<bool>(error, true, [&] {
             inner_.abandon(key, by, error);
             return true;
@@ -88,7 +88,7 @@ public:
             std::forward<Token>(done));
     }
     template <class Token>
-    auto async_abandon(store_key key, token by, Token&& done) {
+    auto async_abandon(store_key key, fencing_token by, Token&& done) {
         return asio::async_initiate<Token, void(error_code)>(
             [inner = inner_, where = where_, key, by](auto handler) mutable {
                 auto const executor = asio::get_associated_executor(handler, where);

@@ -71,13 +71,13 @@ void one_of_concurrent_completes_is_stored(scene<F>& scene) {
         std::vector<claimer<fixture_store<F>>> rivals;
         for (std::size_t i = 0; i < racing_threads; ++i) rivals.push_back(scene.rival());
         auto const answers =
-            race(rivals.size(), [&](std::size_t i) { return rivals[i].complete(rivals[i].token.view()); });
+            race(rivals.size(), [&](std::size_t i) { return rivals[i].complete(rivals[i].fencing_token.view()); });
         auto const stored = scene.template expect<completed>(scene.rival().claim(), "a claim after Completes").record;
         for (std::size_t i = 0; i < rivals.size(); ++i) {
-            if (rivals[i].token.view() == stored.view()) {
-                scene.template expect<done>(answers[i], "Complete by the token whose response is stored");
+            if (rivals[i].fencing_token.view() == stored.view()) {
+                scene.template expect<done>(answers[i], "Complete by the fencing token whose response is stored");
             } else {
-                scene.expect_completed(answers[i], stored.view(), "Complete by a token that came too late");
+                scene.expect_completed(answers[i], stored.view(), "Complete by a fencing token that came too late");
             }
         }
     }

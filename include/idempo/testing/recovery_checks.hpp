@@ -45,7 +45,7 @@ void steps_by_the_holder_only(scene<F>& scene) {
     scene.expect(loser.save_step(0, "a"), "save_step when the lease had ended and nobody took over");
     auto winner = scene.rival();
     scene.expect_steps(winner.claim(), 2, "a", "the takeover after that");
-    scene.expect(!loser.save_step(1, "x"), "save_step says false to a token that lost its record");
+    scene.expect(!loser.save_step(1, "x"), "save_step says false to a fencing token that lost its record");
     scene.expect_steps(winner.claim(), 2, "a", "a claim after these");
     winner.complete("first");
     scene.expect(!winner.save_step(1, "x"), "save_step says false when the record is completed");
@@ -114,7 +114,7 @@ void parked_is_granted_on_request(scene<F>& scene) {
     scene.template expect<mismatch>(scene.stranger().claim(), "another fingerprint");
     for (bool const take_over : {true, false}) {
         scene.expect_parked(scene.rival().claim(take_over), 1, "why", "a claim that asks for no parked record");
-        scene.expect_parked(holder.claim(take_over), 1, "why", "the same with the token that parked it");
+        scene.expect_parked(holder.claim(take_over), 1, "why", "the same with the fencing token that parked it");
     }
     auto asks = scene.rival();
     scene.expect_granted(asks.claim_parked(), 2, "a claim that asks for it");
@@ -137,7 +137,7 @@ void park_by_the_holder_only(scene<F>& scene) {
     scene.advance(2);
     auto winner = scene.rival(1);
     scene.expect_granted(winner.claim(), 2, "a takeover after these");
-    scene.expect(!loser.park("x"), "park says false to a token that lost its record");
+    scene.expect(!loser.park("x"), "park says false to a fencing token that lost its record");
     scene.advance(2);
     scene.expect(winner.park("why"), "park when the lease had ended and nobody took over");
     scene.expect_parked(scene.rival().claim(), 2, "why", "a claim after that");
@@ -171,14 +171,15 @@ void nobody_holds_a_parked_record(scene<F>& scene) {
     auto holder = scene.rival();
     holder.claim();
     holder.park("why");
-    scene.template expect<in_flight>(holder.complete("late"), "Complete by the token that parked it");
+    scene.template expect<in_flight>(holder.complete("late"), "Complete by the fencing token that parked it");
     scene.template expect<in_flight>(scene.rival().complete("late"), "Complete by a rival");
     holder.abandon();
     if constexpr (renewable_store<fixture_store<F>>) {
-        scene.expect(!holder.renew(scene.units(scene.very_long)), "Renew says false to the token that parked it");
+        scene.expect(!holder.renew(scene.units(scene.very_long)),
+                     "Renew says false to the fencing token that parked it");
     }
     if constexpr (checkpointing_store<fixture_store<F>>) {
-        scene.expect(!holder.save_step(0, "x"), "save_step says false to the token that parked it");
+        scene.expect(!holder.save_step(0, "x"), "save_step says false to the fencing token that parked it");
     }
     scene.expect_parked(scene.rival().claim(), 1, "why", "a claim after these");
 }
@@ -240,7 +241,7 @@ void settle_with_a_response(scene<F>& scene) {
     scene.expect(holder.settle(1, "settled"), "settle of a parked record");
     scene.expect_completed(scene.rival().claim(), "settled", "a claim after that");
     scene.template expect<mismatch>(scene.stranger().claim(), "another fingerprint after that");
-    scene.expect_completed(holder.complete("late"), "settled", "Complete by the token that parked it");
+    scene.expect_completed(holder.complete("late"), "settled", "Complete by the fencing token that parked it");
     scene.expect(!holder.settle(1, "again"), "settle says false when the record is completed");
     scene.expect_completed(scene.rival().claim(), "settled", "a claim after that");
     scene.change_key();
@@ -249,7 +250,7 @@ void settle_with_a_response(scene<F>& scene) {
     scene.advance(2);
     held.retention = scene.units(2);
     scene.expect(held.settle(1, "settled"), "settle of a record whose lease has ended");
-    scene.expect_completed(held.complete("late"), "settled", "Complete by the token whose lease had ended");
+    scene.expect_completed(held.complete("late"), "settled", "Complete by the fencing token whose lease had ended");
     scene.advance(3);
     scene.expect_granted(scene.stranger().claim(), 1, "any fingerprint after the retention of settle");
 }

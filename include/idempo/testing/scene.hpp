@@ -25,7 +25,8 @@ namespace idempo::testing {
 /// A key that nobody has used in any store.
 [[nodiscard]] inline store_key unused_key() {
     store_key key;
-    for (auto to = key.bytes.begin(); to != key.bytes.end();) to = std::ranges::copy(make_token().bytes, to).out;
+    for (auto to = key.bytes.begin(); to != key.bytes.end();)
+        to = std::ranges::copy(make_fencing_token().bytes, to).out;
     return key;
 }
 
@@ -45,7 +46,7 @@ std::string describe(std::variant<Answers...> const& answer) {
     return std::visit([](auto const& alternative) { return describe(alternative); }, answer);
 }
 
-/// One request's execution, with a token of its own.
+/// One request's execution, with a fencing token of its own.
 /// \throws boost::system::system_error if the store reports an error.
 template <store Store>
 struct claimer {
@@ -54,31 +55,31 @@ struct claimer {
     idempo::fingerprint fingerprint;
     std::chrono::milliseconds lease;
     std::chrono::milliseconds retention;
-    idempo::token token = make_token();
+    idempo::fencing_token fencing_token = make_fencing_token();
     std::chrono::milliseconds remember{};
 
     claim_result claim(bool take_over = true) {
         return checked([&](error_code& ec) {
-            return store.claim({key, fingerprint, token, lease, retention, take_over, false, remember}, ec);
+            return store.claim({key, fingerprint, fencing_token, lease, retention, take_over, false, remember}, ec);
         });
     }
 
     /// A claim of a parked record, to find out what became of it.
     claim_result claim_parked() {
         return checked([&](error_code& ec) {
-            return store.claim({key, fingerprint, token, lease, retention, true, true, remember}, ec);
+            return store.claim({key, fingerprint, fencing_token, lease, retention, true, true, remember}, ec);
         });
     }
 
     complete_result complete(std::string_view bytes) {
         return checked([&](error_code& ec) {
-            return store.complete({key, fingerprint, token, shared_bytes(bytes), retention, remember}, ec);
+            return store.complete({key, fingerprint, fencing_token, shared_bytes(bytes), retention, remember}, ec);
         });
     }
 
     void abandon() {
         checked([&](error_code& ec) {
-            store.abandon(key, token, ec);
+            store.abandon(key, fencing_token, ec);
             return true;
         });
     }
@@ -86,20 +87,22 @@ struct claimer {
     bool renew(std::chrono::milliseconds from_now)
         requires renewable_store<Store>
     {
-        return checked([&](error_code& ec) { return store.renew(key, token, from_now, ec); });
+        return checked([&](error_code& ec) { return store.renew(key, fencing_token, from_now, ec); });
     }
 
     bool save_step(std::size_t offset, std::string_view step)
         requires checkpointing_store<Store>
     {
-        return checked([&](error_code& ec) { return store.save_step({key, token, offset, shared_bytes(step)}, ec); });
+        return checked([&](error_code& ec) {
+            return store.save_step({key, fencing_token, offset, shared_bytes(step)}, ec);
+        });
     }
 
     bool park(std::string_view reason)
         requires parking_store<Store>
     {
         return checked([&](error_code& ec) {
-            return store.park({key, fingerprint, token, shared_bytes(reason), retention, remember}, ec);
+            return store.park({key, fingerprint, fencing_token, shared_bytes(reason), retention, remember}, ec);
         });
     }
 

@@ -130,7 +130,7 @@ TEST_CASE("exchange: what a claim asks for", "[exchange]") {
         CHECK(tested->claim().lease == 7s);
         CHECK(tested->claim().retention == 9s);
         CHECK(tested->claim().take_over);
-        CHECK(tested->claim().token != idempo::token{});
+        CHECK(tested->claim().fencing_token != idempo::fencing_token{});
         CHECK(tested->claim().remember == 0s);
     }
     SECTION("with a mark of the used key") {
@@ -157,7 +157,7 @@ TEST_CASE("exchange: what a claim asks for", "[exchange]") {
 TEST_CASE("exchange: a first request runs and is stored before it is answered", "[exchange]") {
     session tested;
     tested.capture();
-    CHECK(tested->complete().token == tested->claim().token);
+    CHECK(tested->complete().fencing_token == tested->claim().fencing_token);
     CHECK(tested->completed({}, idempo::done{}) == step::respond);
     CHECK(tested->answer() == answer::handler);
     CHECK(tested.told(idempo::event_type::executed) == 1);
@@ -731,7 +731,7 @@ TEST_CASE("exchange: a handler that cannot tell parks the record", "[exchange]")
         auto const status = GENERATE(200U, 504U);
         REQUIRE(tested->ran(status) == step::park);
         CHECK(tested->park().reason.view() == "no answer from the bank");
-        CHECK(tested->park().token == tested->claim().token);
+        CHECK(tested->park().fencing_token == tested->claim().fencing_token);
         CHECK(tested->parked({}, true) == step::respond);
         CHECK(tested->answer() == answer::handler);
         CHECK(tested.told(idempo::event_type::parked) == 1);

@@ -24,7 +24,7 @@ struct scene {
         saving_now = {};
         options.persist_timeout = 10s;
         options.observer = [this](idempo::event const& event) { events.push_back(event); };
-        claim.token = idempo::make_token();
+        claim.fencing_token = idempo::make_fencing_token();
     }
 
     std::vector<idempo::event> events;
@@ -37,7 +37,7 @@ struct scene {
 TEST_CASE("step_saving: asks for what the claim holds") {
     scene with;
     step_saving tested(with.options, with.claim, 2, 7, idempo::shared_bytes("entry"), &now);
-    CHECK(tested.request().token == with.claim.token);
+    CHECK(tested.request().fencing_token == with.claim.fencing_token);
     CHECK(tested.request().offset == 7);
     CHECK(tested.request().step.view() == "entry");
     CHECK(tested.saved({}, true) == next::end);

@@ -42,10 +42,10 @@ struct counting_store {
     idempo::complete_result complete(idempo::complete_request const& request, idempo::error_code& ec) {
         return records.complete(request, ec);
     }
-    void abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& ec) {
+    void abandon(idempo::store_key const& key, idempo::fencing_token const& by, idempo::error_code& ec) {
         records.abandon(key, by, ec);
     }
-    bool renew(idempo::store_key const& key, idempo::token const& by, std::chrono::milliseconds lease,
+    bool renew(idempo::store_key const& key, idempo::fencing_token const& by, std::chrono::milliseconds lease,
                idempo::error_code& ec) {
         ++*renewals;
         return records.renew(key, by, lease, ec);

@@ -266,7 +266,7 @@ TEST_CASE("cancellation: of a waiting request, at every suspension point, answer
         first.key = idempo::make_store_key("", "", "key-1");
         first.fingerprint =
             idempo::fingerprint_rule(defaults.same_request, defaults.scope.credential_fields())(keyed_request());
-        first.token = idempo::make_token();
+        first.fencing_token = idempo::make_fencing_token();
         first.lease = first.retention = std::chrono::hours{1};
         idempo::error_code error;
         REQUIRE(std::holds_alternative<idempo::granted>(world.records.claim(first, error)));

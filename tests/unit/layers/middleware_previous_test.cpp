@@ -368,7 +368,7 @@ public:
     idempo::complete_result complete(idempo::complete_request const& request, idempo::error_code& error) {
         return records_.complete(request, error);
     }
-    void abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& error) {
+    void abandon(idempo::store_key const& key, idempo::fencing_token const& by, idempo::error_code& error) {
         records_.abandon(key, by, error);
     }
 

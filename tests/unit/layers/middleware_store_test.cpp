@@ -24,27 +24,29 @@ public:
     idempo::claim_result claim(idempo::claim_request const& request, idempo::error_code& error) {
         error.clear();
         std::lock_guard const lock(shared_->mutex);
-        auto const [at, is_new] = shared_->records.try_emplace(request.key, record{request.fingerprint, request.token});
+        auto const [at, is_new] =
+            shared_->records.try_emplace(request.key, record{request.fingerprint, request.fencing_token});
         auto const& found = at->second;
         if (found.fingerprint != request.fingerprint) return idempo::mismatch{};
         if (found.bytes) return idempo::completed{*found.bytes};
-        if (is_new || found.by == request.token) return idempo::granted{};
+        if (is_new || found.by == request.fencing_token) return idempo::granted{};
         return idempo::in_flight{1s};
     }
 
     idempo::complete_result complete(idempo::complete_request const& request, idempo::error_code& error) {
         error.clear();
         std::lock_guard const lock(shared_->mutex);
-        auto const [at, is_new] = shared_->records.try_emplace(request.key, record{request.fingerprint, request.token});
+        auto const [at, is_new] =
+            shared_->records.try_emplace(request.key, record{request.fingerprint, request.fencing_token});
         auto& found = at->second;
         if (found.fingerprint != request.fingerprint) return idempo::mismatch{};
-        if (found.by != request.token && found.bytes) return idempo::completed{*found.bytes};
-        if (found.by != request.token) return idempo::in_flight{1s};
+        if (found.by != request.fencing_token && found.bytes) return idempo::completed{*found.bytes};
+        if (found.by != request.fencing_token) return idempo::in_flight{1s};
         if (!found.bytes) found.bytes = request.record;
         return idempo::done{};
     }
 
-    void abandon(idempo::store_key const& key, idempo::token const& by, idempo::error_code& error) {
+    void abandon(idempo::store_key const& key, idempo::fencing_token const& by, idempo::error_code& error) {
         error.clear();
         std::lock_guard const lock(shared_->mutex);
         auto const at = shared_->records.find(key);
@@ -54,7 +56,7 @@ public:
 private:
     struct record {
         idempo::fingerprint fingerprint;
-        idempo::token by;
+        idempo::fencing_token by;
         std::optional<idempo::shared_bytes> bytes{};
     };
     struct shared {

@@ -46,7 +46,7 @@ public:
         return store_.async_complete(std::move(request), std::forward<Token>(token));
     }
     template <class Token>
-    auto async_abandon(idempo::store_key key, idempo::token by, Token&& token) {
+    auto async_abandon(idempo::store_key key, idempo::fencing_token by, Token&& token) {
         return store_.async_abandon(key, by, std::forward<Token>(token));
     }
 
@@ -62,7 +62,7 @@ static_assert(idempo::async_checkpointing_store<idempo::any_store> && idempo::as
 idempo::claim_request claim_of(unsigned char key) {
     idempo::claim_request request;
     request.key.bytes[0] = key;
-    request.token = idempo::make_token();
+    request.fencing_token = idempo::make_fencing_token();
     request.lease = request.retention = 1h;
     return request;
 }
@@ -99,8 +99,8 @@ TEST_CASE("any_store: a store that never blocks is still called directly", "[any
     idempo::error_code error;
     auto const claim = claim_of(1);
     CHECK(std::holds_alternative<idempo::granted>(erased.direct()->claim(claim, error)));
-    CHECK(erased.direct()->renew(claim.key, claim.token, 1s, error));
-    erased.direct()->abandon(claim.key, claim.token, error);
+    CHECK(erased.direct()->renew(claim.key, claim.fencing_token, 1s, error));
+    erased.direct()->abandon(claim.key, claim.fencing_token, error);
     CHECK_FALSE(error);
     CHECK_FALSE(records.peek(claim.key, error));
 }
@@ -138,12 +138,13 @@ TEST_CASE("any_store: asynchronous calls complete by post, where the token says 
     erased.async_claim(claim, asio::bind_executor(home, [&](idempo::error_code, idempo::claim_result result) {
                            bound += home.is_running() && std::holds_alternative<idempo::granted>(result) ? 1 : 0;
                        }));
-    erased.async_renew(claim.key, claim.token, 1s, [&](idempo::error_code, bool held) { unbound += held ? 1 : 0; });
-    erased.async_complete({claim.key, {}, claim.token, idempo::shared_bytes(std::string_view("record")), 1h},
+    erased.async_renew(claim.key, claim.fencing_token, 1s,
+                       [&](idempo::error_code, bool held) { unbound += held ? 1 : 0; });
+    erased.async_complete({claim.key, {}, claim.fencing_token, idempo::shared_bytes(std::string_view("record")), 1h},
                           [&](idempo::error_code, idempo::complete_result result) {
                               unbound += std::holds_alternative<idempo::done>(result) ? 1 : 0;
                           });
-    erased.async_abandon(claim.key, claim.token, [&](idempo::error_code error) { unbound += error ? 0 : 1; });
+    erased.async_abandon(claim.key, claim.fencing_token, [&](idempo::error_code error) { unbound += error ? 0 : 1; });
     CHECK(unbound == 0);
     context.run();
     CHECK(unbound == 3);

@@ -43,11 +43,11 @@ public:
         return asio::async_initiate<Token, void(idempo::error_code, idempo::complete_result)>([](auto&&) {}, token);
     }
     template <class Token>
-    auto async_abandon(idempo::store_key, idempo::token, Token&& token) {
+    auto async_abandon(idempo::store_key, idempo::fencing_token, Token&& token) {
         return asio::async_initiate<Token, void(idempo::error_code)>([](auto&&) {}, token);
     }
     template <class Token>
-    auto async_renew(idempo::store_key, idempo::token, std::chrono::milliseconds, Token&& token) {
+    auto async_renew(idempo::store_key, idempo::fencing_token, std::chrono::milliseconds, Token&& token) {
         return asio::async_initiate<Token, void(idempo::error_code, bool)>([](auto&&) {}, token);
     }
 };
@@ -67,7 +67,7 @@ public:
         return keep<void(idempo::error_code, idempo::complete_result)>(token);
     }
     template <class Token>
-    auto async_abandon(idempo::store_key, idempo::token, Token&& token) {
+    auto async_abandon(idempo::store_key, idempo::fencing_token, Token&& token) {
         return keep<void(idempo::error_code)>(token);
     }
 
@@ -109,7 +109,7 @@ static_assert(!idempo::nonblocking_store<blocked_memory>);
 idempo::claim_request claim_of(unsigned char key) {
     idempo::claim_request request;
     request.key.bytes[0] = key;
-    request.token = idempo::make_token();
+    request.fencing_token = idempo::make_fencing_token();
     request.lease = request.retention = 1h;
     return request;
 }
@@ -119,14 +119,14 @@ void check_calls(Store store) {
     idempo::error_code error;
     auto const claim = claim_of(1);
     CHECK(std::holds_alternative<idempo::granted>(store.claim(claim, error)));
-    CHECK(store.renew(claim.key, claim.token, 1h, error));
+    CHECK(store.renew(claim.key, claim.fencing_token, 1h, error));
     CHECK_FALSE(store.renew(claim.key, {}, 1h, error));
     CHECK(std::holds_alternative<idempo::in_flight>(store.claim(claim_of(1), error)));
-    store.abandon(claim.key, claim.token, error);
+    store.abandon(claim.key, claim.fencing_token, error);
     auto const second = claim_of(1);
     CHECK(std::holds_alternative<idempo::granted>(store.claim(second, error)));
     idempo::complete_request const complete{
-        second.key, {}, second.token, idempo::shared_bytes(std::string_view("record")), 1h};
+        second.key, {}, second.fencing_token, idempo::shared_bytes(std::string_view("record")), 1h};
     CHECK(std::holds_alternative<idempo::done>(store.complete(complete, error)));
     CHECK(std::holds_alternative<idempo::completed>(store.claim(claim_of(1), error)));
     CHECK_FALSE(error);
@@ -194,7 +194,7 @@ TEST_CASE("blocking: errors come through, and a later success clears them", "[bl
     store.claim(claim, error);
     store.claim(claim_of(2), error);
     CHECK(error == idempo::error::store_full);
-    store.abandon(claim.key, claim.token, error);
+    store.abandon(claim.key, claim.fencing_token, error);
     CHECK_FALSE(error);
 }
 

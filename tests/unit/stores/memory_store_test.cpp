@@ -33,9 +33,9 @@ using idempo::claim_request;
 using idempo::claim_result;
 using idempo::complete_result;
 using idempo::error_code;
+using idempo::fencing_token;
 using idempo::memory_store;
 using idempo::store_key;
-using idempo::token;
 using idempo::tests::manual_clock;
 using idempo::tests::model_store;
 using milliseconds = std::chrono::milliseconds;
@@ -70,7 +70,7 @@ store_key key_number(std::uint64_t number) {
     return key;
 }
 
-claim_result claim(memory_store store, store_key const& key, token const& by, milliseconds lease,
+claim_result claim(memory_store store, store_key const& key, fencing_token const& by, milliseconds lease,
                    milliseconds retention) {
     error_code ec;
     auto result = store.claim({key, print, by, lease, retention}, ec);
@@ -78,7 +78,7 @@ claim_result claim(memory_store store, store_key const& key, token const& by, mi
     return result;
 }
 
-complete_result complete(memory_store store, store_key const& key, token const& by, std::size_t bytes,
+complete_result complete(memory_store store, store_key const& key, fencing_token const& by, std::size_t bytes,
                          milliseconds retention) {
     error_code ec;
     auto result = store.complete({key, print, by, idempo::shared_bytes(std::string(bytes, 'r')), retention}, ec);

@@ -47,7 +47,7 @@ public:
         note(request.key, static_cast<int>(request.retention.count()));
         return idempo::done{};
     }
-    void abandon(idempo::store_key const&, idempo::token const&, idempo::error_code& error) { error.clear(); }
+    void abandon(idempo::store_key const&, idempo::fencing_token const&, idempo::error_code& error) { error.clear(); }
 
     [[nodiscard]] gate const& at() const { return shared_->at; }
     [[nodiscard]] std::vector<int> calls_of(idempo::store_key const& key) const {
@@ -79,7 +79,7 @@ static_assert(idempo::async_renewable_store<idempo::offloaded_store<idempo::memo
 idempo::claim_request claim_of(unsigned char key) {
     idempo::claim_request request;
     request.key.bytes[0] = key;
-    request.token = idempo::make_token();
+    request.fencing_token = idempo::make_fencing_token();
     request.lease = request.retention = 1h;
     return request;
 }

@@ -50,7 +50,7 @@ std::string sentence_for(std::string_view url) {
 idempo::claim_request claim_of(unsigned char key) {
     idempo::claim_request request;
     request.key.bytes[0] = key;
-    request.token = idempo::make_token();
+    request.fencing_token = idempo::make_fencing_token();
     request.lease = request.retention = std::chrono::hours{1};
     return request;
 }

@@ -33,7 +33,7 @@ public:
         return store_.async_complete(std::move(request), std::forward<Token>(token));
     }
     template <class Token>
-    auto async_abandon(idempo::store_key key, idempo::token by, Token&& token) {
+    auto async_abandon(idempo::store_key key, idempo::fencing_token by, Token&& token) {
         return store_.async_abandon(key, by, std::forward<Token>(token));
     }
 
@@ -68,8 +68,8 @@ TEST_CASE("ready: a full store is not", "[ready]") {
     idempo::memory_store store({.max_records = 1});
     auto const only = idempo::detail::readiness_claim();
     idempo::error_code error;
-    static_cast<void>(
-        store.claim({.key = {}, .fingerprint = {}, .token = only.token, .lease = 1h, .retention = 1h}, error));
+    static_cast<void>(store.claim(
+        {.key = {}, .fingerprint = {}, .fencing_token = only.fencing_token, .lease = 1h, .retention = 1h}, error));
     CHECK(idempo::ready(store) == idempo::error::store_full);
 
     asio::io_context context;

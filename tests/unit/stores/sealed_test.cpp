@@ -86,7 +86,7 @@ struct scene {
     void complete(sealed_memory store, idempo::store_key const& under, std::string_view answer = secret_answer) {
         idempo::error_code error;
         auto const result =
-            store.complete({under, fingerprint, idempo::make_token(), idempo::shared_bytes(answer), 1h}, error);
+            store.complete({under, fingerprint, idempo::make_fencing_token(), idempo::shared_bytes(answer), 1h}, error);
         REQUIRE(!error);
         REQUIRE(std::holds_alternative<idempo::done>(result));
     }
@@ -95,7 +95,7 @@ struct scene {
     template <class Store>
     static std::string read(Store store, idempo::store_key const& under, idempo::fingerprint const& asked) {
         idempo::error_code error;
-        auto const result = store.claim({under, asked, idempo::make_token(), 1min, 1h}, error);
+        auto const result = store.claim({under, asked, idempo::make_fencing_token(), 1min, 1h}, error);
         REQUIRE(!error);
         auto const* const met = std::get_if<idempo::completed>(&result);
         REQUIRE(met != nullptr);
@@ -118,7 +118,7 @@ struct scene {
         idempo::error_code error;
         inner.forget(under, error);
         auto const result =
-            inner.complete({under, asked, idempo::make_token(), idempo::shared_bytes(bytes), 1h}, error);
+            inner.complete({under, asked, idempo::make_fencing_token(), idempo::shared_bytes(bytes), 1h}, error);
         REQUIRE(!error);
         REQUIRE(std::holds_alternative<idempo::done>(result));
     }

@@ -90,7 +90,7 @@ void after_turns(asio::any_io_executor const& executor, int turns, std::function
     asio::post(executor, [executor, turns, last = std::move(last)] { after_turns(executor, turns - 1, last); });
 }
 
-/// What a handler with a token does: `work` a turn later, and then it completes.
+/// What a handler with a fencing token does: `work` a turn later, and then it completes.
 template <class Token, class Work>
 void work_later(Token token, Work work) {
     auto const executor = asio::get_associated_executor(token);

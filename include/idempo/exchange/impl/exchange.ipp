@@ -61,7 +61,7 @@ exchange::step exchange::identify_threw(std::exception_ptr exception) {
 exchange::step exchange::identified(request_identity const& identity) {
     claim_.key = identity.key;
     claim_.fingerprint = identity.compared;
-    claim_.token = make_token();
+    claim_.fencing_token = make_fencing_token();
     claim_.lease = lifetime_ == claim_lifetime::call ? no_lease : options_.lease;
     claim_.retention = options_.retention;
     claim_.remember = options_.remember_expired;
@@ -133,7 +133,7 @@ exchange::step exchange::gave_up() {
 exchange::step exchange::go_to(std::size_t identity) {
     identity_ = identity;
     claim_.key = identities_[identity].key;
-    claim_.token = make_token();
+    claim_.fencing_token = make_fencing_token();
     reset_claim();
     attempt_ = 0;
     steps_ = {};
@@ -532,7 +532,7 @@ exchange::step exchange::start_park() {
 park_request exchange::park() const {
     return {claim_.key,
             claim_.fingerprint,
-            claim_.token,
+            claim_.fencing_token,
             shared_bytes(execution_->reason()),
             execution_->retention().value_or(claim_.retention),
             claim_.remember};
@@ -567,7 +567,7 @@ exchange::step exchange::taken_back(error_code error) {
 
 complete_request exchange::complete() const {
     auto const retention = execution_ ? execution_->retention() : std::nullopt;
-    return {claim_.key,     claim_.fingerprint, claim_.token, record_, retention.value_or(claim_.retention),
+    return {claim_.key,     claim_.fingerprint, claim_.fencing_token, record_, retention.value_or(claim_.retention),
             claim_.remember};
 }
 

@@ -19,7 +19,7 @@ std::chrono::milliseconds longer_pause(std::chrono::milliseconds last, std::chro
 step_saving::step_saving(options const& options, claim_request const& claim, unsigned attempt, std::size_t offset,
                          shared_bytes step, clock now)
     : options_(options),
-      request_{claim.key, claim.token, offset, std::move(step)},
+      request_{claim.key, claim.fencing_token, offset, std::move(step)},
       attempt_(attempt),
       now_(now) {
     begin();

@@ -47,14 +47,14 @@ void postgres_store::start(postgres::client& client, claim_request const& reques
     if (request.lease == no_lease) {
         return asio::post(client.executor(), asio::append(std::move(done), detail::no_lease_refused(), claim_result()));
     }
-    postgres::request asked{kind_of(request),  request.key, request.token, request.fingerprint, request.lease,
+    postgres::request asked{kind_of(request),  request.key, request.fencing_token, request.fingerprint, request.lease,
                             request.retention, {}};
     asked.remember = request.remember;
     submit<claim_result>(client, std::move(asked), std::move(done));
 }
 
 void postgres_store::start(postgres::client& client, complete_request request, erased_handler<complete_result> done) {
-    postgres::request asked{operation_kind::complete, request.key, request.token,
+    postgres::request asked{operation_kind::complete, request.key, request.fencing_token,
                             request.fingerprint,      {},          request.retention,
                             std::move(request.record)};
     asked.remember = request.remember;
@@ -62,13 +62,14 @@ void postgres_store::start(postgres::client& client, complete_request request, e
 }
 
 void postgres_store::start(postgres::client& client, step_request request, erased_handler<bool> done) {
-    postgres::request asked{operation_kind::save_step, request.key, request.token, {}, {}, {}, std::move(request.step)};
+    postgres::request asked{operation_kind::save_step, request.key, request.fencing_token, {}, {}, {},
+                            std::move(request.step)};
     asked.number = static_cast<std::int64_t>(request.offset);
     submit<bool>(client, std::move(asked), std::move(done));
 }
 
 void postgres_store::start(postgres::client& client, park_request request, erased_handler<bool> done) {
-    postgres::request asked{operation_kind::park,     request.key, request.token,
+    postgres::request asked{operation_kind::park,     request.key, request.fencing_token,
                             request.fingerprint,      {},          request.retention,
                             std::move(request.reason)};
     asked.remember = request.remember;
@@ -83,12 +84,12 @@ void postgres_store::start(postgres::client& client, settle_request request, era
     submit<bool>(client, std::move(asked), std::move(done));
 }
 
-void postgres_store::start_abandon(postgres::client& client, store_key const& key, token const& by,
+void postgres_store::start_abandon(postgres::client& client, store_key const& key, fencing_token const& by,
                                    erased_handler<> done) {
     submit<std::monostate>(client, {operation_kind::abandon, key, by}, std::move(done));
 }
 
-void postgres_store::start_renew(postgres::client& client, store_key const& key, token const& by,
+void postgres_store::start_renew(postgres::client& client, store_key const& key, fencing_token const& by,
                                  std::chrono::milliseconds lease, erased_handler<bool> done) {
     if (lease == no_lease)
         return asio::post(client.executor(), asio::append(std::move(done), detail::no_lease_refused(), false));

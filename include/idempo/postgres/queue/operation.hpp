@@ -52,7 +52,7 @@ inline constexpr std::size_t largest_statement_bytes = std::size_t{1} << 20;
 struct request {
     operation_kind kind{};
     store_key key;
-    token by{};
+    fencing_token by{};
     fingerprint of{};
     std::chrono::milliseconds lease{};
     std::chrono::milliseconds retention{};

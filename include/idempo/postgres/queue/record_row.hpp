@@ -16,9 +16,9 @@
 
 namespace idempo::postgres {
 
-/// An unexpired record, as another token's or one's own operation finds it.
+/// An unexpired record, as another fencing token's or one's own operation finds it.
 struct record_row {
-    bool is_own_token = false;
+    bool is_own_fencing_token = false;
     bool is_same_fingerprint = false;
     /// That of the record; empty where another program has written something else there.
     std::optional<fingerprint> recorded{};

@@ -97,7 +97,7 @@ struct statements {
     /// Keys. Returns `record_columns` for each unexpired record.
     std::string read;
 
-    /// Keys, tokens. Returns key and stored bytes of each record that still has that token.
+    /// Keys, tokens. Returns key and stored bytes of each record that still has that fencing token.
     std::string fetch;
 
     /// Key. Returns attempt, what is left of lease and life in microseconds, the size of the record, null in flight,

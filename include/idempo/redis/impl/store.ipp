@@ -47,12 +47,13 @@ void redis_store::start(redis::client& client, settle_request request, erased_ha
                                                             std::move(done)));
 }
 
-void redis_store::start_abandon(redis::client& client, store_key const& key, token const& by, erased_handler<> done) {
+void redis_store::start_abandon(redis::client& client, store_key const& key, fencing_token const& by,
+                                erased_handler<> done) {
     client.submit(
         std::make_unique<redis::abandon_operation>(key, by, client.prefix(), client.executor(), std::move(done)));
 }
 
-void redis_store::start_renew(redis::client& client, store_key const& key, token const& by,
+void redis_store::start_renew(redis::client& client, store_key const& key, fencing_token const& by,
                               std::chrono::milliseconds lease, erased_handler<bool> done) {
     if (lease == no_lease)
         return asio::post(client.executor(), asio::append(std::move(done), detail::no_lease_refused(), false));

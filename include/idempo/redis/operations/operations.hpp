@@ -35,7 +35,7 @@ public:
                     handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
-    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+    [[nodiscard]] fencing_token const* owner() const noexcept override { return &request_.fencing_token; }
     [[nodiscard]] bool is_in_first_step() const noexcept override { return !sent_script_; }
     void skip_to_second_step() override { needs_script_ = true; }
     [[nodiscard]] std::size_t record_bytes() const noexcept override { return wanted_bytes_; }
@@ -65,7 +65,7 @@ public:
                        handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
-    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+    [[nodiscard]] fencing_token const* owner() const noexcept override { return &request_.fencing_token; }
     [[nodiscard]] std::size_t weight() const noexcept override { return operation::weight() + request_.record.size(); }
     [[nodiscard]] std::size_t record_bytes() const noexcept override {
         return request_.record.size() > max_plain_bytes ? request_.record.size() : 0;
@@ -79,14 +79,14 @@ private:
 
 class renew_operation final : public called_operation<bool> {
 public:
-    renew_operation(store_key const& key, token const& by, std::chrono::milliseconds lease, std::string_view prefix,
-                    boost::asio::any_io_executor executor, handler done);
+    renew_operation(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease,
+                    std::string_view prefix, boost::asio::any_io_executor executor, handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
-    [[nodiscard]] token const* owner() const noexcept override { return &by_; }
+    [[nodiscard]] fencing_token const* owner() const noexcept override { return &by_; }
 
 private:
-    token by_;
+    fencing_token by_;
     std::chrono::milliseconds lease_;
     std::string mark_;
     script_call script_{scripts::renew()};
@@ -98,7 +98,7 @@ public:
                         handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
-    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+    [[nodiscard]] fencing_token const* owner() const noexcept override { return &request_.fencing_token; }
     [[nodiscard]] std::size_t weight() const noexcept override { return operation::weight() + request_.step.size(); }
 
 private:
@@ -111,7 +111,7 @@ public:
     park_operation(park_request request, std::string_view prefix, boost::asio::any_io_executor executor, handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
-    [[nodiscard]] token const* owner() const noexcept override { return &request_.token; }
+    [[nodiscard]] fencing_token const* owner() const noexcept override { return &request_.fencing_token; }
 
 private:
     park_request request_;
@@ -135,14 +135,14 @@ private:
 
 class abandon_operation final : public called_operation<nothing> {
 public:
-    abandon_operation(store_key const& key, token const& by, std::string_view prefix,
+    abandon_operation(store_key const& key, fencing_token const& by, std::string_view prefix,
                       boost::asio::any_io_executor executor, handler done);
     void append_command(std::string& to, server_abilities abilities) override;
     [[nodiscard]] reading read(reply_view answer) override;
-    [[nodiscard]] token const* owner() const noexcept override { return &by_; }
+    [[nodiscard]] fencing_token const* owner() const noexcept override { return &by_; }
 
 private:
-    token by_;
+    fencing_token by_;
     std::string mark_;
     script_call script_{scripts::abandon()};
 };

@@ -54,7 +54,7 @@ inline constexpr std::chrono::milliseconds longest_span{std::chrono::hours{24} *
 struct record {
     bool is_completed = false;
     bool is_parked = false;
-    idempo::token token;
+    idempo::fencing_token fencing_token;
     idempo::fingerprint fingerprint;
     unsigned attempt = 1;
     std::chrono::milliseconds lease{};

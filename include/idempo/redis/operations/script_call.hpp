@@ -43,7 +43,7 @@ public:
         return reading::answered;
     }
 
-    /// Whether the answer is one of our scripts', to the call with this token: an array that begins with it.
+    /// Whether the answer is one of our scripts', to the call with this fencing token: an array that begins with it.
     [[nodiscard]] static bool is_echo(reply_view answer, std::string_view token) noexcept {
         return answer.size() >= 2 && answer[0].is_string() && answer[0].text() == token && answer[1].is_string();
     }

@@ -30,7 +30,7 @@ public:
 
 private:
     rate rate_;
-    token token_ = make_token();
+    fencing_token token_ = make_fencing_token();
     script_call script_{scripts::take()};
 };
 

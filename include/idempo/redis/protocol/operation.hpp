@@ -78,7 +78,7 @@ public:
     [[nodiscard]] operation_kind kind() const noexcept { return kind_; }
 
     /// The token of the caller that holds or wants the record; null where the operation has none.
-    [[nodiscard]] virtual token const* owner() const noexcept { return nullptr; }
+    [[nodiscard]] virtual fencing_token const* owner() const noexcept { return nullptr; }
 
     /// What it keeps in memory until it is dropped, in bytes, roughly. Constant.
     [[nodiscard]] virtual std::size_t weight() const noexcept { return base_weight + server_key_.size(); }

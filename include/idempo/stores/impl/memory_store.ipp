@@ -148,13 +148,13 @@ claim_result claim_existing(memory_shard& shard, memory_record& record, claim_re
     if (record.fingerprint != request.fingerprint) return mismatch{record.fingerprint};
     if (record.is_completed) return completed{record.bytes};
     bool const is_over = record.lease_end <= now;
-    if (record.token != request.token || (record.is_parked && is_over)) {
+    if (record.fencing_token != request.fencing_token || (record.is_parked && is_over)) {
         if (!is_over) return in_flight{remaining(record.lease_end, now)};
         if (record.is_parked && !request.take_parked) {
             return parked{record.attempt, shared_bytes(read_notes(record.bytes.view(), record.has_reason).reason)};
         }
         if (!request.take_over && !record.is_parked && record.attempt > 0) return expired{record.attempt};
-        record.token = request.token;
+        record.fencing_token = request.fencing_token;
         ++record.attempt;
     }
     // A retried claim also restarts its lease: its caller begins only now.
@@ -169,7 +169,7 @@ bool claim_absent(memory_shard& shard, claim_request const& request, time_point 
     return add_record(shard, now, [&](memory_record& record) {
         record.key = request.key;
         record.fingerprint = request.fingerprint;
-        record.token = request.token;
+        record.fencing_token = request.fencing_token;
         record.lease_end = later(now, request.lease);
         record.retention = request.retention;
         record.remember = request.remember;
@@ -181,7 +181,7 @@ bool claim_absent(memory_shard& shard, claim_request const& request, time_point 
 std::optional<complete_result> complete_existing(memory_shard& shard, memory_record& record,
                                                  complete_request const& request, time_point now) {
     if (record.fingerprint != request.fingerprint) return mismatch{};
-    if (record.token != request.token) {
+    if (record.fencing_token != request.fencing_token) {
         if (record.is_completed) return completed{record.bytes};
         return in_flight{remaining(record.lease_end, now)};
     }
@@ -200,7 +200,7 @@ bool complete_absent(memory_shard& shard, complete_request const& request, time_
     return add_record(shard, now, [&](memory_record& record) {
         record.key = request.key;
         record.fingerprint = request.fingerprint;
-        record.token = request.token;
+        record.fencing_token = request.fencing_token;
         record.bytes = shard.keep(request.record);
         record.is_completed = true;
         record.remember = request.remember;
@@ -209,15 +209,15 @@ bool complete_absent(memory_shard& shard, complete_request const& request, time_
 }
 
 /// The record under `key` if it is in flight under `by`, else null.
-memory_record* find_held(memory_shard& shard, store_key const& key, token const& by, time_point now) {
+memory_record* find_held(memory_shard& shard, store_key const& key, fencing_token const& by, time_point now) {
     memory_record* const found = shard.find(key, now);
-    if (found == nullptr || found->is_completed || found->token != by) return nullptr;
+    if (found == nullptr || found->is_completed || found->fencing_token != by) return nullptr;
     return found->is_parked && found->lease_end <= now ? nullptr : found;
 }
 
 /// Nobody holds it any longer.
 void end_lease(memory_shard& shard, memory_record& record, time_point now) {
-    record.token = {};
+    record.fencing_token = {};
     record.lease_end = now;
     shard.expire_at(record, later(now, record.retention));
 }
@@ -308,7 +308,7 @@ complete_result memory_store::complete(complete_request const& request, error_co
     return records_->with_room<complete_result>(request.key, ec, complete_in);
 }
 
-void memory_store::abandon(store_key const& key, token const& by, error_code& ec) {
+void memory_store::abandon(store_key const& key, fencing_token const& by, error_code& ec) {
     ec.clear();
     records_->with_shard(key, [&](memory_shard& shard, time_point now) {
         auto* const held = find_held(shard, key, by, now);
@@ -322,7 +322,7 @@ void memory_store::abandon(store_key const& key, token const& by, error_code& ec
 
 bool memory_store::save_step(step_request const& step, error_code& ec) {
     return records_->with_room<bool>(step.key, ec, [&](memory_shard& shard, time_point now) -> std::optional<bool> {
-        auto* const held = find_held(shard, step.key, step.token, now);
+        auto* const held = find_held(shard, step.key, step.fencing_token, now);
         return held == nullptr ? false : append_step(shard, *held, step);
     });
 }
@@ -331,7 +331,8 @@ bool memory_store::park(park_request const& request, error_code& ec) {
     return records_->with_room<bool>(request.key, ec, [&](memory_shard& shard, time_point now) -> std::optional<bool> {
         auto* const found = shard.find(request.key, now);
         if (found != nullptr) {
-            if (found->token != request.token || found->fingerprint != request.fingerprint) return false;
+            if (found->fencing_token != request.fencing_token || found->fingerprint != request.fingerprint)
+                return false;
             if (found->is_parked && found->lease_end <= now) return true;
             if (found->is_completed) return false;
             park_record(shard, *found, request, now);
@@ -340,7 +341,7 @@ bool memory_store::park(park_request const& request, error_code& ec) {
         bool const has_room = add_record(shard, now, [&](memory_record& record) {
             record.key = request.key;
             record.fingerprint = request.fingerprint;
-            record.token = request.token;
+            record.fencing_token = request.fencing_token;
             record.bytes = shard.keep(shared_bytes(detail::parked_notes({request.reason.view(), {}})));
             record.is_parked = true;
             record.has_reason = true;
@@ -375,7 +376,8 @@ bool memory_store::settle(settle_request const& request, error_code& ec) {
     });
 }
 
-bool memory_store::renew(store_key const& key, token const& by, std::chrono::milliseconds lease, error_code& ec) {
+bool memory_store::renew(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease,
+                         error_code& ec) {
     ec.clear();
     return records_->with_shard(key, [&](memory_shard& shard, time_point now) {
         auto* const held = find_held(shard, key, by, now);

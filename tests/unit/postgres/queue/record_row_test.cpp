@@ -15,7 +15,8 @@ using namespace std::chrono_literals;
 namespace {
 
 record_row row(std::chrono::microseconds lease_remaining = 1500us) {
-    return {.is_own_token = false, .is_same_fingerprint = true, .attempt = 3, .lease_remaining = lease_remaining};
+    return {
+        .is_own_fencing_token = false, .is_same_fingerprint = true, .attempt = 3, .lease_remaining = lease_remaining};
 }
 
 record_row completed_row() {
@@ -35,12 +36,12 @@ TEST_CASE("postgres record_row: why a claim was not granted") {
     REQUIRE(std::holds_alternative<in_flight>(answer.value()));
     CHECK(std::get<in_flight>(*answer).lease_remaining == 2ms);
 
-    found.is_own_token = true;
+    found.is_own_fencing_token = true;
     CHECK_FALSE(read_claim(found, true));
 
     for (auto other : {row(), completed_row()}) {
         other.is_same_fingerprint = false;
-        other.is_own_token = true;  // the fingerprint is looked at first
+        other.is_own_fencing_token = true;  // the fingerprint is looked at first
         CHECK_FALSE(std::get<mismatch>(read_claim(other, true).value()).recorded);
         other.recorded = fingerprint_from(std::string(32, 'f'));
         CHECK(std::get<mismatch>(read_claim(other, true).value()).recorded == other.recorded);
@@ -65,7 +66,7 @@ TEST_CASE("postgres record_row: a parked record is told, or taken by who asks fo
     auto found = row(-1us);
     found.reason = shared_bytes("why");
     for (bool const is_own : {true, false}) {
-        found.is_own_token = is_own;
+        found.is_own_fencing_token = is_own;
         for (bool const take_over : {true, false}) {
             auto const answer = read_claim(found, take_over);
             REQUIRE(std::holds_alternative<parked>(answer.value()));
@@ -89,12 +90,12 @@ TEST_CASE("postgres record_row: why a record was not stored") {
     CHECK(std::get<in_flight>(read_complete(row(-5us)).value()).lease_remaining == 0ms);
 
     auto own = row();
-    own.is_own_token = true;
+    own.is_own_fencing_token = true;
     CHECK_FALSE(read_complete(own));
 
     auto found = completed_row();
     CHECK(std::holds_alternative<completed>(read_complete(found).value()));
-    found.is_own_token = true;
+    found.is_own_fencing_token = true;
     CHECK(std::holds_alternative<done>(read_complete(found).value()));
     found.is_same_fingerprint = false;
     CHECK(std::holds_alternative<mismatch>(read_complete(found).value()));

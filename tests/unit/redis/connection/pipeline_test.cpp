@@ -51,7 +51,7 @@ public:
     }
     [[nodiscard]] bool is_in_first_step() const noexcept override { return is_in_first_step_; }
     void skip_to_second_step() override { needs_second_ = true; }
-    [[nodiscard]] idempo::token const* owner() const noexcept override { return &owner_; }
+    [[nodiscard]] idempo::fencing_token const* owner() const noexcept override { return &owner_; }
     reading read(reply_view answer) override {
         text_ = answer.text();
         if (text_ == "large") {
@@ -96,7 +96,7 @@ private:
     std::size_t record_bytes_;
     std::string wants_;
     bool is_fetching_ = false;
-    idempo::token owner_{};
+    idempo::fencing_token owner_{};
     bool is_in_first_step_ = false;
     bool needs_second_ = false;
     std::string text_;

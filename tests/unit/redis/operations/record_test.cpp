@@ -14,10 +14,12 @@ using namespace idempo::redis;
 
 namespace {
 
-idempo::claim_request claim() { return {{{1}}, {{2, 3}}, idempo::make_token(), 30s, std::chrono::hours{24}, true}; }
+idempo::claim_request claim() {
+    return {{{1}}, {{2, 3}}, idempo::make_fencing_token(), 30s, std::chrono::hours{24}, true};
+}
 
 idempo::complete_request complete(std::string_view bytes) {
-    return {{{1}}, {{2, 3}}, idempo::make_token(), idempo::shared_bytes(bytes), 5s};
+    return {{{1}}, {{2, 3}}, idempo::make_fencing_token(), idempo::shared_bytes(bytes), 5s};
 }
 
 }  // namespace
@@ -29,7 +31,7 @@ TEST_CASE("redis record: a record in flight is read as it was written") {
     auto const found = read_header(value, value.size());
     REQUIRE(found);
     CHECK_FALSE(found->is_completed);
-    CHECK(found->token == request.token);
+    CHECK(found->fencing_token == request.fencing_token);
     CHECK(found->fingerprint == request.fingerprint);
     CHECK(found->attempt == 1);
     CHECK(found->lease == 30s);
@@ -43,19 +45,19 @@ TEST_CASE("redis record: a completed record is read as it was written") {
     auto const found = read_header(value, value.size());
     REQUIRE(found);
     CHECK(found->is_completed);
-    CHECK(found->token == request.token);
+    CHECK(found->fencing_token == request.fencing_token);
     CHECK(found->life == 5s);
     CHECK(completed_bytes(value) == bytes);
 }
 
 TEST_CASE("redis record: a parked record is read as it was written") {
-    idempo::park_request const request{{{1}}, {{2, 3}}, idempo::make_token(), idempo::shared_bytes("why"), 5s};
+    idempo::park_request const request{{{1}}, {{2, 3}}, idempo::make_fencing_token(), idempo::shared_bytes("why"), 5s};
     auto const value = write_parked(request);
     auto const found = read_header(value, value.size());
     REQUIRE(found);
     CHECK(found->is_parked);
     CHECK_FALSE(found->is_completed);
-    CHECK(found->token == request.token);
+    CHECK(found->fencing_token == request.fencing_token);
     CHECK(found->lease == 0ms);
     CHECK(found->life == 5s);
     CHECK(completed_bytes(value) == std::string("\0\3why", 5));
@@ -66,7 +68,7 @@ TEST_CASE("redis record: a settled record has nobody's token and fingerprint") {
     auto const found = read_header(value, value.size());
     REQUIRE(found);
     CHECK(found->is_completed);
-    CHECK(found->token == idempo::token{});
+    CHECK(found->fencing_token == idempo::fencing_token{});
     CHECK(found->fingerprint == idempo::fingerprint{});
     CHECK(found->attempt == 3);
     CHECK(write_settled({{{1}}, 3, std::nullopt, 5s}).empty());

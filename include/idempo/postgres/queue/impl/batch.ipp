@@ -59,7 +59,7 @@ using places = std::vector<std::size_t>;
 /// A record, and who asks for it: one row serves all operations of its key.
 struct met_record {
     places asking;
-    std::string token;
+    std::string fencing_token;
     std::string fingerprint;
     unsigned attempt = 1;
     std::chrono::microseconds lease_remaining{};
@@ -73,7 +73,7 @@ struct met_record {
 
     [[nodiscard]] record_row seen_by(request const& by) const {
         record_row row;
-        row.is_own_token = token == by.by.view();
+        row.is_own_fencing_token = fencing_token == by.by.view();
         row.is_same_fingerprint = fingerprint == by.of.view();
         row.recorded = fingerprint_from(fingerprint);
         row.attempt = attempt;
@@ -91,7 +91,7 @@ met_record read_row(result const& rows, std::size_t row) {
     met_record met;
     met.is_remembered = rows.is_null(row, column::attempt);
     if (met.is_remembered) return met;
-    met.token = rows.bytes(row, column::token);
+    met.fencing_token = rows.bytes(row, column::token);
     met.fingerprint = rows.bytes(row, column::fingerprint);
     met.attempt = static_cast<unsigned>(rows.number(row, column::attempt));
     met.lease_remaining = std::chrono::microseconds(rows.number(row, column::lease_remaining));
@@ -219,7 +219,7 @@ private:
         std::vector<std::string_view> tokens;
         for (auto const* each : chunk) {
             keys.push_back(batch_[each->asking.front()]->key.view());
-            tokens.emplace_back(each->token);
+            tokens.emplace_back(each->fencing_token);
         }
         binary_parameters parameters;
         parameters.add_array(keys);

@@ -28,7 +28,7 @@ std::optional<claim_result> read_claim(std::optional<record_row> const& found, b
     if (!found->is_same_fingerprint) return mismatch{found->recorded};
     if (found->is_completed) return completed{found->record};
     if (found->reason && !take_parked) return parked{found->attempt, *found->reason};
-    if (found->is_own_token) return std::nullopt;
+    if (found->is_own_fencing_token) return std::nullopt;
     if (found->lease_remaining > std::chrono::microseconds::zero()) return still_in_flight(*found);
     if (!take_over && found->attempt > 0) return expired{found->attempt};
     return std::nullopt;
@@ -38,10 +38,10 @@ std::optional<complete_result> read_complete(std::optional<record_row> const& fo
     if (!found) return std::nullopt;
     if (!found->is_same_fingerprint) return mismatch{found->recorded};
     if (found->is_completed) {
-        if (found->is_own_token) return done{};
+        if (found->is_own_fencing_token) return done{};
         return completed{found->record};
     }
-    if (found->is_own_token && !found->reason) return std::nullopt;
+    if (found->is_own_fencing_token && !found->reason) return std::nullopt;
     return still_in_flight(*found);
 }
 

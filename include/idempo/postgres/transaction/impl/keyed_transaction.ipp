@@ -40,13 +40,13 @@ constexpr std::chrono::seconds grace{5};
 /// Firewalls forget connections that have been idle for longer, some for much longer.
 constexpr std::chrono::seconds idle_for_long{2};
 
-std::optional<record_row> read_record(result const& table, token const& by, fingerprint const& of) {
+std::optional<record_row> read_record(result const& table, fencing_token const& by, fingerprint const& of) {
     if (!table.has_rows()) return std::nullopt;
     using column = transaction_text::record_columns;
     record_row found;
     found.is_remembered = table.is_null(0, column::attempt);
     if (found.is_remembered) return found;
-    found.is_own_token = table.bytes(0, column::token) == by.view();
+    found.is_own_fencing_token = table.bytes(0, column::token) == by.view();
     found.is_same_fingerprint = table.bytes(0, column::fingerprint) == of.view();
     found.recorded = fingerprint_from(table.bytes(0, column::fingerprint));
     found.attempt = static_cast<unsigned>(table.number(0, column::attempt));
@@ -273,7 +273,8 @@ claim_result keyed_transaction::claim(claim_request const& request, error_code& 
         auto const tables = session_->begin(text.claim(request, session_->checks_client()));
         auto const& lock = tables.at(text.looks_first() ? 1 : 0);
         check(lock, text.isolation());
-        auto const found = read_record(tables.at(text.looks_first() ? 0 : 1), request.token, request.fingerprint);
+        auto const found =
+            read_record(tables.at(text.looks_first() ? 0 : 1), request.fencing_token, request.fingerprint);
         auto other = read_claim(found, takes_over);
         if (!other && !lock.flag(0, transaction_text::lock_columns::is_locked)) {
             other = in_flight{pool_->options().handler_timeout};
@@ -393,7 +394,7 @@ bool keyed_transaction::look(complete_request const& request, std::optional<comp
     auto const tables = session_->begin(pool_->text().look(request, session_->checks_client()));
     check(tables.at(0), "read committed");
     if (!tables.at(0).flag(0, transaction_text::lock_columns::is_locked)) return false;
-    found = read_complete(read_record(tables.at(1), request.token, request.fingerprint));
+    found = read_complete(read_record(tables.at(1), request.fencing_token, request.fingerprint));
     return true;
 }
 

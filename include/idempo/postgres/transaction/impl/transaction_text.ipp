@@ -133,7 +133,7 @@ transaction_text::transaction_text(std::string const& table, transactional_optio
              statement_text{"idempo_reset_tables", "DISCARD TEMP"},
              statement_text{"idempo_reset_sequences", "DISCARD SEQUENCES"},
              statement_text{"idempo_reset_locks", "SELECT pg_catalog.pg_advisory_unlock_all()"}} {
-    auto const savepoint = "idempo_" + to_hex(make_token().view());
+    auto const savepoint = "idempo_" + to_hex(make_fencing_token().view());
     savepoint_ = {"idempo_savepoint", "SAVEPOINT " + savepoint};
     release_ = {"idempo_release", "RELEASE SAVEPOINT " + savepoint};
     roll_back_to_ = {"idempo_roll_back_to", "ROLLBACK TO SAVEPOINT " + savepoint};
@@ -173,7 +173,7 @@ message transaction_text::complete(complete_request const& request, bool keeps_r
     };
     statement_call insert{&insert_};
     insert.parameters.add(request.key.view());
-    insert.parameters.add(request.token.view());
+    insert.parameters.add(request.fencing_token.view());
     insert.parameters.add(request.fingerprint.view());
     insert.parameters.add(span(request.retention));
     insert.parameters.add(request.record.view());

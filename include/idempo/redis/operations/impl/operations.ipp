@@ -16,7 +16,7 @@ using boost::asio::any_io_executor;
 
 std::string in_milliseconds(std::chrono::milliseconds span) { return std::to_string(span.count()); }
 
-/// Reads the answer to a script: an error, or an array that begins with the token.
+/// Reads the answer to a script: an error, or an array that begins with the fencing token.
 /// \param read_answer one of the functions of script_answer.hpp
 /// \param keep takes what it found, or an error
 template <class ReadAnswer, class Keep>
@@ -69,10 +69,10 @@ void claim_operation::append_command(std::string& to, server_abilities abilities
 reading claim_operation::read(reply_view answer_) {
     if (!wanted_.empty()) return read_fetched(answer_);
     if (!sent_script_) return read_first_step(answer_);
-    if (script_call::is_echo(answer_, request_.token.view()) && answer_[1].text() == "large") {
+    if (script_call::is_echo(answer_, request_.fencing_token.view()) && answer_[1].text() == "large") {
         return read_large(answer_);
     }
-    return read_script(script_, answer_, request_.token.view(), read_claim,
+    return read_script(script_, answer_, request_.fencing_token.view(), read_claim,
                        [this](auto found) { return answer(std::move(found)); });
 }
 
@@ -149,11 +149,11 @@ void complete_operation::append_command(std::string& to, server_abilities) {
 }
 
 reading complete_operation::read(reply_view answer_) {
-    return read_script(script_, answer_, request_.token.view(), read_complete,
+    return read_script(script_, answer_, request_.fencing_token.view(), read_complete,
                        [this](auto found) { return answer(std::move(found)); });
 }
 
-renew_operation::renew_operation(store_key const& key, token const& by, std::chrono::milliseconds lease,
+renew_operation::renew_operation(store_key const& key, fencing_token const& by, std::chrono::milliseconds lease,
                                  std::string_view prefix, any_io_executor executor, handler done)
     : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done), operation_kind::holder),
       by_(by),
@@ -175,11 +175,12 @@ save_step_operation::save_step_operation(step_request request, std::string_view 
       request_(std::move(request)) {}
 
 void save_step_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, server_key(), request_.token.view(), std::to_string(request_.offset), request_.step.view());
+    script_.append(to, server_key(), request_.fencing_token.view(), std::to_string(request_.offset),
+                   request_.step.view());
 }
 
 reading save_step_operation::read(reply_view answer_) {
-    return read_script(script_, answer_, request_.token.view(), read_held,
+    return read_script(script_, answer_, request_.fencing_token.view(), read_held,
                        [this](auto found) { return answer_write(found); });
 }
 
@@ -197,7 +198,7 @@ void park_operation::append_command(std::string& to, server_abilities) {
 }
 
 reading park_operation::read(reply_view answer_) {
-    return read_script(script_, answer_, request_.token.view(), read_held,
+    return read_script(script_, answer_, request_.fencing_token.view(), read_held,
                        [this](auto found) { return answer_write(found); });
 }
 
@@ -221,7 +222,7 @@ std::size_t settle_operation::weight() const noexcept {
     return operation::weight() + (request_.record ? request_.record->size() : 0);
 }
 
-abandon_operation::abandon_operation(store_key const& key, token const& by, std::string_view prefix,
+abandon_operation::abandon_operation(store_key const& key, fencing_token const& by, std::string_view prefix,
                                      any_io_executor executor, handler done)
     : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done), operation_kind::holder),
       by_(by),

@@ -60,7 +60,7 @@ std::string write(record const& from, std::string_view bytes) {
     value.reserve(header_size + bytes.size());
     auto const open = from.is_parked ? park_state : open_state;
     value.append(magic).append(from.is_completed ? done_state : open);
-    value.append(from.token.view()).append(from.fingerprint.view());
+    value.append(from.fencing_token.view()).append(from.fingerprint.view());
     value.resize(header_size);
     boost::endian::store_big_u32(octets(value, attempt_offset), from.attempt);
     boost::endian::store_big_s64(octets(value, lease_offset), from.lease.count());
@@ -79,21 +79,21 @@ milliseconds life_of(milliseconds lease, milliseconds retention) noexcept {
 }
 
 std::string write_open(claim_request const& request) {
-    return write({false, false, request.token, request.fingerprint, 1, bounded(request.lease),
+    return write({false, false, request.fencing_token, request.fingerprint, 1, bounded(request.lease),
                   life_of(request.lease, request.retention)},
                  {});
 }
 
 std::string write_done(complete_request const& request) {
     auto const life = life_of(milliseconds::zero(), request.retention);
-    return write({true, false, request.token, request.fingerprint, 1, milliseconds::zero(), life},
+    return write({true, false, request.fencing_token, request.fingerprint, 1, milliseconds::zero(), life},
                  request.record.view());
 }
 
 std::string write_parked(park_request const& request) {
     auto const life = life_of(milliseconds::zero(), request.retention);
     auto const notes = detail::parked_notes({request.reason.view(), {}});
-    return write({false, true, request.token, request.fingerprint, 1, milliseconds::zero(), life}, notes);
+    return write({false, true, request.fencing_token, request.fingerprint, 1, milliseconds::zero(), life}, notes);
 }
 
 std::string write_settled(settle_request const& request) {
@@ -114,7 +114,7 @@ std::optional<record> read_header(std::string_view header, std::size_t value_siz
     record found;
     found.is_completed = is_completed;
     found.is_parked = is_parked;
-    load(header, token_offset, found.token);
+    load(header, token_offset, found.fencing_token);
     load(header, fingerprint_offset, found.fingerprint);
     found.attempt = load_u32(header, attempt_offset);
     found.lease = load_span(header, lease_offset);

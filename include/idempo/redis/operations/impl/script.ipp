@@ -117,7 +117,7 @@ local function move_mark(life)
     if remember then redis.call('pexpire', KEYS[2], string.format('%.0f', life + remember)) end
 end
 
--- Whether the token holds the record. None holds one that is parked.
+-- Whether the fencing token holds the record. None holds one that is parked.
 local function is_held_by(found, token, left)
     if found.state == 'done' or found.token ~= token then return false end
     return found.state == 'open' or lease_left(found, left) > 0
@@ -125,8 +125,8 @@ end
 )lua";
 
 constexpr std::string_view abandon_source =
-    R"lua(-- Abandon. ARGV: the token. Every answer begins with it. What an attempt leaves behind is as before its claim: nothing,
--- or the record of the earlier attempts; and its steps.
+    R"lua(-- Abandon. ARGV: the fencing token. Every answer begins with it. What an attempt leaves behind is as before its
+-- claim: nothing, or the record of the earlier attempts; and its steps.
 local value, size = fetch()
 if value then
     local found = read(value, size)
@@ -151,8 +151,8 @@ return {ARGV[1], 'done'}
 constexpr std::string_view claim_source =
     R"lua(-- Claim. ARGV: the record in flight as attempt 1; its life in milliseconds; '1' to take an ended lease over; '1' to take
 -- a parked record; for how long a mark outlives it, where KEYS[2] is the mark.
--- Every answer begins with the claimer's token. All that reads comes before all that writes, so that a full or a
--- read-only server still tells of the records it has.
+-- Every answer begins with the claimer's fencing token. All that reads comes before all that writes, so that a full
+-- or a read-only server still tells of the records it has.
 local token = string.sub(ARGV[1], 9, 24)
 local value, size = fetch()
 if not value then
@@ -201,7 +201,7 @@ return {ARGV[1], 'found', redis.call('hget', KEYS[1], 'answer')}
 constexpr std::string_view complete_source =
     R"lua(-- Complete. ARGV: the completed record as attempt 1; its life in milliseconds; '1' where the claim has reserved room; for
 -- how long a mark outlives it, where KEYS[2] is the mark.
--- Every answer begins with the claimer's token.
+-- Every answer begins with the claimer's fencing token.
 local token = string.sub(ARGV[1], 9, 24)
 local value, size = fetch()
 if not value then
@@ -250,7 +250,7 @@ return {ARGV[1], 'found', string.sub(value, 1, 84), size, left, #steps, reason}
 )lua";
 
 constexpr std::string_view renew_source =
-    R"lua(-- Renew. ARGV: the token; the lease from now in milliseconds. Every answer begins with the token.
+    R"lua(-- Renew. ARGV: the fencing token, with which every answer begins; the lease from now in milliseconds.
 local value, size = fetch()
 if not value then return {ARGV[1], 'lost'} end
 local found = read(value, size)
@@ -267,7 +267,7 @@ return {ARGV[1], 'held'}
 )lua";
 
 constexpr std::string_view save_step_source =
-    R"lua(-- Save a step. ARGV: the token; how many bytes of steps are there; the step. Every answer begins with the token.
+    R"lua(-- Save a step. ARGV: the fencing token, with which every answer begins; how many bytes of steps are there; the step.
 local value, size = fetch()
 if not value then return {ARGV[1], 'lost'} end
 local found = read(value, size)
@@ -290,7 +290,7 @@ return {ARGV[1], 'held'}
 
 constexpr std::string_view park_source =
     R"lua(-- Park. ARGV: the parked record as attempt 1, without steps; its life in milliseconds; for how long a mark outlives it,
--- where KEYS[2] is the mark. Every answer begins with the token.
+-- where KEYS[2] is the mark. Every answer begins with the fencing token.
 local token = string.sub(ARGV[1], 9, 24)
 local value, size = fetch()
 if not value then
