@@ -62,7 +62,7 @@ public:
 
     /// A short name: tokens differ from run to run, these do not.
     [[nodiscard]] std::string name(fencing_token const& of) {
-        if (of == token{}) return "-";
+        if (of == fencing_token{}) return "-";
         auto const [place, is_new] = names_.emplace(of, names_.size() + 1);
         return 't' + std::to_string(place->second);
     }

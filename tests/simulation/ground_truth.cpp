@@ -178,7 +178,7 @@ run& ground_truth::started(std::size_t key, std::size_t process, unsigned attemp
     }
     made.fencing_token = grant->second;
     if (!of.ran.insert(made.fencing_token).second) {
-        told_.violated("a claim runs once", "key ", key, ", token ", told_.name(made.token));
+        told_.violated("a claim runs once", "key ", key, ", token ", told_.name(made.fencing_token));
     }
     for (auto const& earlier : runs_) {
         bool const is_known = earlier.key == key && earlier.attempt != 0 && earlier.life == of.lives &&

@@ -31,10 +31,10 @@ TEST_CASE("identifiers: tokens differ, within a thread and between threads") {
             });
         }
     }
-    std::set<token> distinct;
+    std::set<fencing_token> distinct;
     for (auto const& tokens : made) distinct.insert(tokens.begin(), tokens.end());
     CHECK(distinct.size() == threads * each);
-    CHECK(distinct.count(token{}) == 0);
+    CHECK(distinct.count(fencing_token{}) == 0);
 }
 
 TEST_CASE("identifiers: every bit of a token is random") {
@@ -62,10 +62,10 @@ TEST_CASE("identifiers: a forked child makes tokens of its own") {
         }
         _exit(0);
     }
-    std::set<token> distinct;
+    std::set<fencing_token> distinct;
     for (std::size_t i = 0; i < count; ++i) {
         distinct.insert(make_fencing_token());
-        token other;
+        fencing_token other;
         REQUIRE(read(ends[0], other.bytes.data(), other.bytes.size()) == 16);
         distinct.insert(other);
     }

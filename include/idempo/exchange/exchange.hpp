@@ -107,7 +107,8 @@ public:
         renew,      ///< give a claim without a lease its lease, `options::lease`; `renewed`
         park,       ///< `park()`; `parked`
         take_back,  ///< have a step saved that takes all kept ones back: `save(step_log::taking_back())`; `taken_back`
-        /// `claim().key` and `.token`; `abandoned`; no need to wait where `abandon_is_best_effort()`. In a transaction:
+        /// `claim().key` and `.fencing_token`; `abandoned`; no need to wait where `abandon_is_best_effort()`. In a
+        /// transaction:
         /// roll it back.
         abandon,
         respond,  ///< send what `answer()` says

@@ -44,8 +44,8 @@ namespace {
 
 constexpr idempo::fingerprint print{{1}};
 constexpr idempo::fingerprint other_print{{2}};
-constexpr token alice{{1}};
-constexpr token bob{{2}};
+constexpr fencing_token alice{{1}};
+constexpr fencing_token bob{{2}};
 constexpr auto small_record = memory_store::record_overhead + idempo::small_record_bytes;
 
 /// A sanitizer has a shadow for all memory.
@@ -313,7 +313,7 @@ std::string random_operation(Store& store, std::mt19937_64& random) {
         return made;
     }();
     auto const& key = keys[below(keys.size())];
-    token const by{{static_cast<unsigned char>(below(3))}};
+    fencing_token const by{{static_cast<unsigned char>(below(3))}};
     auto const& used_print = below(10) == 0 ? other_print : print;
     std::array const spans{-1ms, 0ms, 1ms, 3ms, 10ms, 30ms, milliseconds::max()};
     auto const lease = spans[below(spans.size())];
@@ -449,8 +449,8 @@ TEST_CASE("memory_store: an abandoned takeover leaves the number of its attempt 
     clock.advance(11ms);
     REQUIRE(is_granted(claim(store, key, bob, 10ms, 1h), 2));
     store.abandon(key, bob, ec);
-    CHECK(is_granted(claim(store, key, token{{3}}, 10ms, 1h), 2));
-    store.abandon(key, token{{3}}, ec);
+    CHECK(is_granted(claim(store, key, fencing_token{{3}}, 10ms, 1h), 2));
+    store.abandon(key, fencing_token{{3}}, ec);
     CHECK(store.claim({key, other_print, alice, 10ms, 1h}, ec).index() == claim_result(idempo::mismatch{}).index());
     clock.advance(1h);
     CHECK(is_granted(claim(store, key, alice, 10ms, 1h), 1));
