@@ -583,6 +583,27 @@ TEST_CASE("exchange: reconciliation", "[exchange]") {
     }
 }
 
+// By the old token the store would grant the claim again where the Abandon is lost, and the handler would run although
+// it must not; and an Abandon that comes late would free a later claim.
+TEST_CASE("exchange: a claim after a wait has a fencing token of its own", "[exchange]") {
+    idempo::options options;
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+    options.wait = 10s;
+    session tested(options);
+    tested.start();
+    auto const first = tested->claim().fencing_token;
+    REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
+    CHECK(tested->claim().fencing_token == first);
+    REQUIRE(tested->claimed({}, idempo::granted{2}) == step::reconcile);
+    REQUIRE(tested->reconciled(idempo::hold_claim{}) == step::abandon);
+    CHECK(tested->claim().fencing_token == first);
+    idempo::error_code const ending = GENERATE(false, true) ? idempo::error_code(failure) : idempo::error_code();
+    REQUIRE(tested->abandoned(ending) == step::pause);
+    REQUIRE(tested->paused() == step::claim);
+    CHECK(tested->claim().fencing_token != first);
+}
+
 TEST_CASE("exchange: reconciliation is asked under the claim alone", "[exchange]") {
     idempo::options options;
     options.on_takeover = idempo::on_takeover::reconcile;

@@ -381,6 +381,8 @@ exchange::step exchange::paused() {
         return is_parking_ ? step::park : step::complete;
     }
     end(event_step::wait);
+    // What comes late of an earlier claim or its Abandon must not touch this one.
+    claim_.fencing_token = make_fencing_token();
     reset_claim();
     return start_claim();
 }
