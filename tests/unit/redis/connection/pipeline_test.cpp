@@ -797,6 +797,24 @@ TEST_CASE(
     CHECK(scene.is_empty());
 }
 
+TEST_CASE("pipeline: claims that share a record are sent elsewhere together") {
+    scene scene;
+    for (auto const* const name : {"a", "b", "c"}) scene.claim_large(name, 1);
+    scene.send();
+    for (int i = 0; i < 3; ++i) REQUIRE(scene.receive("large"));
+    CHECK(scene.send() == "a? ");
+    if (GENERATE(false, true)) scene.pass(1s);  // nobody waits any more
+    bool const is_over = !scene.told.empty();
+    REQUIRE(scene.receive_raw("-MOVED 1 127.0.0.1:7000\r\n"));
+    auto moved = scene.line.take_redirected();
+    CHECK(moved.size() == (is_over ? 0 : 3));
+    for (auto& each : moved) scene.submit(std::move(each.redirected));
+    CHECK(scene.send() == (is_over ? "" : "a? "));
+    if (!is_over) REQUIRE(scene.receive("record"));
+    CHECK(scene.told["c"] == (is_over ? timed_out : "shared record"));
+    CHECK(scene.is_empty());
+}
+
 TEST_CASE("pipeline: claims that share a record leave together") {
     scene scene;
     for (auto const* const name : {"a", "b"}) scene.claim_large(name, 1);

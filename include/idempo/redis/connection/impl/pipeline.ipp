@@ -254,12 +254,11 @@ bool pipeline::receive(reply_view answer, time_point now) {
 
 bool pipeline::receive_for(std::unique_ptr<operation> asked, reply_view answer) {
     auto others = end_fetch(*asked);
-    if (auto const where = answer.is_error() ? read_redirection(answer.text()) : std::nullopt) {
-        fetch_again(std::exchange(others, {}));
-        if (!asked->is_settled()) {
-            send_away(std::move(asked), *where);
-            return true;
-        }
+    bool const is_wanted = !asked->is_settled() || !others.empty();
+    if (auto const where = is_wanted && answer.is_error() ? read_redirection(answer.text()) : std::nullopt) {
+        others.push_front(std::move(asked));
+        for (auto& each : others) each->is_settled() ? drop(std::move(each)) : send_away(std::move(each), *where);
+        return true;
     }
     // Also where nobody waits: a reply out of step means that all that follow are.
     auto const outcome = asked->read(answer);
