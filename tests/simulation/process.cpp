@@ -4,34 +4,17 @@
 #include "simulation/service.hpp"
 
 #include <idempo/idempo.hpp>
+#include <idempo/testing/read_answer.hpp>
 
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/message_generator.hpp>
-#include <boost/beast/http/parser.hpp>
 
 #include <utility>
 
 namespace idempo::simulation {
 
 namespace {
-
-text_response read(http::message_generator message) {
-    std::string bytes;
-    boost::beast::error_code error;
-    while (!error && !message.is_done()) {
-        auto const buffers = message.prepare(error);
-        if (error || message.is_done()) break;
-        bytes += boost::beast::buffers_to_string(buffers);
-        message.consume(boost::beast::buffer_bytes(buffers));
-    }
-    http::response_parser<http::string_body> parser;
-    parser.eager(true);
-    parser.put(asio::buffer(bytes), error);
-    return parser.release();
-}
 
 seen_answer look_at(text_response const& response) {
     seen_answer seen;
@@ -156,7 +139,7 @@ void process::enter(std::function<void()> what) {
 void process::serve(std::size_t key, std::string const& payload, respond answer) {
     enter([this, key, payload, answer = std::move(answer)] {
         auto tell = [this, key, answer](http::message_generator message) {
-            auto const seen = look_at(read(std::move(message)));
+            auto const seen = look_at(testing::read_answer(std::move(message)));
             world_.told.tell("process ", number_, " answers a request for key ", key, ": ", seen.status,
                              seen.is_replay ? ", replayed" : "", seen.is_final ? ", final" : "");
             world_.truth.answering(key, seen, std::chrono::steady_clock::now());

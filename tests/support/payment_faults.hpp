@@ -62,7 +62,8 @@ private:
     /// Somebody gets through, so that every fault meets payments under way.
     void go_on(std::size_t before) const {
         for (int tries = 0; clients_.paid() == before && tries < 2000; ++tries) {
-            std::this_thread::sleep_for(milliseconds(10));
+            std::this_thread::sleep_for(
+                milliseconds(10));  // between two looks; where nobody does, the campaign goes on
         }
     }
 

@@ -108,8 +108,7 @@ public:
         park,       ///< `park()`; `parked`
         take_back,  ///< have a step saved that takes all kept ones back: `save(step_log::taking_back())`; `taken_back`
         /// `claim().key` and `.fencing_token`; `abandoned`; no need to wait where `abandon_is_best_effort()`. In a
-        /// transaction:
-        /// roll it back.
+        /// transaction: roll it back.
         abandon,
         respond,  ///< send what `answer()` says
     };

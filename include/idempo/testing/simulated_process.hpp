@@ -7,17 +7,13 @@
 #include <idempo/stores/memory_store.hpp>
 #include <idempo/testing/effect_probe.hpp>
 #include <idempo/testing/process_store.hpp>
+#include <idempo/testing/read_answer.hpp>
 
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
-#include <boost/beast/core/error.hpp>
 #include <boost/beast/http/message_generator.hpp>
-#include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <boost/optional/optional.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -26,7 +22,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -60,26 +55,6 @@ struct process_answer {
 };
 
 namespace detail {
-
-/// The response that a client would read.
-[[nodiscard]] inline http::response<http::string_body> read_answer(http::message_generator message) {
-    std::string bytes;
-    boost::beast::error_code error;
-    while (!message.is_done()) {
-        auto const buffers = message.prepare(error);
-        if (error) throw boost::beast::system_error(error);
-        if (message.is_done()) break;  // Beast 1.81 returns its last buffers again if a body ends without any
-        bytes += boost::beast::buffers_to_string(buffers);
-        message.consume(boost::beast::buffer_bytes(buffers));
-    }
-    http::response_parser<http::string_body> parser;
-    parser.eager(true);
-    parser.body_limit(boost::none);
-    parser.put(asio::buffer(bytes), error);
-    if (!error && !parser.is_done()) parser.put_eof(error);
-    if (error) throw boost::beast::system_error(error);
-    return parser.release();
-}
 
 /// The handler, and what is done at the start of each of its runs.
 template <class Handler>
@@ -152,7 +127,7 @@ public:
         process_answer answer;
         try {
             if constexpr (is_plain) {
-                answer.response = detail::read_answer(http::message_generator(handle_(std::move(request))));
+                answer.response = read_answer(http::message_generator(handle_(std::move(request))));
             } else {
                 answer.response = wait_for_answer(std::move(request), patience);
             }
@@ -195,7 +170,7 @@ private:
         while (!*dead_ && context_.poll_one() != 0) {
         }
         if (!*got) return std::nullopt;
-        return detail::read_answer(std::move(**got));
+        return read_answer(std::move(**got));
     }
 
     // Destroyed last: what is pending in the context may refer to it.

@@ -45,7 +45,7 @@ public:
 private:
     [[nodiscard]] reading read_first_step(reply_view answer);
     [[nodiscard]] reading read_large(reply_view answer);
-    [[nodiscard]] reading read_fetched(reply_view answer);
+    [[nodiscard]] reading take_fetched(std::optional<shared_bytes> found);
 
     claim_request request_;
     /// Empty: it asks for none.

@@ -22,6 +22,8 @@ struct script_answer {
 
 [[nodiscard]] std::optional<script_answer<claim_result>> read_claim(reply_view answer);
 [[nodiscard]] std::optional<script_answer<complete_result>> read_complete(reply_view answer);
+/// What Complete was given; nothing where the record is gone.
+[[nodiscard]] std::optional<script_answer<std::optional<shared_bytes>>> read_fetch(reply_view answer);
 /// Whether the claim is held; of `save_step`, `park` and `settle`, whether it has been done.
 [[nodiscard]] std::optional<script_answer<bool>> read_held(reply_view answer);
 /// The result says nothing.

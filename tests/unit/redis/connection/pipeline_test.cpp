@@ -5,6 +5,7 @@
 #include <cctype>
 #include <chrono>
 #include <cstddef>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -129,6 +130,13 @@ public:
     void claim_large(std::string const& name, unsigned char key, std::string const& wants = "x",
                      std::size_t record_bytes = 900'000) {
         submit(name, key, {.is_claim = true, .record_bytes = record_bytes, .wants = wants});
+    }
+
+    /// Claims of one key that have been told of one large record, and have not asked for it.
+    void meet_large(std::initializer_list<char const*> names) {
+        for (auto const* const name : names) claim_large(name, 1);
+        send();
+        for (std::size_t told_of_it = 0; told_of_it < names.size(); ++told_of_it) REQUIRE(receive("large"));
     }
 
     void complete_large(std::string const& name, unsigned char key, std::size_t record_bytes = 1024 * 1024) {
@@ -698,10 +706,7 @@ TEST_CASE("pipeline: claims of one key that want different records do not share"
 
 TEST_CASE("pipeline: when a large record is gone each claim asks anew") {
     scene scene;
-    scene.claim_large("a", 1);
-    scene.claim_large("b", 1);
-    scene.send();
-    for (int i = 0; i < 2; ++i) REQUIRE(scene.receive("large"));
+    scene.meet_large({"a", "b"});
     CHECK(scene.send() == "a? ");
     REQUIRE(scene.receive("gone"));
     CHECK(scene.send() == "B A ");
@@ -784,9 +789,7 @@ TEST_CASE("pipeline: a shared reply outlives the claim that asked for it") {
 TEST_CASE(
     "pipeline: with the connection goes the claim that has asked for a record, and those who shared it ask again") {
     scene scene;
-    for (auto const* const name : {"a", "b", "c"}) scene.claim_large(name, 1);
-    scene.send();
-    for (int i = 0; i < 3; ++i) REQUIRE(scene.receive("large"));
+    scene.meet_large({"a", "b", "c"});
     CHECK(scene.send() == "a? ");
     scene.line.disconnect();
     CHECK(scene.told == fake_operation::journal{{"a", unavailable}});
@@ -799,9 +802,7 @@ TEST_CASE(
 
 TEST_CASE("pipeline: claims that share a record are sent elsewhere together") {
     scene scene;
-    for (auto const* const name : {"a", "b", "c"}) scene.claim_large(name, 1);
-    scene.send();
-    for (int i = 0; i < 3; ++i) REQUIRE(scene.receive("large"));
+    scene.meet_large({"a", "b", "c"});
     CHECK(scene.send() == "a? ");
     if (GENERATE(false, true)) scene.pass(1s);  // nobody waits any more
     bool const is_over = !scene.told.empty();
@@ -817,9 +818,7 @@ TEST_CASE("pipeline: claims that share a record are sent elsewhere together") {
 
 TEST_CASE("pipeline: claims that share a record leave together") {
     scene scene;
-    for (auto const* const name : {"a", "b"}) scene.claim_large(name, 1);
-    scene.send();
-    for (int i = 0; i < 2; ++i) REQUIRE(scene.receive("large"));
+    scene.meet_large({"a", "b"});
     SECTION("when all fail") {
         scene.line.fail_all(idempo::error::store_unavailable);
         CHECK(scene.told == fake_operation::journal{{"a", unavailable}, {"b", unavailable}});

@@ -6,6 +6,7 @@
 #include <idempo/redis/operations/record.hpp>
 #include <idempo/redis/operations/script_answer.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace idempo::redis {
@@ -67,7 +68,15 @@ void claim_operation::append_command(std::string& to, server_abilities abilities
 }
 
 reading claim_operation::read(reply_view answer_) {
-    if (!wanted_.empty()) return read_fetched(answer_);
+    if (!wanted_.empty()) {
+        return read_script(fetch_, answer_, wanted_, read_fetch, [this](auto found) {
+            if constexpr (std::is_same_v<decltype(found), error_code>) {
+                return answer(found);
+            } else {
+                return take_fetched(std::move(found));
+            }
+        });
+    }
     if (!sent_script_) return read_first_step(answer_);
     if (script_call::is_echo(answer_, request_.fencing_token.view()) && answer_[1].text() == "large") {
         return read_large(answer_);
@@ -104,24 +113,16 @@ reading claim_operation::read_large(reply_view answer_) {
     return reading::fetch;
 }
 
-reading claim_operation::read_fetched(reply_view answer_) {
-    if (answer_.is_error()) {
-        error_code error;
-        auto const outcome = fetch_.read_error(answer_, error);
-        return outcome == reading::answered ? answer(error) : outcome;
-    }
-    if (!script_call::is_echo(answer_, wanted_)) return reading::wrong_connection;
-    if (answer_[1].text() == "gone") {
+reading claim_operation::take_fetched(std::optional<shared_bytes> found) {
+    if (!found) {
         // It has expired since, or an operator has removed it: the script decides anew.
         wanted_.clear();
         wanted_bytes_ = 0;
         needs_script_ = true;
         return reading::ask_again;
     }
-    if (answer_[1].text() != "found" || answer_.size() < 3 || !answer_[2].is_string()) return reading::wrong_connection;
-    auto const bytes = answer_[2].text();
-    if (bytes.size() != wanted_bytes_) return answer(error_code(error::record_unreadable));
-    return answer(completed{shared_bytes(bytes)});
+    if (found->size() != wanted_bytes_) return answer(error_code(error::record_unreadable));
+    return answer(completed{std::move(*found)});
 }
 
 bool claim_operation::share(operation const& fetched) {

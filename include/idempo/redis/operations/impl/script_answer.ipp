@@ -84,6 +84,14 @@ answer_of<complete_result> read_complete(reply_view answer) {
     return read_rival<complete_result>(word, answer);
 }
 
+answer_of<std::optional<shared_bytes>> read_fetch(reply_view answer) {
+    using result = std::optional<shared_bytes>;
+    auto const word = answer[1].text();
+    if (word == "gone") return known<result>(std::nullopt);
+    if (word == "found" && answer[2].is_string()) return known<result>(shared_bytes(answer[2].text()));
+    return std::nullopt;
+}
+
 answer_of<bool> read_held(reply_view answer) {
     auto const word = answer[1].text();
     if (word == "held") return known<bool>(true);
