@@ -12,6 +12,7 @@
 #include <pqxx/nontransaction>
 #include <pqxx/result>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -23,6 +24,8 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -100,6 +103,17 @@ std::string const& template_data() {
     return data;
 }
 
+/// A killed server leaves its segment behind, and the system has 4,096 of them for everybody. The seventh line of
+/// `postmaster.pid` is the segment's key and id.
+void remove_shared_memory(std::string const& data) {
+    std::ifstream lines(data + "/postmaster.pid");
+    std::string line;
+    for (int number = 1; number < 7; ++number) std::getline(lines, line);
+    unsigned long key = 0;
+    int id = -1;
+    if (lines >> key >> id) ::shmctl(id, IPC_RMID, nullptr);
+}
+
 }  // namespace
 
 postgres_server::postgres_server(std::vector<std::string> const& settings)
@@ -109,6 +123,7 @@ postgres_server::postgres_server(std::vector<std::string> const& settings)
     set("listen_addresses=''");
     set("unix_socket_directories='" + directory_ + "'");
     set("shared_buffers='32MB'");
+    set("dynamic_shared_memory_type='mmap'");  // files in the cluster's directory, which are deleted with it
     for (auto const& each : settings) set(each);
     start();
     postgres_options options;
@@ -126,6 +141,7 @@ postgres_server::postgres_server(standby_of of) : directory_(make_server_directo
 
 postgres_server::~postgres_server() {
     kill();
+    remove_shared_memory(directory_ + "/data");
     std::error_code ignored;
     fs::remove_all(directory_, ignored);
 }
@@ -158,18 +174,26 @@ void postgres_server::kill() {
 
 void postgres_server::start() {
     auto const start_process = [this] {
-        process_ = launch({program("postgres"), "-D", directory_ + "/data"}, directory_ + "/log");
+        // Told to stop at once, it removes its shared memory; killed, it would not.
+        process_ = launch({program("postgres"), "-D", directory_ + "/data"}, directory_ + "/log", SIGQUIT);
     };
     start_process();
     // It refuses to start while a process of its predecessor is ending.
-    poll_until([&] {
+    auto const answers = [&] {
         if (::waitpid(process_, nullptr, WNOHANG) == process_) start_process();
         try {
             return ask("SELECT 1") == "1";
         } catch (pqxx::failure const&) {
             return false;
         }
-    });
+    };
+    try {
+        poll_until(answers);
+    } catch (std::runtime_error const&) {
+        auto const all = log();
+        throw std::runtime_error("postgres does not start: ..." +
+                                 all.substr(all.size() - std::min<std::size_t>(all.size(), 2000)));
+    }
 }
 
 void postgres_server::promote() const { ask("SELECT pg_promote()"); }

@@ -30,9 +30,9 @@ namespace {
 }
 
 /// Between fork and exec only async-signal-safe calls are allowed, so everything else is prepared before.
-[[noreturn]] void become(char* const* arguments, int log, ::passwd const* user) {
+[[noreturn]] void become(char* const* arguments, int log, ::passwd const* user, int last_signal) {
     if (user != nullptr && (::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0)) ::_exit(126);
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // with the thread that started it, so that it does not outlive its test
+    ::prctl(PR_SET_PDEATHSIG, last_signal);  // with the thread that started it, so that it does not outlive its test
     ::dup2(log, STDOUT_FILENO);
     ::dup2(log, STDERR_FILENO);
     ::execvp(arguments[0], arguments);
@@ -52,14 +52,14 @@ std::string make_server_directory(std::string const& name) {
     return path;
 }
 
-::pid_t launch(std::vector<std::string> words, std::string const& log_path) {
+::pid_t launch(std::vector<std::string> words, std::string const& log_path, int last_signal) {
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     auto const* const user = another_user();
     auto const log = ::open(log_path.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0600);
     auto const process = ::fork();
-    if (process == 0) become(arguments.data(), log, user);
+    if (process == 0) become(arguments.data(), log, user, last_signal);
     ::close(log);
     if (process < 0) throw std::system_error(errno, std::generic_category(), "fork");
     return process;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+
+#include "support/catch.hpp"
+#include "support/postgres_server.hpp"
+
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+
+using idempo::tests::postgres_server;
+
+namespace {
+
+/// The ids of all System V segments of the machine.
+std::set<int> segments() {
+    std::ifstream table("/proc/sysvipc/shm");
+    std::set<int> found;
+    std::string line;
+    std::getline(table, line);
+    while (std::getline(table, line)) {
+        std::istringstream columns(line);
+        long key = 0;
+        int id = 0;
+        if (columns >> key >> id) found.insert(id);
+    }
+    return found;
+}
+
+/// The id in the seventh line of `postmaster.pid`.
+int segment_of(postgres_server const& server) {
+    std::ifstream lines(server.directory() + "/data/postmaster.pid");
+    std::string line;
+    for (int number = 1; number <= 7; ++number) std::getline(lines, line);
+    std::istringstream columns(line);
+    unsigned long key = 0;
+    int id = -1;
+    columns >> key >> id;
+    return id;
+}
+
+}  // namespace
+
+TEST_CASE("postgres: a server of the tests leaves no shared memory behind", "[postgres]") {
+    int segment = -1;
+    {
+        postgres_server server;
+        segment = segment_of(server);
+        REQUIRE(segments().count(segment) == 1);
+        server.kill();
+        CHECK(segments().count(segment) == 1);
+    }
+    CHECK(segments().count(segment) == 0);
+}
