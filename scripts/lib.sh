@@ -32,7 +32,7 @@ build_packages() {
         prometheus-cpp-dev
 }
 test_packages() {
-    echo catch2 libbenchmark-dev libsqlite3-dev doxygen python3 redis-server redis-tools postgresql pgbouncer nginx spin
+    echo catch2 libbenchmark-dev libsqlite3-dev doxygen python3 redis-server redis-tools postgresql pgbouncer nginx spin prometheus
     # Ubuntu has them as snaps only; there the test of the page is skipped.
     if ! grep -qs '^ID=ubuntu' /etc/os-release; then echo chromium chromium-driver; fi
 }

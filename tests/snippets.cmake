@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 
 # Compares each code block after `<!-- snippet: NAME -->` in the documentation with the region NAME of a source that is
-# compiled and run as a test, tests/unit/docs/*_snippets_test.cpp or the example of a store of one's own:
+# compiled and run as a test, tests/unit/docs/*_snippets_test.cpp or the examples of a store and of an observer:
 # cmake -D ROOT=... -P snippets.cmake
-file(GLOB sources ${ROOT}/tests/unit/docs/*_snippets_test.cpp ${ROOT}/examples/custom_store/*.?pp)
+file(GLOB sources ${ROOT}/tests/unit/docs/*_snippets_test.cpp ${ROOT}/examples/custom_store/*.?pp
+     ${ROOT}/examples/metrics/*.?pp
+)
 set(source "")
 foreach(file IN LISTS sources)
     file(READ ${file} text)

@@ -59,13 +59,20 @@ std::variant<http_response, charge_order> charge_service::route(http_request con
         if (std::holds_alternative<charge_order>(taken)) ledger_.start();
         return taken;
     }
-    auto answer = path == "/charge"                          ? refuse_method(request, "POST, PUT, PATCH")
-                  : path != "/charges" && path != "/healthz" ? answer_problem(request, 404, "Not Found")
-                  : !reads(request)                          ? refuse_method(request, "GET, HEAD")
-                  : path == "/charges"
-                      ? list_charges(request)
-                      : json_response(200, R"({"status":"ok"})", request.version(), request.keep_alive());
+    bool const readable = path == "/charges" || path == "/healthz" || (path == "/metrics" && metrics_);
+    auto answer = path == "/charge" ? refuse_method(request, "POST, PUT, PATCH")
+                  : !readable       ? answer_problem(request, 404, "Not Found")
+                  : !reads(request) ? refuse_method(request, "GET, HEAD")
+                                    : read(request, path);
     if (request.method() == http::verb::head) remove_body_for_head(answer);
+    return answer;
+}
+
+http_response charge_service::read(http_request const& request, std::string_view path) const {
+    if (path == "/charges") return list_charges(request);
+    if (path == "/healthz") return json_response(200, R"({"status":"ok"})", request.version(), request.keep_alive());
+    auto answer = json_response(200, metrics_(), request.version(), request.keep_alive());
+    answer.set(http::field::content_type, "text/plain; version=0.0.4");
     return answer;
 }
 

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "metrics/idempotency_metrics.hpp"
+
 #include <idempo/observer.hpp>
 
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -29,8 +27,8 @@ class metrics {
 public:
     metrics();
 
-    /// For `idempo::options`: outcomes, the time of store and handler, and requests in flight.
-    void observe(idempo::event const& event);
+    /// For `idempo::options`.
+    void observe(idempo::event const& event) { idempotency_.observe(event); }
 
     void count_response(unsigned status);
 
@@ -40,19 +38,7 @@ public:
     [[nodiscard]] counters read() const;
 
 private:
-    static constexpr std::size_t step_count = static_cast<std::size_t>(idempo::event_step::park) + 1;
-
-    void observe_step(idempo::event const& event);
-    prometheus::Counter& outcome(idempo::event_type type);
-
     prometheus::Registry registry_;
+    idempotency_metrics idempotency_;
     prometheus::Family<prometheus::Counter>* responses_;
-    prometheus::Family<prometheus::Counter>* outcomes_;
-    prometheus::Counter* executed_;
-    prometheus::Counter* replayed_;
-    prometheus::Counter* conflicts_;
-    prometheus::Counter* mismatches_;
-    prometheus::Gauge* in_flight_;
-    /// By `event_step`.
-    std::array<prometheus::Histogram*, step_count> steps_{};
 };

@@ -171,7 +171,7 @@ TEST_CASE("orders: a second request while the first runs is 409") {
 
     scene.client.send(make_order("key"));
     http_client other(scene.server.port());
-    poll_until([&] { return other.get("/metrics").body().find("orders_in_flight 1") != std::string::npos; });
+    poll_until([&] { return other.get("/metrics").body().find("idempo_handlers_running 1") != std::string::npos; });
     auto const early = other.exchange(make_order("key"));
     CHECK(early.result_int() == 409);
     CHECK(early["Retry-After"] == "1");
@@ -232,12 +232,11 @@ TEST_CASE("orders: metrics count what became of requests, and logs hold neither 
     auto const answer = scene.client.get("/metrics");
     CHECK(answer["Content-Type"] == "text/plain; version=0.0.4");
     for (std::string const line :
-         {"orders_idempotency_events_total{event=\"executed\"} 1",
-          "orders_idempotency_events_total{event=\"replayed\"} 1",
-          "orders_idempotency_events_total{event=\"mismatch\"} 1", "orders_http_responses_total{status=\"201\"} 2",
-          "orders_http_responses_total{status=\"422\"} 1", "orders_in_flight 0", "orders_handler_seconds_count 1",
-          "orders_store_seconds_count{operation=\"claim\"} 3",
-          "orders_store_seconds_count{operation=\"complete\"} 1"}) {
+         {"idempo_events_total{event=\"executed\"} 1", "idempo_events_total{event=\"replayed\"} 1",
+          "idempo_events_total{event=\"mismatch\"} 1", "idempo_events_total{event=\"not_persisted\"} 0",
+          "orders_http_responses_total{status=\"201\"} 2", "orders_http_responses_total{status=\"422\"} 1",
+          "idempo_handlers_running 0", "idempo_step_seconds_count{step=\"handler\"} 1",
+          "idempo_step_seconds_count{step=\"claim\"} 3", "idempo_step_seconds_count{step=\"complete\"} 1"}) {
         CAPTURE(line);
         CHECK(answer.body().find(line + "\n") != std::string::npos);
     }

@@ -3,6 +3,10 @@
 
 #include "servers/charge_server/duration.hpp"
 
+#ifdef CHARGE_SERVER_HAS_METRICS
+#include "servers/charge_server/server_metrics.hpp"
+#endif
+
 #ifdef CHARGE_SERVER_HAS_JSON
 #include <idempo/json/canonical_json.hpp>
 #endif
@@ -20,6 +24,7 @@
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -58,6 +63,7 @@ struct written_flags {
     std::string bodies = "content";
     bool no_middleware = false;
     bool log = false;
+    bool metrics = false;
 };
 
 void add_server_flags(CLI::App& app, written_flags& written) {
@@ -78,6 +84,9 @@ void add_server_flags(CLI::App& app, written_flags& written) {
         ->capture_default_str();
     app.add_flag("--no-middleware", written.no_middleware, "The same routes without idempotency, to compare");
     app.add_flag("--log", written.log, "What becomes of each keyed request, on standard error");
+#ifdef CHARGE_SERVER_HAS_METRICS
+    app.add_flag("--metrics", written.metrics, "GET /metrics: the same, counted and timed, for Prometheus");
+#endif
 }
 
 void add_identity_flags(CLI::App& app, written_flags& written) {
@@ -236,6 +245,19 @@ idempo::options options_of(written_flags const& written) {
     return options;
 }
 
+#ifdef CHARGE_SERVER_HAS_METRICS
+
+void add_metrics(server_flags& flags) {
+    auto const metrics = std::make_shared<server_metrics>();
+    flags.metrics = [metrics] { return metrics->text(); };
+    flags.options.observer = [metrics, logs = std::move(flags.options.observer)](idempo::event const& event) {
+        metrics->observe(event);
+        if (logs) logs(event);
+    };
+}
+
+#endif
+
 server_flags understand(written_flags const& written) {
     server_flags flags;
     flags.address = parse_address(written.address);
@@ -252,6 +274,9 @@ server_flags understand(written_flags const& written) {
     flags.options = options_of(written);
     flags.protected_fields.push_back(flags.options.header);
     apply_identity(written, flags);
+#ifdef CHARGE_SERVER_HAS_METRICS
+    if (written.metrics) add_metrics(flags);
+#endif
     return flags;
 }
 

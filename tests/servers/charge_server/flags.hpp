@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct server_flags {
     session_style style = session_style::awaitable;
     bool use_middleware = true;
     idempo::options options;
+    /// The text at `/metrics`; empty without `--metrics`.
+    std::function<std::string()> metrics;
     /// Fields of this server's own that a trailer must not bring: the key's, and that of the scope.
     std::vector<std::string> protected_fields;
 };

@@ -21,6 +21,7 @@
 struct session_setup {
     explicit session_setup(server_flags const& written)
         : flags(written),
+          service(written.metrics),
           registry(written.max_connections),
           protected_fields(written.protected_fields.begin(), written.protected_fields.end()) {}
 
