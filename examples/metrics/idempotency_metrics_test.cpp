@@ -24,7 +24,6 @@
 namespace {
 
 namespace http = boost::beast::http;
-using idempo::event_step;
 using idempo::event_type;
 
 using request = http::request<http::string_body>;
@@ -89,10 +88,12 @@ TEST_CASE("metrics: events of several threads are all counted") {
     prometheus::Registry registry;
     idempotency_metrics metrics(registry);
     constexpr unsigned each = 10'000;
+    idempo::event takeover;
+    takeover.type = event_type::takeover;
     std::vector<std::thread> threads;
     for (unsigned thread = 0; thread < 4; ++thread) {
         threads.emplace_back([&] {
-            for (unsigned number = 0; number < each; ++number) metrics.observe({.type = event_type::takeover});
+            for (unsigned number = 0; number < each; ++number) metrics.observe(takeover);
         });
     }
     for (auto& thread : threads) thread.join();
