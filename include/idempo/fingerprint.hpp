@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/detail/body_bytes.hpp>
+#include <idempo/detail/compared_fields.hpp>
 #include <idempo/detail/field_lines.hpp>
 #include <idempo/detail/sha256.hpp>
 #include <idempo/digest_key.hpp>
@@ -11,7 +12,6 @@
 
 #include <boost/beast/http/message.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -22,9 +22,6 @@
 namespace idempo {
 
 namespace http = boost::beast::http;
-
-/// Fields that a rule can compare.
-inline constexpr std::size_t max_compared_fields = 64;
 
 /// Makes fingerprints by one rule: SHA-256 over what makes two requests the same
 /// (draft-ietf-httpapi-idempotency-key-header-07, section 2.4), or with a secret HMAC-SHA-256 over "fingerprint" and
@@ -56,12 +53,12 @@ public:
                       "dynamic_body or empty_body. Read the request with one of these.");
         detail::sha256 hash;
         begin(hash);
-        request_head const head(request);
-        add_start_line(hash, head);
-        add_fields(hash, request);
-        if (needs_whole_body(head)) {
+        detail::found_fields const fields(names_, request);
+        add_start_line(hash, request.method_string(), request.target(), fields.host().first_value());
+        add_fields(hash, request, fields);
+        if (needs_whole_body(fields)) {
             std::string joined;
-            add_body(hash, head, detail::contiguous_body(request, joined));
+            add_body(hash, request, fields, detail::contiguous_body(request, joined));
         } else {
             add_exact_size(hash, detail::body_size(request));
             detail::visit_body(request, [&hash](std::string_view piece) { hash.raw(piece); });
@@ -72,40 +69,32 @@ public:
 private:
     /// Of each name that the request has: its place in the list, the number of its lines, and their values.
     template <class Fields>
-    void add_fields(detail::sha256& hash, Fields const& fields) const {
-        std::uint64_t present = 0;
-        for (auto const& field : fields) present |= places_of(field.name_string());
-        for (std::size_t place = 0; present != 0; ++place, present >>= 1U) {
-            if ((present & 1U) == 0) continue;
-            std::string_view const name = names_[place];
-            hash.part_size(place + 1).part_size(detail::count_field_lines(fields, name));
+    void add_fields(detail::sha256& hash, Fields const& fields, detail::found_fields const& found) const {
+        detail::visit_places(found.present(), [&](std::size_t place) {
+            auto const& lines = found.at(place);
+            auto const name = names_[place];
+            hash.part_size(place + 1).part_size(lines.count);
+            if (lines.count == 1) return add_field_value(hash, name, lines.only_value());
             detail::visit_field_lines(fields, name,
                                       [&hash, name](std::string_view value) { add_field_value(hash, name, value); });
-        }
+        });
         hash.part_size(0);
     }
 
-    /// A bit for each place of the list that has this name.
-    [[nodiscard]] std::uint64_t places_of(std::string_view name) const noexcept {
-        // Most fields of a request are in no list, and most of those have a length that no listed name has.
-        if (((lengths_ >> std::min<std::size_t>(name.size(), 63)) & 1U) == 0) return 0;
-        return find_places(name);
-    }
-
-    [[nodiscard]] std::uint64_t find_places(std::string_view name) const noexcept;
     static void add_field_value(detail::sha256& hash, std::string_view name, std::string_view value);
     void begin(detail::sha256& hash) const;
     static void add_exact_size(detail::sha256& hash, std::uint64_t size);
-    void add_start_line(detail::sha256& hash, request_head const& head) const;
-    [[nodiscard]] bool needs_whole_body(request_head const& head) const;
-    void add_body(detail::sha256& hash, request_head const& head, std::string_view body) const;
+    void add_start_line(detail::sha256& hash, std::string_view method, std::string_view target,
+                        std::string_view host) const;
+    [[nodiscard]] bool needs_whole_body(detail::found_fields const& found) const;
+    void add_body(detail::sha256& hash, request_head const& head, detail::found_fields const& found,
+                  std::string_view body) const;
     [[nodiscard]] fingerprint finish(detail::sha256& hash) const;
 
     std::optional<digest_key> secret_;
     bool authority_;
     body_rule body_;
-    std::vector<std::string> names_;  // of the fields, then of the credentials
-    std::uint64_t lengths_ = 0;       // a bit for each length that a name has; the last for all from 63 on
+    detail::compared_names names_;  // of the fields, then of the credentials
     std::uint32_t number_;
 };
 

@@ -12,6 +12,7 @@
 #include <boost/beast/http/string_body.hpp>
 
 #include <algorithm>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -109,6 +110,45 @@ TEST_CASE("same request: a field that changes the meaning counts, and a list of 
     part.set("x-meaning", "another");
     CHECK(of(part) == of(make_request()));
     CHECK(of(part, uploads) != of(make_request(), uploads));
+}
+
+TEST_CASE("same request: the lines of a field count with their number and in their order", "[same_request]") {
+    auto const name = GENERATE("If-Match", "Upload-Metadata");  // known to Beast, and not
+    auto const with_lines = [&name](std::initializer_list<char const*> values) {
+        auto request = make_request();
+        for (auto const* value : values) request.insert(name, value);
+        return of(request);
+    };
+    CHECK(with_lines({"a", "b"}) == with_lines({"a", "b"}));
+    CHECK(with_lines({"a", "b"}) != with_lines({"b", "a"}));
+    CHECK(with_lines({"a", "b"}) != with_lines({"a"}));
+    CHECK(with_lines({"a", "b"}) != with_lines({"ab"}));
+    CHECK(with_lines({"a", "a"}) != with_lines({"a"}));
+    CHECK(with_lines({""}) != with_lines({}));
+}
+
+TEST_CASE("same request: a name that is listed twice is compared at both places", "[same_request]") {
+    auto listed = make_request();
+    listed.set("X-Meaning", "a");
+    same_request twice;
+    twice.fields = {"X-Meaning", "x-meaning", "X-Meaming"};
+    auto other = make_request();
+    other.set("X-Meaning", "b");
+    CHECK(of(listed, twice) == of(listed, twice));
+    CHECK(of(listed, twice) != of(other, twice));
+    auto similar = make_request();
+    similar.set("X-Meaming", "a");
+    CHECK(of(listed, twice) != of(similar, twice));
+}
+
+TEST_CASE("same request: two types of a body are none, and its bytes count as they are", "[same_request]") {
+    auto const with_types = [](std::string const& boundary) {
+        auto request = upload(boundary);
+        request.insert(http::field::content_type, "multipart/form-data; boundary=other");
+        return of(request);
+    };
+    CHECK(with_types("one") == with_types("one"));
+    CHECK(with_types("one") != with_types("another-one"));
 }
 
 TEST_CASE("same request: the boundary of a multipart body does not count", "[same_request]") {

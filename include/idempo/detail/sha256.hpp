@@ -23,22 +23,37 @@ public:
     ~sha256();
 
     /// The length, then the bytes, so that no byte can move between two parts without changing the digest.
-    sha256& part(std::string_view bytes);
+    sha256& part(std::string_view bytes) { return part_size(bytes.size()).raw(bytes); }
 
     /// The length alone, for a part whose bytes follow by `raw`; or any number. Seven bits a byte, the lowest first,
     /// the eighth bit set if more follow (LEB128), so that the lengths of short parts do not fill a block of their own.
-    sha256& part_size(std::uint64_t size);
+    sha256& part_size(std::uint64_t size) {
+        if (size <= low_bits && gathered_size_ < gathered_.size()) {
+            gathered_[gathered_size_++] = static_cast<unsigned char>(size);
+            return *this;
+        }
+        return long_part_size(size);
+    }
 
     /// The bytes alone.
-    sha256& raw(std::string_view bytes);
+    sha256& raw(std::string_view bytes) {
+        if (bytes.size() > gathered_.size() - gathered_size_) return raw_beyond(bytes);
+        bytes.copy(reinterpret_cast<char*>(gathered_.data()) + gathered_size_, bytes.size());
+        gathered_size_ += bytes.size();
+        return *this;
+    }
 
     /// The digest. Nothing may be added afterwards.
     [[nodiscard]] std::array<unsigned char, 32> finish();
 
 private:
+    sha256& long_part_size(std::uint64_t size);
+    /// Bytes for which there is no room among the gathered ones.
+    sha256& raw_beyond(std::string_view bytes);
     void flush();
 
     static constexpr std::size_t gathered_bytes = 256;
+    static constexpr std::uint64_t low_bits = 0x7F;
 
     std::array<unsigned char, gathered_bytes> gathered_;  // not initialised: only the first `gathered_size_` are read
     std::size_t gathered_size_ = 0;

@@ -65,18 +65,20 @@ std::uint32_t number_of(same_request const& what, std::vector<std::string> const
     return std::max(boost::endian::load_big_u32(digest.data()), std::uint32_t{1});
 }
 
-/// The value of a field that has one line; empty where there is none, or more than one.
-std::string_view only_value(request_head const& head, std::string_view name) {
-    return head.count(name) == 1 ? head.field(name) : std::string_view();
+std::vector<std::string> compared_fields(std::vector<std::string> fields,
+                                         std::vector<std::string> const& credential_fields) {
+    fields.insert(fields.end(), credential_fields.begin(), credential_fields.end());
+    detail::require(fields.size() <= max_compared_fields, "same_request.fields has too many fields");
+    return fields;
 }
 
-bool is_gzip(request_head const& head) {
-    auto const coding = only_value(head, "Content-Encoding");
+bool is_plain_multipart(detail::found_fields const& found) {
+    return found.content_encoding().count == 0 && detail::is_multipart(found.content_type().only_value());
+}
+
+bool is_gzip(detail::found_fields const& found) {
+    auto const coding = found.content_encoding().only_value();
     return iequals(coding, "gzip") || iequals(coding, "x-gzip");
-}
-
-bool is_plain_multipart(request_head const& head) {
-    return detail::is_multipart(only_value(head, "Content-Type")) && head.count("Content-Encoding") == 0;
 }
 
 /// RFC 1952, section 2.3: magic, method, flags, and four bytes of time from the fifth on.
@@ -119,15 +121,6 @@ void add_exact(detail::sha256& hash, std::string_view body) {
     hash.part(body);
 }
 
-void add_by_content(detail::sha256& hash, request_head const& head, std::string_view body) {
-    if (is_gzip(head) && add_gzip(hash, body)) return;
-    if (!is_plain_multipart(head)) return add_exact(hash, body);
-    auto const content_type = only_value(head, "Content-Type");
-    if (add_multipart(hash, content_type, body)) return;
-    add_exact(hash, body);
-    hash.part(content_type);  // with the boundary, which the field was compared without
-}
-
 }  // namespace
 
 fingerprint_rule::fingerprint_rule(same_request what, std::vector<std::string> credential_fields,
@@ -135,20 +128,8 @@ fingerprint_rule::fingerprint_rule(same_request what, std::vector<std::string> c
     : secret_(std::move(secret)),
       authority_(what.authority),
       body_(what.body),
-      names_(what.fields),
-      number_(number_of(what, credential_fields, secret_)) {
-    names_.insert(names_.end(), credential_fields.begin(), credential_fields.end());
-    detail::require(names_.size() <= max_compared_fields, "same_request.fields has too many fields");
-    for (auto const& name : names_) lengths_ |= std::uint64_t{1} << std::min<std::size_t>(name.size(), 63);
-}
-
-std::uint64_t fingerprint_rule::find_places(std::string_view name) const noexcept {
-    std::uint64_t places = 0;
-    for (std::size_t place = 0; place < names_.size(); ++place) {
-        if (iequals(names_[place], name)) places |= std::uint64_t{1} << place;
-    }
-    return places;
-}
+      names_(compared_fields(what.fields, credential_fields)),
+      number_(number_of(what, credential_fields, secret_)) {}
 
 void fingerprint_rule::add_field_value(detail::sha256& hash, std::string_view name, std::string_view value) {
     bool const may_have_boundary = iequals(name, "Content-Type") && detail::is_multipart(value);
@@ -171,27 +152,34 @@ void fingerprint_rule::add_exact_size(detail::sha256& hash, std::uint64_t size) 
     hash.part_size(size);
 }
 
-void fingerprint_rule::add_start_line(detail::sha256& hash, request_head const& head) const {
-    auto const target = detail::split_target(head.target(), head.field("Host"));
-    hash.part_size(number_).part(head.method_string());
+void fingerprint_rule::add_start_line(detail::sha256& hash, std::string_view method, std::string_view sent_target,
+                                      std::string_view host) const {
+    auto const target = detail::split_target(sent_target, host);
+    hash.part_size(number_).part(method);
     add_lower(hash, authority_ ? target.authority : std::string_view());
     hash.part_size(target.path.size() + target.query.size()).raw(target.path).raw(target.query);
 }
 
-bool fingerprint_rule::needs_whole_body(request_head const& head) const {
+bool fingerprint_rule::needs_whole_body(detail::found_fields const& found) const {
     switch (body_.how()) {
     case body_rule::kind::exact: return false;
     case body_rule::kind::custom: return true;
     case body_rule::kind::by_content: break;
     }
-    return is_plain_multipart(head) || is_gzip(head);
+    return is_plain_multipart(found) || is_gzip(found);
 }
 
-void fingerprint_rule::add_body(detail::sha256& hash, request_head const& head, std::string_view body) const {
-    if (body_.how() == body_rule::kind::by_content) return add_by_content(hash, head, body);
-    body_hash parts(hash);
-    if (body_.add()(head, body, parts)) return add_form(hash, body_form::custom);
-    add_by_content(hash, head, body);
+void fingerprint_rule::add_body(detail::sha256& hash, request_head const& head, detail::found_fields const& found,
+                                std::string_view body) const {
+    if (body_.how() == body_rule::kind::custom) {
+        body_hash parts(hash);
+        if (body_.add()(head, body, parts)) return add_form(hash, body_form::custom);
+    }
+    if (is_gzip(found) && add_gzip(hash, body)) return;
+    if (!is_plain_multipart(found)) return add_exact(hash, body);
+    if (add_multipart(hash, found.content_type().only_value(), body)) return;
+    add_exact(hash, body);
+    hash.part(found.content_type().only_value());  // with the boundary, which the field was compared without
 }
 
 fingerprint fingerprint_rule::finish(detail::sha256& hash) const {

@@ -29,7 +29,7 @@ void watch_forks() {
     if (failure != 0) throw std::system_error(failure, std::generic_category(), "pthread_atfork");
 }
 
-/// Random tokens made in one call of the generator, which costs about the same for 16 bytes and for 256.
+/// Random tokens made in one call of the generator, which costs about the same for one token and for 64.
 class token_block {
 public:
     fencing_token next() {
@@ -50,7 +50,7 @@ private:
         used_ = 0;
     }
 
-    std::array<fencing_token, 16> tokens_{};
+    std::array<fencing_token, 64> tokens_{};
     std::size_t used_ = tokens_.size();
     unsigned generation_ = 0;
 };

@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -64,8 +65,10 @@ using memory_record_ptr = std::unique_ptr<memory_record, memory_record_delete>;
 /// expire is known without a search. Every other function needs the lock held.
 class alignas(64) memory_shard {
 public:
-    explicit memory_shard(memory_room& room)
+    /// Both outlive it.
+    memory_shard(memory_room& room, record_memory& memory)
         : room_(room),
+          memory_(&memory),
           buckets_(16 + table::bucket_overhead),
           by_key_({buckets_.data(), buckets_.size()}) {}
 
@@ -74,7 +77,7 @@ public:
 
     ~memory_shard() {
         by_expiry_.clear();
-        by_key_.clear_and_dispose(memory_record_delete{memory_.get()});
+        by_key_.clear_and_dispose(memory_record_delete{memory_});
     }
 
     /// Tries for about as long as an operation lasts before it sleeps, since to be woken costs ten times that.
@@ -113,14 +116,14 @@ public:
     /// A record for `add`. \throws std::bad_alloc
     [[nodiscard]] memory_record_ptr make_record() {
         auto* const block = memory_->allocate(sizeof(memory_record), alignof(memory_record));
-        return memory_record_ptr(new (block) memory_record, {memory_.get()});
+        return memory_record_ptr(new (block) memory_record, {memory_});
     }
 
     /// The bytes as a record keeps them. Large ones stay where they are. \throws std::bad_alloc
     [[nodiscard]] shared_bytes keep(shared_bytes const& bytes) {
         constexpr std::size_t with_its_count = 64;
         if (bytes.size() + with_its_count > record_memory::largest_slab_block) return bytes;
-        return shared_bytes(bytes.view(), memory_.get());
+        return shared_bytes(bytes.view(), memory_);
     }
 
     /// Adds a record under a key that has none. False where there is no room for it, or an expired one is left because
@@ -152,9 +155,16 @@ public:
         return true;
     }
 
-    /// Constant time for the record that is the last to expire.
+    /// Constant time for the last record where it stays the last, which is that of most completions.
     void expire_at(memory_record& record, time_point expiry) {
-        by_expiry_.erase(by_expiry_.iterator_to(record));
+        auto const at = by_expiry_.iterator_to(record);
+        // Not by std::next, which climbs to the root from the last one.
+        bool const is_last = &*by_expiry_.rbegin() == &record;
+        if (is_last && (at == by_expiry_.begin() || std::prev(at)->expiry <= expiry)) {
+            record.expiry = expiry;
+            return;
+        }
+        by_expiry_.erase(at);
         record.expiry = expiry;
         by_expiry_.insert(by_expiry_.end(), record);
     }
@@ -219,7 +229,7 @@ private:
     void remove(memory_record& record, std::size_t kept) {
         room_.give_back(1, counted(record.bytes.size()) - kept);
         by_expiry_.erase(by_expiry_.iterator_to(record));
-        by_key_.erase_and_dispose(by_key_.iterator_to(record), memory_record_delete{memory_.get()});
+        by_key_.erase_and_dispose(by_key_.iterator_to(record), memory_record_delete{memory_});
     }
 
     struct key_of {
@@ -252,11 +262,19 @@ private:
             }
         }
         by_key_.incremental_rehash();
+        fetch_next_split();
+    }
+
+    /// The next call of `grow_table` moves records that are seldom in the cache, and would wait for them.
+    void fetch_next_split() const {
+        if (by_key_.split_count() == by_key_.bucket_count()) return;
+        auto const bucket = by_key_.split_count() - by_key_.bucket_count() / 2;
+        if (auto const first = by_key_.begin(bucket); first != by_key_.end(bucket)) __builtin_prefetch(&*first);
     }
 
     std::mutex mutex_;
     memory_room& room_;
-    record_memory::owner memory_ = record_memory::make();
+    record_memory* memory_;
     std::vector<table::bucket_type> buckets_;
     table by_key_;
     expiry_order by_expiry_;

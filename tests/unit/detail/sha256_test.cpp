@@ -79,6 +79,21 @@ TEST_CASE("sha256: a part is its length and its bytes", "[sha256]") {
     CHECK(hex(sha256().part_size(0xFFFFFFFFFFFFFFFF).finish()) == hash_of("\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01"s));
 }
 
+TEST_CASE("sha256: a length is the same whether it is gathered or has to wait for room", "[sha256]") {
+    for (std::size_t before = 250; before <= 260; ++before) {
+        for (std::uint64_t const size : {0ULL, 1ULL, 127ULL, 128ULL, 16384ULL}) {
+            std::string whole(before, 'x');
+            for (auto rest = size;; rest >>= 7U) {
+                whole += static_cast<char>((rest & 0x7F) | (rest > 0x7F ? 0x80 : 0));
+                if (rest <= 0x7F) break;
+            }
+            sha256 in_parts;
+            for (std::size_t i = 0; i < before; ++i) in_parts.raw("x");
+            CHECK(in_parts.part_size(size).finish() == sha256().raw(whole).finish());
+        }
+    }
+}
+
 TEST_CASE("sha256: other boundaries give another digest", "[sha256]") {
     std::vector<std::vector<std::string>> const splits{
         {"abc"}, {"ab", "c"}, {"a", "bc"}, {"a", "b", "c"}, {"", "abc"}, {"abc", ""}, {"", "", "abc"}, {},

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <idempo/identifiers.hpp>
+#include <idempo/record/record_format.hpp>
 #include <idempo/record/stored_response.hpp>
 #include <idempo/store.hpp>
 
@@ -275,6 +276,22 @@ TEST_CASE("stored_response: a body at the limit is storable, one over it is not"
     CHECK(make_record(response, policy));
     response.body() += 'x';
     CHECK_FALSE(make_record(response, policy));
+}
+
+TEST_CASE("stored_response: each octet of a value is judged by itself, wherever it stands", "[stored_response]") {
+    // Judged eight at a time, so that neighbours and places could matter.
+    for (std::size_t size = 1; size <= 17; ++size) {
+        for (std::size_t place = 0; place < size; ++place) {
+            for (int octet = 0; octet < 256; ++octet) {
+                for (char const other : {'a', '\t', '\xFF'}) {
+                    std::string value(size, other);
+                    value[place] = static_cast<char>(octet);
+                    bool const is_text = (octet >= 0x20 && octet != 0x7F) || octet == '\t';
+                    if (idempo::record_format::is_text(value) != is_text) FAIL(size << " " << place << " " << octet);
+                }
+            }
+        }
+    }
 }
 
 TEST_CASE("stored_response: fields that could split a response are not storable", "[stored_response]") {

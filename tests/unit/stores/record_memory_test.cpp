@@ -22,7 +22,7 @@ using idempo::detail::record_memory;
 
 namespace {
 
-constexpr std::size_t region = std::size_t{1024} * 1024;
+constexpr std::size_t region = std::size_t{2} * 1024 * 1024;
 
 /// Fills what it gets with one byte, and remembers it.
 class filled_blocks {

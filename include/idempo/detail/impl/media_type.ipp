@@ -5,6 +5,7 @@
 
 #include <boost/beast/core/string.hpp>
 
+#include <algorithm>
 #include <cstddef>
 
 namespace idempo::detail {
@@ -59,7 +60,9 @@ std::string_view media_type_of(std::string_view content_type) noexcept {
 }
 
 bool is_multipart(std::string_view content_type) noexcept {
-    return has_prefix(media_type_of(content_type), "multipart/");
+    // Looked for without the end of the type, since this runs for every request.
+    content_type.remove_prefix(std::min(content_type.find_first_not_of(blanks), content_type.size()));
+    return has_prefix(content_type, "multipart/");
 }
 
 bool is_json(std::string_view content_type) noexcept {

@@ -5,7 +5,6 @@
 
 #include <openssl/evp.h>
 
-#include <cstring>
 #include <memory>
 #include <stdexcept>
 #include <utility>
@@ -52,10 +51,7 @@ sha256::~sha256() {
     if (context_ != nullptr) return_context(context_pointer(static_cast<EVP_MD_CTX*>(context_)));
 }
 
-sha256& sha256::part(std::string_view bytes) { return part_size(bytes.size()).raw(bytes); }
-
-sha256& sha256::part_size(std::uint64_t size) {
-    constexpr std::uint64_t low_bits = 0x7F;
+sha256& sha256::long_part_size(std::uint64_t size) {
     constexpr std::uint64_t more_follow = 0x80;
     std::array<char, 10> digits;  // 64 bits, seven at a time
     std::size_t count = 0;
@@ -64,14 +60,10 @@ sha256& sha256::part_size(std::uint64_t size) {
     return raw({digits.data(), count});
 }
 
-sha256& sha256::raw(std::string_view bytes) {
-    if (bytes.size() > gathered_.size() - gathered_size_) flush();
-    if (bytes.size() > gathered_.size()) {
-        check(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) == 1);
-    } else if (!bytes.empty()) {
-        std::memcpy(gathered_.data() + gathered_size_, bytes.data(), bytes.size());
-        gathered_size_ += bytes.size();
-    }
+sha256& sha256::raw_beyond(std::string_view bytes) {
+    flush();
+    if (bytes.size() <= gathered_.size()) return raw(bytes);
+    check(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) == 1);
     return *this;
 }
 

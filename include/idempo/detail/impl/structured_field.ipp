@@ -5,6 +5,7 @@
 
 #include <idempo/detail/utf8_checker.hpp>
 
+#include <array>
 #include <cstddef>
 
 namespace idempo::detail {
@@ -29,6 +30,13 @@ constexpr int hex_value(char c) noexcept {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/// The characters that stand for themselves in a String. A table, since every key is read by it.
+constexpr auto plain_string_characters = [] {
+    std::array<bool, 256> plain{};
+    for (char c = ' '; c <= '~'; ++c) plain[static_cast<unsigned char>(c)] = c != '"' && c != '\\';
+    return plain;
+}();
+
 /// Consumes the recognised text from the front of the input. Each `take_` function is one of the parsing algorithms of
 /// RFC 9651, section 4.2, and returns false where that says "fail parsing".
 class item_parser {
@@ -45,7 +53,8 @@ public:
     bool take_string(std::string* content) {
         if (!take('"')) return false;
         for (;;) {
-            auto const plain = take_while([](char c) { return is_printable(c) && c != '"' && c != '\\'; });
+            auto const plain =
+                take_while([](char c) { return plain_string_characters[static_cast<unsigned char>(c)]; });
             if (content != nullptr) content->append(plain);
             if (take('"')) return true;
             if (!take('\\') || (!next_is('"') && !next_is('\\'))) return false;

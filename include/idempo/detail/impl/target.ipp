@@ -20,6 +20,7 @@ std::string_view without_default_port(std::string_view authority) noexcept {
 
 /// What is after `http://` or `https://`; empty for any other form.
 std::string_view after_scheme(std::string_view target) noexcept {
+    if (target.starts_with('/')) return {};
     for (std::string_view const scheme : {"http://", "https://"}) {
         if (boost::beast::iequals(target.substr(0, scheme.size()), scheme)) return target.substr(scheme.size());
     }

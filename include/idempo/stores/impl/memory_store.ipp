@@ -26,6 +26,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace idempo {
 
@@ -42,7 +43,10 @@ public:
     explicit records(memory_store_options options)
         : clock_(std::move(options.clock)),
           room_(options.max_records, options.max_bytes) {
-        for (std::size_t i = 0; i < options.shards; ++i) shards_.emplace_back(room_);
+        for (std::size_t i = 0; i < options.shards; ++i) {
+            if (i % shards_per_memory == 0) memories_.push_back(detail::record_memory::make());
+            shards_.emplace_back(room_, *memories_.back());
+        }
     }
 
     /// The result of `action(shard, now)`, called with the lock of the key's shard. The clock is read under the lock,
@@ -103,8 +107,12 @@ private:
         return false;
     }
 
+    /// Few wait for each other, and a small store has few regions.
+    static constexpr std::size_t shards_per_memory = 16;
+
     std::function<time_point()> clock_;
     detail::memory_room room_;
+    std::vector<detail::record_memory::owner> memories_;
     std::deque<memory_shard> shards_;  // which does not move what it holds
 };
 

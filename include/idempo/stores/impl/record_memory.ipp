@@ -5,6 +5,8 @@
 
 #include <new>
 
+#include <sys/mman.h>
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #elif defined(__has_feature)
@@ -16,6 +18,13 @@
 namespace idempo::detail {
 
 namespace {
+
+/// Where the system has none, nothing changes.
+void advise_huge_page([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef MADV_HUGEPAGE
+    static_cast<void>(::madvise(memory, size, MADV_HUGEPAGE));
+#endif
+}
 
 /// AddressSanitizer reports whoever touches a block that is free.
 void forbid([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
@@ -118,7 +127,9 @@ void record_memory::give_back(slab* empty) noexcept {
 }
 
 record_memory::region* record_memory::add_region() {
-    auto* const added = new (::operator new(region_size, std::align_val_t{region_size})) region;
+    auto* const memory = ::operator new(region_size, std::align_val_t{region_size});
+    advise_huge_page(memory, region_size);
+    auto* const added = new (memory) region;
     ++region_count_;
     link(regions_with_room_, added);
     return added;
