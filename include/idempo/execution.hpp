@@ -144,8 +144,8 @@ public:
         step_limits_ = limits;
     }
     [[nodiscard]] detail::checkpoint* driver() const noexcept { return checkpoint_; }
-    /// What earlier attempts have left.
-    void inherit(shared_bytes steps, std::string_view reason);
+    /// What earlier attempts have left. `sealed_steps` is as in `granted`.
+    void inherit(shared_bytes steps, std::size_t sealed_steps, std::string_view reason);
     /// What a step has to ask first; then `begin_step`. \throws as `step`
     void require_steps() const;
     [[nodiscard]] std::optional<std::string> begin_step(std::string_view label);
@@ -159,8 +159,8 @@ public:
     /// Whether a step found that the claim is lost; whether one could not be kept.
     [[nodiscard]] bool is_fenced() const noexcept { return is_fenced_; }
     [[nodiscard]] bool has_unsaved_step() const noexcept { return !!unsaved_; }
-    /// The bytes of all kept steps, where this execution has begun one.
-    [[nodiscard]] std::size_t steps_bytes() const noexcept { return log_ ? log_->size() : 0; }
+    /// Where the next step goes; at 0 where this execution has begun none.
+    [[nodiscard]] detail::step_place next_step() const noexcept { return log_ ? log_->next() : detail::step_place(); }
     /// A layer further in has answered with a stored response: its marker is no invention of the handler's.
     void pass_replay() noexcept { passes_replay_ = true; }
     [[nodiscard]] bool passes_replay() const noexcept { return passes_replay_; }
@@ -175,6 +175,7 @@ private:
     detail::checkpoint* checkpoint_ = nullptr;
     detail::step_limits step_limits_;
     shared_bytes kept_;
+    std::size_t sealed_steps_ = 0;
     /// Made by the first step.
     std::unique_ptr<detail::step_log> log_;
     std::string reason_;

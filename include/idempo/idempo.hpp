@@ -36,4 +36,5 @@
 #include <idempo/stores/offload.hpp>
 #include <idempo/stores/open_store.hpp>
 #include <idempo/stores/ready.hpp>
+#include <idempo/stores/settle.hpp>
 #include <idempo/version.hpp>

@@ -13,7 +13,7 @@
 namespace idempo {
 
 /// The events of an observer. A request with a key ends in exactly one of the outcomes from `executed` to
-/// `record_unreadable`; the others come in addition.
+/// `record_unreadable`; the others come in addition. `answered_by_hand` and `released_by_hand` belong to no request.
 enum class event_type {
     step_began,         ///< a step begins; `step`
     step_ended,         ///< a step ended after `duration`; `step`, `error` if it failed
@@ -33,9 +33,15 @@ enum class event_type {
     fenced,             ///< in addition: the handler ran, and another attempt has taken the record over
     takeover,           ///< in addition: the claim follows one whose lease ended, or that was parked; `attempt`
     reconciled,         ///< in addition: `options::reconcile` was asked; `attempt`, and `status` if it gave a response
-    lease_lost,         ///< in addition: the heartbeat could not hold the lease
-    store_error,        ///< in addition: a store operation failed; `step`, `error`
-    handler_threw,      ///< in addition: `exception`
+    /// In addition: while the request waited for a parked record, somebody has ended that: by hand, in this process or
+    /// another, or by `options::reconcile` of another request. `status` where there is a response now; without one the
+    /// handler may run.
+    settled,
+    answered_by_hand,  ///< `idempo::settle` has given a parked or held record a response; `attempt`, `status`
+    released_by_hand,  ///< `idempo::settle` has freed a parked or held record: the next request runs; `attempt`
+    lease_lost,        ///< in addition: the heartbeat could not hold the lease
+    store_error,       ///< in addition: a store operation failed; `step`, `error`
+    handler_threw,     ///< in addition: `exception`
     /// In addition: the key has a record under one of `options::previous`, or under a secret of `digest_keys` that is
     /// not the first. While this is told, do not drop those.
     other_identity,
@@ -45,8 +51,22 @@ enum class event_type {
 };
 
 /// The parts of a request's life that take time. `look` asks for a record under another identity. `commit` is a part of
-/// `complete`, only in transactional mode; `save_step` is a part of `handler`.
-enum class event_step { claim, look, wait, handler, complete, commit, abandon, renew, reconcile, save_step, park };
+/// `complete`, only in transactional mode; `save_step` is a part of `handler`. `settle` is outside of any request, and
+/// only in `store_error`.
+enum class event_step {
+    claim,
+    look,
+    wait,
+    handler,
+    complete,
+    commit,
+    abandon,
+    renew,
+    reconcile,
+    save_step,
+    park,
+    settle
+};
 
 /// One event. It never carries the client's key, a body, or a server's error text. Views and the exception are valid
 /// during the call.

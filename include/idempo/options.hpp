@@ -126,8 +126,8 @@ struct options {
     /// Secrets under which store keys and fingerprints are made, so that who reads the store can neither guess a body
     /// from its fingerprint nor recognise a client's key. The first one makes new records, and records under the others
     /// are found as with `previous`: to rotate, put a new secret behind the old one on all servers, then before it,
-    /// then drop the old one after the retention. By default there is none, and digests are SHA-256: do not take card
-    /// numbers like that.
+    /// then drop the old one after the retention and `remember_expired`. By default there is none, and digests are
+    /// SHA-256: do not take card numbers like that.
     idempo::digest_keys digest_keys{};
     /// Under which other identities a record of the same key may be: those of the release before a change of `scope`,
     /// `key_namespace`, `per_endpoint` or `digest_keys`, and of the one after it. A record that is found there is

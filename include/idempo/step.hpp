@@ -59,9 +59,9 @@ public:
     /// Whether the store can be called in the handler's thread.
     [[nodiscard]] virtual bool keeps_at_once() const noexcept = 0;
     /// Blocks as long as `options::persist_timeout` allows. \pre `keeps_at_once()`
-    [[nodiscard]] virtual bool keep(std::size_t offset, shared_bytes step, error_code& error) = 0;
+    [[nodiscard]] virtual bool keep(step_place at, shared_bytes step, error_code& error) = 0;
     /// Completes as if by post. \pre the driver has an executor
-    virtual void async_keep(std::size_t offset, shared_bytes step, saved_handler done) = 0;
+    virtual void async_keep(step_place at, shared_bytes step, saved_handler done) = 0;
     /// Where the handler runs. \pre the driver has an executor
     [[nodiscard]] virtual asio::any_io_executor executor() const = 0;
 
@@ -125,7 +125,7 @@ T step_at_once(execution& of, std::string_view label, Make make) {
         auto const entry = running.entry(label, result);
         auto* const keeper = of.steps_to();
         error_code error;
-        bool const is_kept = keeper == nullptr || keeper->keep(of.steps().size(), entry, error);
+        bool const is_kept = keeper == nullptr || keeper->keep(of.steps().next(), entry, error);
         running.end(entry.size(), error, is_kept);
     };
     if constexpr (std::is_void_v<T>) {
@@ -144,7 +144,7 @@ auto async_keep(execution& of, shared_bytes entry, Token&& done) {
     return asio::async_initiate<Token, void(error_code, bool)>(
         [](auto handler, execution* keeping, shared_bytes step) {
             auto& to = *keeping->steps_to();
-            to.async_keep(keeping->steps().size(), std::move(step), std::move(handler));
+            to.async_keep(keeping->steps().next(), std::move(step), std::move(handler));
         },
         done, &of, std::move(entry));
 }
@@ -213,7 +213,7 @@ private:
             auto* const keeper = of_.steps_to();
             if (keeper == nullptr) return kept({}, true);
             keeper->async_keep(
-                of_.steps().size(), std::move(entry),
+                of_.steps().next(), std::move(entry),
                 asio::bind_executor(where_, [self = this->shared_from_this()](error_code error, bool is_kept) {
                     self->kept(error, is_kept);
                 }));

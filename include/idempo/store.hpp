@@ -44,8 +44,9 @@
 /// - `settle` completes or frees a record that is parked, or whose lease has ended, and only at the given attempt.
 /// - A store that says so remembers used keys: a record whose last claim, Complete or park asked for it leaves a mark
 ///   when it expires, whether it was in flight, completed or parked, for as long as it asked. A claim that asks for
-///   marks, and meets one and no record, answers `remembered`, whatever its fingerprint, and writes nothing. Abandon,
-///   `settle` and `forget` leave no mark of what they remove. Complete and park take no notice of marks.
+///   marks, and meets one and no record, answers `remembered`, whatever its fingerprint, and writes nothing. Where it
+///   has `peek`, that tells the mark. Abandon, `settle` and `forget` leave no mark of what they remove. Complete and
+///   park take no notice of marks.
 /// - Operations of one store key run in the order in which one process submitted them.
 /// - Only the store's clock judges time.
 /// - Every operation is bounded by a deadline of the store's own.
@@ -84,6 +85,8 @@ struct granted {
     unsigned attempt = 1;
     /// What earlier attempts gave to `save_step`, one after the other.
     shared_bytes steps{};
+    /// From an adapter that keeps steps in another form (`sealed`): of how many of them. For `step_request::index`.
+    std::size_t sealed_steps = 0;
 };
 
 /// Another fencing token holds the record; its lease ends after this time, as far as the store knows.
@@ -148,6 +151,11 @@ struct step_request {
     /// nothing is written.
     std::size_t offset = 0;
     shared_bytes step;
+    /// `granted::sealed_steps`, and one more for each step that was saved since. A store need not look at it: an
+    /// adapter that makes each step longer finds the step's place by it.
+    std::size_t index = 0;
+    /// That of the claim. A store need not look at it: an adapter that encrypts binds the step to it.
+    idempo::fingerprint fingerprint{};
 };
 
 /// The arguments of `park`.
@@ -173,16 +181,18 @@ struct settle_request {
     std::chrono::milliseconds retention{};
 };
 
-/// A parked record that a claim has taken is in flight until its lease ends.
-enum class record_state { in_flight, completed, parked };
+/// A parked record that a claim has taken is in flight until its lease ends. `remembered`: the record has expired, and
+/// a mark of its key is left.
+enum class record_state { in_flight, completed, parked, remembered };
 
 /// The result of `peek`, for an operator.
 struct record_info {
     record_state state = record_state::in_flight;
+    /// 0 where nothing but steps, or a mark, is left of earlier attempts.
     unsigned attempt = 1;
-    /// Until the lease ends; negative when it has. Meaningless when completed.
+    /// Until the lease ends; negative when it has. Meaningless when completed or remembered.
     std::chrono::milliseconds lease_remaining{};
-    /// Until the record is gone.
+    /// Until the record, or the mark, is gone.
     std::chrono::milliseconds expires_in{};
     /// Of the stored record; 0 while in flight.
     std::size_t record_bytes = 0;
@@ -212,9 +222,8 @@ concept renewable_store = store<S> && requires(S& s, store_key const& key, fenci
     { s.renew(key, by, lease, ec) } -> std::same_as<bool>;
 };
 
-/// A store for an operator with a stuck key. `peek` is empty and `forget` false if there is no unexpired record.
-/// `forget` removes the record whatever its state, or the mark that it has left, and is true then, too: the next
-/// request runs.
+/// A store for an operator with a stuck key. `peek` is empty and `forget` false if there is neither an unexpired record
+/// nor a mark. `forget` removes the record whatever its state, or the mark that it has left: the next request runs.
 template <class S>
 concept inspectable_store = store<S> && requires(S& s, store_key const& key, error_code& ec) {
     { s.peek(key, ec) } -> std::same_as<std::optional<record_info>>;

@@ -94,6 +94,8 @@ enum class flaw {
     marks_unasked,
     marks_stop_complete,
     renew_keeps_the_mark,
+    peek_hides_marks,
+    peek_prefers_marks,
     parked_keys_are_not_marked,
     freed_keys_are_marked,
 };
@@ -287,6 +289,12 @@ public:
     std::optional<record_info> peek(store_key const& key, error_code& ec) {
         ec.clear();
         return transact(key, [&](maybe_record& found) -> std::optional<record_info> {
+            bool const is_hidden = found && !is(flaw::peek_prefers_marks);
+            if (is_marked(key) && !is_hidden && !is(flaw::peek_hides_marks)) {
+                record_info info{.state = record_state::remembered, .attempt = 0};
+                info.expires_in = remaining(shared_->marks.at(key));
+                return info;
+            }
             if (!found) return std::nullopt;
             return info_of(*found);
         });

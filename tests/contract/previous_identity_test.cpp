@@ -138,6 +138,29 @@ TEST_CASE("previous: over Redis and PostgreSQL, a change of scope and secret cha
     CHECK(ledger.size() == 2);
 }
 
+TEST_CASE("previous: over Redis and PostgreSQL, a key that has expired under the old identity is 410") {
+    auto const where = GENERATE(database::redis, database::postgres);
+    bool const is_async = GENERATE(false, true);
+    std::string const key = "expired-" + std::to_string(static_cast<int>(where)) + (is_async ? "-async" : "");
+    INFO(key);
+    process old_process(where);
+    process new_process(where);
+    effect_ledger ledger;
+    auto const work = charging(ledger);
+    auto then = old_release();
+    auto now = new_release();
+    then.retention = now.retention = 300ms;
+    then.remember_expired = now.remember_expired = 1h;
+    CHECK(send(old_process.store(), then, work, keyed_request(key), is_async).body() == "charge 1");
+    poll_until([&] {
+        auto const answer = send(new_process.store(), now, work, keyed_request(key), is_async);
+        CHECK((answer.result_int() == 410 || is_replay(answer)));
+        return answer.result_int() == 410;
+    });
+    CHECK(send(new_process.store(), now, work, keyed_request(key), is_async).result_int() == 410);
+    CHECK(ledger.size() == 1);
+}
+
 TEST_CASE("previous: over Redis and PostgreSQL, a request in flight under the old identity is 409, or waited for") {
     auto const where = GENERATE(database::redis, database::postgres);
     std::string const key = "flight-" + std::to_string(static_cast<int>(where));
@@ -323,6 +346,25 @@ TEST_CASE("previous: a transaction answers a record under another identity, and 
     CHECK(now.runs == 1);
     CHECK(effects_in(shared_postgres(), "tx-once") == "1");
     CHECK(effects_in(shared_postgres(), "tx-new") == "1");
+}
+
+TEST_CASE("previous: a transaction for a key that has expired under another identity is 410") {
+    auto old_options = transactional_old();
+    auto new_options = transactional_new();
+    old_options.retention = new_options.retention = 300ms;
+    old_options.remember_expired = new_options.remember_expired = 1h;
+    transactional_scene then(have_charge, database_of(shared_postgres()), old_options);
+    transactional_scene now(have_charge, database_of(shared_postgres()), new_options);
+    CHECK(then.send("tx-expired").result_int() == 201);
+    poll_until([&] {
+        auto const answer = now.send("tx-expired");
+        CHECK((answer.result_int() == 410 || is_replay(answer)));
+        return answer.result_int() == 410;
+    });
+    CHECK(now.await(keyed_request("tx-expired")).result_int() == 410);
+    CHECK(now.runs == 0);
+    CHECK(effects_in(shared_postgres(), "tx-expired") == "1");
+    CHECK(now.send("tx-not-expired").result_int() == 201);
 }
 
 TEST_CASE("previous: a transaction under another identity is in flight to the end") {

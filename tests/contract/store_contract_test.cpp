@@ -154,6 +154,8 @@ std::vector<expectation> const expectations = {
     {flaw::marks_unasked, {"a mark is made and looked for on request only"}},
     {flaw::marks_stop_complete, {"Complete takes no notice of marks"}},
     {flaw::renew_keeps_the_mark, {"Renew moves the end of the mark, too"}},
+    {flaw::peek_hides_marks, {"peek tells of a mark where there is no record"}},
+    {flaw::peek_prefers_marks, {"peek tells of a mark where there is no record"}},
     {flaw::parked_keys_are_not_marked, {"parked and settled records are remembered"}},
     {flaw::freed_keys_are_marked, {"settle without a response leaves no mark"}},
 };

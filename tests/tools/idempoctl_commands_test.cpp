@@ -194,6 +194,7 @@ TEST_CASE("idempoctl: release lets the next request run, and takes nothing from 
     CHECK(with.run(release(change("dead"))) == exit_code::done);
     CHECK(contains(with.err.str(), "action=release key="));
     CHECK(contains(with.err.str(), "result=done"));
+    CHECK(contains(with.err.str(), "idempo released_by_hand key="));
     CHECK_FALSE(with.look("dead"));
     CHECK(with.look("live")->attempt == 1);
 }
@@ -215,6 +216,8 @@ TEST_CASE("idempoctl: settle gives a parked record its answer", "[idempoctl]") {
     scene with;
     with.park("held", "why");
     CHECK(with.run(settle("held")) == exit_code::done);
+    CHECK(contains(with.err.str(), "idempo answered_by_hand key="));
+    CHECK(contains(with.err.str(), " attempt=1 status=201\n"));
     CHECK(with.run(show("held", true)) == exit_code::done);
     CHECK(contains(with.out.str(), "status    201\n"));
     CHECK(contains(with.out.str(), "Content-Type: application/json"));
@@ -231,6 +234,24 @@ TEST_CASE("idempoctl: forget removes what no handler holds, and more only by for
     CHECK(with.look("live"));
     CHECK(with.run(forget("live", true)) == exit_code::done);
     CHECK_FALSE(with.look("live"));
+}
+
+TEST_CASE("idempoctl: of a key that has expired and is remembered, only the mark can be removed", "[idempoctl]") {
+    scene with;
+    idempo::error_code error;
+    auto const by = idempo::make_fencing_token();
+    idempo::claim_request used{idempo::make_store_key("", "", "used"), {{1}}, by, 0ms, 0ms};
+    used.remember = 48h;
+    static_cast<void>(with.records.claim(used, error));
+    CHECK(with.run(show("used")) == exit_code::done);
+    CHECK(contains(with.out.str(), "expired: a retry gets 410"));
+    CHECK(with.run(release(change("used"))) == exit_code::refused);
+    CHECK(with.run(settle("used")) == exit_code::refused);
+    CHECK(with.run(hold("used")) == exit_code::refused);
+    CHECK(contains(with.sentence, "it has expired"));
+    CHECK(with.run(forget("used")) == exit_code::done);
+    CHECK(contains(with.err.str(), "before=\"expired, remembered for another "));
+    CHECK(with.run(show("used")) == exit_code::no_record);
 }
 
 TEST_CASE("idempoctl: a change is asked for, or confirmed, or it does not happen", "[idempoctl]") {

@@ -88,6 +88,7 @@ TEST_CASE("idempoctl: a state has one name", "[idempoctl]") {
     CHECK(parse_state("completed") == record_state::completed);
     CHECK(parse_state("parked") == record_state::parked);
     CHECK_FALSE(parse_state("held"));
+    CHECK_FALSE(parse_state(name_of(record_state::remembered)));  // no list has marks
 }
 
 TEST_CASE("idempoctl: a record in a sentence", "[idempoctl]") {

@@ -56,6 +56,7 @@ seen_record look_at(store_link& link, key_choice const& choice, std::optional<un
 
 std::string why_not_settle(idempo::record_info const& info) {
     if (info.state == idempo::record_state::completed) return "it has an answer already; `show` tells it";
+    if (info.state == idempo::record_state::remembered) return "it has expired; `forget` makes the key new";
     return is_held(info) ? why_held(info) : "";
 }
 

@@ -3,6 +3,9 @@
 #include "idempoctl/commands.hpp"
 #include "idempoctl/text.hpp"
 
+#include <idempo/observer.hpp>
+#include <idempo/stores/settle.hpp>
+
 namespace idempoctl {
 
 void run_release(store_link& link, console& io, change_flags const& flags) {
@@ -11,7 +14,8 @@ void run_release(store_link& link, console& io, change_flags const& flags) {
     confirm(io, "release", seen,
             "The next request with this key runs the handler. If the effect has happened, that is twice.");
     idempo::error_code error;
-    bool const is_done = link.store.settle({seen.key, seen.info.attempt, {}, flags.retention}, error);
+    idempo::settle_request const request{seen.key, seen.info.attempt, {}, flags.retention};
+    bool const is_done = idempo::settle(link.store, request, idempo::log_to(io.err), error);
     require(link, error);
     conclude(io, {"release", seen.key, sentence_of(seen.info), "free", is_done});
 }

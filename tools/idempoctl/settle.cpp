@@ -4,7 +4,9 @@
 #include "idempoctl/outcome.hpp"
 #include "idempoctl/text.hpp"
 
+#include <idempo/observer.hpp>
 #include <idempo/record/stored_response.hpp>
+#include <idempo/stores/settle.hpp>
 
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -42,7 +44,8 @@ void run_settle(store_link& link, console& io, settle_flags const& flags) {
     confirm(io, "settle", seen,
             "Each request with this key gets this answer from now on, and the handler does not run.");
     idempo::error_code error;
-    bool const is_done = link.store.settle({seen.key, seen.info.attempt, record, flags.change.retention}, error);
+    idempo::settle_request const request{seen.key, seen.info.attempt, record, flags.change.retention};
+    bool const is_done = idempo::settle(link.store, request, idempo::log_to(io.err), error);
     require(link, error);
     conclude(io,
              {"settle", seen.key, sentence_of(seen.info), "completed with " + std::to_string(flags.status), is_done});

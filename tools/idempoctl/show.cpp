@@ -26,6 +26,7 @@ void line(std::ostream& out, std::string_view name, std::string_view value) {
 std::string state_of(idempo::record_info const& info) {
     if (info.state == record_state::completed) return "completed: a retry gets the stored answer";
     if (info.state == record_state::parked) return "parked: nobody knows the outcome, and no request runs the handler";
+    if (info.state == record_state::remembered) return "expired: a retry gets 410; `forget` makes the key new";
     if (is_free(info)) return "free: the next request runs the handler";
     return has_ended_lease(info) ? "in flight, but its lease has ended: the process has died, or lost the store"
                                  : "in flight: a process is at work on it, and others get 409";
@@ -41,7 +42,7 @@ void print_info(std::ostream& out, seen_record const& seen) {
     auto const digits = idempo::to_hex(seen.key.view());
     line(out, "key", digits);
     line(out, "state", state_of(info));
-    line(out, "attempt", std::to_string(info.attempt));
+    if (info.state != record_state::remembered) line(out, "attempt", std::to_string(info.attempt));
     if (info.state == record_state::in_flight && !is_free(info)) {
         line(out, "holder",
              "the process whose log has key=" + digits.substr(0, logged_digits) +

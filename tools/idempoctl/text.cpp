@@ -69,6 +69,7 @@ std::string_view name_of(idempo::record_state state) {
     case idempo::record_state::in_flight: return "in_flight";
     case idempo::record_state::completed: return "completed";
     case idempo::record_state::parked: return "parked";
+    case idempo::record_state::remembered: return "remembered";
     }
     return "unknown";
 }
@@ -84,6 +85,9 @@ bool is_free(idempo::record_info const& info) {
 
 std::string sentence_of(idempo::record_info const& info) {
     if (is_free(info)) return "free";
+    if (info.state == idempo::record_state::remembered) {
+        return "expired, remembered for another " + print_span(info.expires_in);
+    }
     std::string text(name_of(info.state));
     if (info.state == idempo::record_state::in_flight) text = "in flight";
     text += ", attempt " + std::to_string(info.attempt);

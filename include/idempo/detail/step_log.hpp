@@ -15,6 +15,12 @@ struct step_limits {
     std::size_t all = std::size_t{256} << 10;
 };
 
+/// Where in the store a step goes: `step_request::offset` and `index`.
+struct step_place {
+    std::size_t offset = 0;
+    std::size_t index = 0;
+};
+
 /// The steps of one execution: those that were kept by earlier attempts, and which of all have been asked for.
 ///
 /// Kept steps are entries, one after the other, numbers big-endian: the size of the label in 4 bytes, the label, the
@@ -24,8 +30,9 @@ class step_log {
 public:
     static constexpr std::size_t longest_label = 255;
 
+    /// \param sealed how many of the steps an adapter has sealed (`granted::sealed_steps`)
     /// \throws std::invalid_argument where the bytes are not kept steps
-    step_log(std::string_view kept, step_limits limits);
+    step_log(std::string_view kept, step_limits limits, std::size_t sealed = 0);
 
     /// Begins a step. The kept result; empty where the step has to run, until `end`.
     /// \throws std::invalid_argument for a label that is empty or too long
@@ -44,11 +51,20 @@ public:
     /// What has to be kept so that no attempt finds a step that was kept before.
     [[nodiscard]] static std::string taking_back();
 
+    /// The size of the first entry of kept steps; 0 where it is cut off.
+    [[nodiscard]] static std::size_t first_size(std::string_view kept) noexcept;
+
     /// An entry has been kept.
-    void added(std::size_t bytes) noexcept { size_ += bytes; }
+    void added(std::size_t bytes) noexcept {
+        next_.offset += bytes;
+        ++next_.index;
+    }
 
     /// The bytes that are kept.
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::size_t size() const noexcept { return next_.offset; }
+
+    /// Where the next one goes.
+    [[nodiscard]] step_place next() const noexcept { return next_; }
 
     /// Without beginning a step.
     [[nodiscard]] std::optional<std::string> find(std::string_view label) const;
@@ -62,7 +78,7 @@ private:
     step_limits limits_;
     std::vector<kept_step> kept_;
     std::vector<std::string> used_;
-    std::size_t size_ = 0;
+    step_place next_;
     bool is_running_ = false;
 };
 

@@ -232,13 +232,13 @@ private:
 
     next_step take_back() {
         shared_bytes const entry(step_log::taking_back());
-        auto const offset = exchange_.execution().steps_bytes();
+        auto const at = exchange_.execution().next_step();
         if (direct_access(state_->store) != nullptr) {
             error_code error;
-            static_cast<void>(keep(offset, entry, error));
+            static_cast<void>(keep(at, entry, error));
             return exchange_.taken_back(error);
         }
-        start_saving(offset, entry,
+        start_saving(at, entry,
                      then([](auto& self, error_code error, bool) { return self.exchange_.taken_back(error); }));
         return {};
     }
@@ -247,8 +247,8 @@ private:
     /// @{
     [[nodiscard]] bool keeps_at_once() const noexcept override { return direct_access(state_->store) != nullptr; }
 
-    [[nodiscard]] bool keep(std::size_t offset, shared_bytes entry, error_code& error) override {
-        auto saving = exchange_.save(offset, std::move(entry));
+    [[nodiscard]] bool keep(step_place at, shared_bytes entry, error_code& error) override {
+        auto saving = exchange_.save(at, std::move(entry));
         for (auto next = step_saving::next::save; next != step_saving::next::end;) {
             if (next == step_saving::next::pause) {
                 std::this_thread::sleep_for(saving.pause());
@@ -262,9 +262,9 @@ private:
         return saving.is_kept();
     }
 
-    void async_keep(std::size_t offset, shared_bytes entry, saved_handler done) override {
+    void async_keep(step_place at, shared_bytes entry, saved_handler done) override {
         auto const where = completion_.where().executor;
-        start_saving(offset, std::move(entry), [where, done = std::move(done)](error_code error, bool is_kept) mutable {
+        start_saving(at, std::move(entry), [where, done = std::move(done)](error_code error, bool is_kept) mutable {
             boost::asio::post(where, boost::asio::append(std::move(done), error, is_kept));
         });
     }
@@ -296,9 +296,9 @@ private:
     };
 
     template <class Done>
-    void start_saving(std::size_t offset, shared_bytes entry, Done done) {
+    void start_saving(step_place at, shared_bytes entry, Done done) {
         go_on_saving(std::make_shared<running_saving<Done>>(this->shared_from_this(),
-                                                            exchange_.save(offset, std::move(entry)), std::move(done)),
+                                                            exchange_.save(at, std::move(entry)), std::move(done)),
                      step_saving::next::save);
     }
 

@@ -227,8 +227,8 @@ public:
     }
     [[nodiscard]] park_request park() const;
     /// The saving of a step of the running handler, or of `step::take_back`.
-    [[nodiscard]] step_saving save(std::size_t offset, shared_bytes entry) const {
-        return {options_, claim_, attempt_, offset, std::move(entry), now_};
+    [[nodiscard]] step_saving save(step_place at, shared_bytes entry) const {
+        return {options_, claim_, attempt_, at, std::move(entry), now_};
     }
     /// From `reconcile` or `run` on.
     [[nodiscard]] idempo::execution& execution() noexcept { return *execution_; }
@@ -248,6 +248,7 @@ private:
     step refuse(idempo::refusal what, event_type outcome = event_type::refused);
     step refuse_in_flight(std::chrono::milliseconds lease_remaining);
     step start_claim();
+    void tell_settled(claim_result const& met);
     step claim_failed(error_code error);
     step start_looking();
     step look_on();
@@ -338,6 +339,7 @@ private:
     bool parks_ = false;
     /// Of earlier attempts.
     shared_bytes steps_;
+    std::size_t sealed_steps_ = 0;
     shared_bytes reason_;
     unsigned attempt_ = 0;
     unsigned status_ = 0;
@@ -369,6 +371,8 @@ private:
     std::chrono::milliseconds pause_{};
     std::chrono::milliseconds last_lease_remaining_{};
     bool last_was_unknown_ = false;
+    /// Else its lease had ended.
+    bool unknown_was_parked_ = false;
     std::optional<time_point> pause_until_;
     bool persisting_ = false;
 

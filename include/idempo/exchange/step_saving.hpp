@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/detail/step_log.hpp>
 #include <idempo/error.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/options.hpp>
 #include <idempo/store.hpp>
 
 #include <chrono>
-#include <cstddef>
 #include <optional>
 
 namespace idempo::detail {
@@ -32,8 +32,8 @@ public:
         end,    ///< tell the execution `error()` and `is_kept()`
     };
 
-    step_saving(options const& options, claim_request const& claim, unsigned attempt, std::size_t offset,
-                shared_bytes step, clock now);
+    step_saving(options const& options, claim_request const& claim, unsigned attempt, step_place at, shared_bytes step,
+                clock now);
 
     next saved(error_code error, bool is_kept);
     next paused();

@@ -156,7 +156,7 @@ private:
 
     error_code take_back() {
         error_code error;
-        static_cast<void>(keep(exchange_.execution().steps_bytes(), shared_bytes(step_log::taking_back()), error));
+        static_cast<void>(keep(exchange_.execution().next_step(), shared_bytes(step_log::taking_back()), error));
         return error;
     }
 
@@ -164,8 +164,8 @@ private:
     /// @{
     [[nodiscard]] bool keeps_at_once() const noexcept override { return true; }
 
-    [[nodiscard]] bool keep(std::size_t offset, shared_bytes entry, error_code& error) override {
-        auto saving = exchange_.save(offset, std::move(entry));
+    [[nodiscard]] bool keep(step_place at, shared_bytes entry, error_code& error) override {
+        auto saving = exchange_.save(at, std::move(entry));
         auto next = step_saving::next::save;
         while (next != step_saving::next::end) {
             if (next == step_saving::next::pause) {
@@ -182,7 +182,7 @@ private:
     }
 
     /// Only a call with a completion token has an executor.
-    void async_keep(std::size_t, shared_bytes, saved_handler) override {
+    void async_keep(step_place, shared_bytes, saved_handler) override {
         throw std::logic_error("execution::async_step: this handler is called without a completion token");
     }
     [[nodiscard]] boost::asio::any_io_executor executor() const override {

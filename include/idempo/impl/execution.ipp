@@ -34,8 +34,9 @@ std::optional<std::string> execution::kept_step(std::string_view label) const {
     return log_ ? log_->find(label) : detail::step_log(kept_.view(), step_limits_).find(label);
 }
 
-void execution::inherit(shared_bytes steps, std::string_view reason) {
+void execution::inherit(shared_bytes steps, std::size_t sealed_steps, std::string_view reason) {
     kept_ = std::move(steps);
+    sealed_steps_ = sealed_steps;
     reason_ = reason;
     log_.reset();
 }
@@ -54,7 +55,7 @@ std::optional<std::string> execution::begin_step(std::string_view label) {
         is_fenced_ = true;
         throw execution_lost();
     }
-    if (!log_) log_ = std::make_unique<detail::step_log>(kept_.view(), step_limits_);
+    if (!log_) log_ = std::make_unique<detail::step_log>(kept_.view(), step_limits_, sealed_steps_);
     return log_->begin(label);
 }
 

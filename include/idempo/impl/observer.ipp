@@ -32,6 +32,9 @@ std::string_view to_string(event_type type) noexcept {
     case event_type::fenced: return "fenced";
     case event_type::takeover: return "takeover";
     case event_type::reconciled: return "reconciled";
+    case event_type::settled: return "settled";
+    case event_type::answered_by_hand: return "answered_by_hand";
+    case event_type::released_by_hand: return "released_by_hand";
     case event_type::lease_lost: return "lease_lost";
     case event_type::store_error: return "store_error";
     case event_type::handler_threw: return "handler_threw";
@@ -54,6 +57,7 @@ std::string_view to_string(event_step step) noexcept {
     case event_step::reconcile: return "reconcile";
     case event_step::save_step: return "save_step";
     case event_step::park: return "park";
+    case event_step::settle: return "settle";
     }
     return "unknown";
 }

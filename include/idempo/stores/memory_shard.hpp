@@ -98,11 +98,14 @@ public:
         return nullptr;
     }
 
-    /// Whether there is a mark, of a key without an unexpired record.
-    [[nodiscard]] bool is_remembered(store_key const& key, time_point now) const {
+    /// When the mark of a key without an unexpired record ends; empty where there is none.
+    [[nodiscard]] std::optional<time_point> find_mark(store_key const& key, time_point now) const {
         auto const found = by_key_.find(key);  // expired, where memory for its mark ran out
-        if (found != by_key_.end() && later(found->expiry, found->remember) > now) return true;
-        return marks_.contains(key, now);
+        if (found != by_key_.end()) {
+            auto const until = later(found->expiry, found->remember);
+            if (until > now) return until;
+        }
+        return marks_.find(key, now);
     }
 
     /// Removes the mark of the key; false where there is none.

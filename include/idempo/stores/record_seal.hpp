@@ -49,17 +49,24 @@ struct seal_context {
     idempo::fingerprint fingerprint;
 };
 
-/// Seals records with AES-256-GCM (NIST SP 800-38D), each under a key of its own: HMAC-SHA-256 of the store key under
-/// the secret. So the random nonce of 96 bits never comes near the number of uses where two may be equal.
+/// Seals with AES-256-GCM (NIST SP 800-38D) what a store keeps of a key, under a key of its own: HMAC-SHA-256 of the
+/// store key under the secret. So the random nonce of 96 bits never comes near the number of uses where two may be
+/// equal.
 ///
-///     version 1 | key id 4 | expiry 8, in milliseconds since 1970 | nonce 12 | encrypted record | tag 16
+///     a record:  form 1 | key id 4 | expiry 8, in milliseconds since 1970 | nonce 12 | encrypted bytes | tag 16
+///     a step:    form 1 | key id 4 | size of the encrypted bytes 4        | nonce 12 | encrypted bytes | tag 16
+///     a reason:  form 1 | key id 4                                        | nonce 12 | encrypted bytes | tag 16
 ///
-/// Numbers are big-endian. Authenticated beside it: store key, fingerprint, and what stands before the nonce.
+/// Numbers are big-endian. Authenticated beside it: store key, fingerprint, what stands before the nonce, and of a step
+/// its offset among the sealed steps. Who settles a record and who looks at its reason do not know the fingerprint:
+/// there it counts as zeros, and the form of the record is another one.
 /// Safe from any thread.
 class record_seal {
 public:
-    /// How much longer than the record its seal makes it.
+    /// How much longer than the record, the step, or the reason its seal makes it.
     static constexpr std::size_t overhead = 1 + 4 + 8 + 12 + 16;
+    static constexpr std::size_t step_overhead = 1 + 4 + 4 + 12 + 16;
+    static constexpr std::size_t reason_overhead = 1 + 4 + 12 + 16;
 
     /// \throws std::invalid_argument without a key, with two of one id, with a secret under 32 bytes, or a negative
     /// tolerance.
@@ -68,11 +75,31 @@ public:
     /// \throws std::runtime_error when OpenSSL fails; std::bad_alloc
     [[nodiscard]] shared_bytes seal(seal_context const& whose, shared_bytes const& record,
                                     std::chrono::milliseconds retention) const;
+    /// The same for a record that is completed by `settle`.
+    [[nodiscard]] shared_bytes seal_settled(store_key const& of, shared_bytes const& record,
+                                            std::chrono::milliseconds retention) const;
 
     /// Empty where it is not, or no longer, the record that was sealed for this place, or its key is not known.
     [[nodiscard]] std::optional<shared_bytes> open(seal_context const& whose, shared_bytes const& sealed) const;
 
+    /// \param offset how many bytes of sealed steps the record has before it
+    [[nodiscard]] shared_bytes seal_step(seal_context const& whose, std::size_t offset, shared_bytes const& step) const;
+
+    struct opened_steps {
+        shared_bytes steps;
+        /// How many of them were sealed. Those that were not come first.
+        std::size_t sealed = 0;
+    };
+    /// Empty where a step is not the one that was sealed for this place, or its key is not known.
+    [[nodiscard]] std::optional<opened_steps> open_steps(seal_context const& whose, std::string_view kept) const;
+
+    [[nodiscard]] shared_bytes seal_reason(store_key const& of, std::string_view reason) const;
+    /// Empty also where it is none of this key, or its key is not known.
+    [[nodiscard]] shared_bytes open_reason(store_key const& of, shared_bytes const& sealed) const;
+
 private:
+    [[nodiscard]] shared_bytes seal_as(unsigned char form, seal_context const& whose, shared_bytes const& record,
+                                       std::chrono::milliseconds retention) const;
     [[nodiscard]] hmac_key const* find(std::uint32_t id) const noexcept;
     [[nodiscard]] bool is_expired(std::uint64_t expiry) const;
 

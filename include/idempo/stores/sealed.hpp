@@ -20,6 +20,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -27,18 +28,24 @@ namespace idempo {
 
 namespace asio = boost::asio;
 
-/// Encrypts what any store keeps: AES-256-GCM over each record. Who reads the store, its log or its backups, sees no
-/// answer; who writes to it can neither change one, nor move it to another key or request, nor put an old one back.
-/// Models `store` or `async_store` where the inner one does, and has its Renew, `peek` and `forget`. It keeps no steps
-/// and parks no records, whose bytes would lie there in clear. It remembers used keys where the inner store does.
+/// Encrypts what any store keeps: AES-256-GCM over each record, each step and the reason of a parked record. Who reads
+/// the store, its log or its backups, sees no answer and no step; who writes to it can neither change one, nor move it
+/// to another key, request or place, nor put an old answer back. Models `store` or `async_store` where the inner one
+/// does, has its Renew, `peek`, `forget` and `list`, keeps steps, parks and remembers used keys where it does.
 ///
-/// In clear remain: the store key and the fingerprint, which are digests; fencing token, times and attempt; the size of
-/// the answer. Everything that the inner store promises holds, but the size of a record: a seal adds 41 bytes, and of
-/// the room that Claim reserves (`small_record_bytes`) 23 remain, where a tombstone fits.
+/// In clear remain: the store key and the fingerprint, which are digests; fencing token, times and attempt; how large
+/// the answer, the steps and the reason are. Everything that the inner store promises holds, but sizes: a seal adds 41
+/// bytes to a record, 37 to a step, 33 to a reason, which is cut for it. Of the room that Claim reserves
+/// (`small_record_bytes`) 23 remain, where a tombstone fits. `peek` tells the size of the steps with their seals.
 ///
 /// A record that cannot be opened is given as an empty one, which no version can read: the middleware answers 500
-/// (`refusal::record_unreadable`), tells the observer, and does not run the handler. When OpenSSL or memory fails, a
-/// call ends with `errc::not_enough_memory`, and Complete is tried again.
+/// (`refusal::record_unreadable`), tells the observer, and does not run the handler. A claim whose steps cannot be
+/// opened ends with `error::record_unreadable`, and the handler does not run either; it is the caller's to abandon it,
+/// as after any error. A reason that cannot be opened is empty. When OpenSSL or memory fails, a call ends with
+/// `errc::not_enough_memory`, and Complete is tried again.
+///
+/// Not seen: steps have no expiry of their own. Who writes to the store can take the last ones away, or put back steps
+/// that an earlier run of the same request with the same key has made.
 ///
 /// A handle: copies share the keys, and any member may be called from any thread. Compression below this layer finds
 /// nothing to compress.
@@ -88,7 +95,7 @@ public:
         requires inspectable_store<Store>
     {
         auto info = store_.peek(key, error);
-        if (info) without_seal(*info);
+        if (info) without_seal(*seal_, key, *info);
         return info;
     }
 
@@ -102,13 +109,38 @@ public:
         requires listing_store<Store>
     {
         auto page = store_.list(request, error);
-        for (auto& each : page.records) without_seal(each.info);
+        for (auto& each : page.records) without_seal(*seal_, each.key, each.info);
         return page;
     }
 
     /// Whether the store inside has `peek` and `forget`; whether it has `list`.
     [[nodiscard]] bool inspectable() const noexcept { return detail::inspectable(store_); }
     [[nodiscard]] bool lists() const noexcept { return detail::lists(store_); }
+
+    bool save_step(step_request const& step, error_code& error)
+        requires checkpointing_store<Store>
+    {
+        auto const sealed = seal(*seal_, step, error);
+        return !error && store_.save_step(sealed, error);
+    }
+
+    bool park(park_request const& request, error_code& error)
+        requires parking_store<Store>
+    {
+        auto const sealed = seal(*seal_, request, error);
+        return !error && store_.park(sealed, error);
+    }
+
+    bool settle(settle_request const& request, error_code& error)
+        requires parking_store<Store>
+    {
+        auto const sealed = seal(*seal_, request, error);
+        return !error && store_.settle(sealed, error);
+    }
+
+    /// Whether the store inside keeps steps; whether it parks records.
+    [[nodiscard]] bool keeps_steps() const noexcept { return detail::keeps_steps(store_); }
+    [[nodiscard]] bool parks() const noexcept { return detail::parks(store_); }
 
     /// As `blocking_store::keep_alive`.
     [[nodiscard]] auto keep_alive(claim_request const& claim, idempo::observer told)
@@ -155,7 +187,48 @@ public:
                 auto opened =
                     opening<complete_result>(store, seal, {complete.key, complete.fingerprint}, std::move(handler));
                 if (!error) return store.async_complete(std::move(sealed), std::move(opened));
-                asio::post(opened.get_executor(), asio::append(std::move(opened), error, complete_result{}));
+                fail<complete_result>(store, error, std::move(opened));
+            },
+            done, std::move(request));
+    }
+
+    /// \pre `keeps_steps()`
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+        requires async_checkpointing_store<Store>
+    auto async_save_step(step_request step, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [store = store_, seal = seal_](auto handler, step_request saved) mutable {
+                error_code error;
+                auto sealed = sealed_store::seal(*seal, std::move(saved), error);
+                if (error) return fail<bool>(store, error, std::move(handler));
+                store.async_save_step(std::move(sealed), std::move(handler));
+            },
+            done, std::move(step));
+    }
+
+    /// \pre `parks()`, here and below
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+        requires async_parking_store<Store>
+    auto async_park(park_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [store = store_, seal = seal_](auto handler, park_request park) mutable {
+                error_code error;
+                auto sealed = sealed_store::seal(*seal, std::move(park), error);
+                if (error) return fail<bool>(store, error, std::move(handler));
+                store.async_park(std::move(sealed), std::move(handler));
+            },
+            done, std::move(request));
+    }
+
+    template <asio::completion_token_for<void(error_code, bool)> Token>
+        requires async_parking_store<Store>
+    auto async_settle(settle_request request, Token&& done) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [store = store_, seal = seal_](auto handler, settle_request settle) mutable {
+                error_code error;
+                auto sealed = sealed_store::seal(*seal, std::move(settle), error);
+                if (error) return fail<bool>(store, error, std::move(handler));
+                store.async_settle(std::move(sealed), std::move(handler));
             },
             done, std::move(request));
     }
@@ -176,9 +249,9 @@ public:
         requires async_inspectable_store<Store>
     auto async_peek(store_key key, Token&& done) {
         return asio::async_initiate<Token, void(error_code, std::optional<record_info>)>(
-            [store = store_](auto handler, store_key of) mutable {
-                auto const adjust = [](std::optional<record_info>& info) {
-                    if (info) without_seal(*info);
+            [store = store_, seal = seal_](auto handler, store_key of) mutable {
+                auto const adjust = [seal, of](std::optional<record_info>& info) {
+                    if (info) without_seal(*seal, of, *info);
                 };
                 store.async_peek(of, adjusting<std::optional<record_info>>(store, adjust, std::move(handler)));
             },
@@ -195,9 +268,9 @@ public:
         requires async_listing_store<Store>
     auto async_list(list_request request, Token&& done) {
         return asio::async_initiate<Token, void(error_code, record_page)>(
-            [store = store_](auto handler, list_request list) mutable {
-                auto const adjust = [](record_page& page) {
-                    for (auto& each : page.records) without_seal(each.info);
+            [store = store_, seal = seal_](auto handler, list_request list) mutable {
+                auto const adjust = [seal](record_page& page) {
+                    for (auto& each : page.records) without_seal(*seal, each.key, each.info);
                 };
                 store.async_list(std::move(list), adjusting<record_page>(store, adjust, std::move(handler)));
             },
@@ -205,8 +278,26 @@ public:
     }
 
 private:
-    static void without_seal(record_info& info) {
+    static void without_seal(detail::record_seal const& seal, store_key const& key, record_info& info) {
         if (info.record_bytes >= detail::record_seal::overhead) info.record_bytes -= detail::record_seal::overhead;
+        if (!info.reason.empty()) info.reason = opened_reason(seal, key, shared_bytes(info.reason)).view();
+    }
+
+    /// A reason that cannot be opened does not keep anybody from the record.
+    static shared_bytes opened_reason(detail::record_seal const& seal, store_key const& key,
+                                      shared_bytes const& reason) noexcept {
+        try {
+            return seal.open_reason(key, reason);
+        } catch (std::exception const&) {
+            return {};
+        }
+    }
+
+    /// Completes with the error, as the store would.
+    template <class Result, class Handler>
+    static void fail(Store const& store, error_code error, Handler handler) {
+        auto const executor = asio::get_associated_executor(handler, store.get_executor());
+        asio::post(executor, asio::append(std::move(handler), error, Result{}));
     }
 
     /// `handler`, on its executor, with the result as `adjust(result)` has changed it.
@@ -220,27 +311,70 @@ private:
                                    });
     }
 
-    static complete_request seal(detail::record_seal const& seal, complete_request request, error_code& error) {
+    /// `change(request)`; the interface of a store reports by error code.
+    template <class Request, class Change>
+    static Request sealed(Request request, error_code& error, Change change) {
         error.clear();
         try {
-            request.record = seal.seal({request.key, request.fingerprint}, request.record, request.retention);
-        } catch (std::exception const&) {  // the interface of a store reports by error code
+            change(request);
+        } catch (std::exception const&) {
             error = make_error_code(boost::system::errc::not_enough_memory);
         }
         return request;
     }
 
+    static complete_request seal(detail::record_seal const& seal, complete_request request, error_code& error) {
+        return sealed(std::move(request), error, [&](complete_request& of) {
+            of.record = seal.seal({of.key, of.fingerprint}, of.record, of.retention);
+        });
+    }
+
+    static step_request seal(detail::record_seal const& seal, step_request request, error_code& error) {
+        return sealed(std::move(request), error, [&](step_request& of) {
+            of.offset += of.index * detail::record_seal::step_overhead;
+            of.step = seal.seal_step({of.key, of.fingerprint}, of.offset, of.step);
+        });
+    }
+
+    static park_request seal(detail::record_seal const& seal, park_request request, error_code& error) {
+        constexpr auto longest = largest_park_reason - detail::record_seal::reason_overhead;
+        return sealed(std::move(request), error, [&](park_request& of) {
+            of.reason = seal.seal_reason(of.key, of.reason.view().substr(0, longest));
+        });
+    }
+
+    static settle_request seal(detail::record_seal const& seal, settle_request request, error_code& error) {
+        return sealed(std::move(request), error, [&](settle_request& of) {
+            if (of.record) of.record = seal.seal_settled(of.key, *of.record, of.retention);
+        });
+    }
+
     template <class Result>
     static void open(detail::record_seal const& seal, detail::seal_context const& whose, error_code& error,
                      Result& result) {
-        auto* const met = std::get_if<completed>(&result);
-        if (error || met == nullptr) return;
+        if (error) return;
         try {
-            met->record = seal.open(whose, met->record).value_or(shared_bytes());
+            if (auto* const met = std::get_if<completed>(&result)) {
+                met->record = seal.open(whose, met->record).value_or(shared_bytes());
+            }
+            if constexpr (std::is_same_v<Result, claim_result>) error = open_notes(seal, whose, result);
         } catch (std::exception const&) {
             error = make_error_code(boost::system::errc::not_enough_memory);
-            result = Result{};
         }
+        if (error) result = Result{};
+    }
+
+    /// What a record has that is not completed.
+    static error_code open_notes(detail::record_seal const& seal, detail::seal_context const& whose,
+                                 claim_result& result) {
+        if (auto* const met = std::get_if<parked>(&result)) met->reason = opened_reason(seal, whose.key, met->reason);
+        auto* const grant = std::get_if<granted>(&result);
+        if (grant == nullptr || grant->steps.empty()) return {};
+        auto opened = seal.open_steps(whose, grant->steps.view());
+        if (!opened) return error::record_unreadable;
+        grant->steps = std::move(opened->steps);
+        grant->sealed_steps = opened->sealed;
+        return {};
     }
 
     /// `handler`, on its executor, with the record of a result opened before.

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace idempo::detail {
@@ -21,7 +22,11 @@ public:
     /// A slot has 24 bytes, and at least three of five are taken.
     static constexpr std::size_t bytes_each = 40;
 
-    [[nodiscard]] bool contains(store_key const& key, time_point now) const noexcept;
+    /// When the mark of the key ends; empty where there is none.
+    [[nodiscard]] std::optional<time_point> find(store_key const& key, time_point now) const noexcept;
+    [[nodiscard]] bool contains(store_key const& key, time_point now) const noexcept {
+        return find(key, now).has_value();
+    }
 
     /// A mark that is there already ends no sooner than before. False where memory ran out.
     [[nodiscard]] bool insert(store_key const& key, time_point until, time_point now) noexcept;

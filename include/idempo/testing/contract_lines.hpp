@@ -185,6 +185,9 @@ template <store_fixture F>
     if constexpr (renewable_store<fixture_store<F>>) {
         lines.push_back({"Renew moves the end of the mark, too", renew_moves_the_mark<F>, true});
     }
+    if constexpr (inspectable_store<fixture_store<F>>) {
+        lines.push_back({"peek tells of a mark where there is no record", peek_remembered<F>, true});
+    }
     if constexpr (parking_store<fixture_store<F>>) {
         lines.push_back({"parked and settled records are remembered", parked_records_are_remembered<F>, true});
         lines.push_back({"settle without a response leaves no mark", freed_records_leave_no_mark<F>, true});

@@ -94,6 +94,33 @@ void marks_are_made_on_request(scene<F>& scene) {
 }
 
 template <store_fixture F>
+    requires inspectable_store<fixture_store<F>>
+void peek_remembered(scene<F>& scene) {
+    auto holder = remembering_rival(scene, 1, 2, 4);
+    holder.claim();
+    holder.complete("first");
+    scene.expect(peek(scene).value_or(record_info{}).state == record_state::completed,
+                 "peek tells the record while it lives");
+    scene.advance(3);
+    auto const info = peek(scene).value_or(record_info{});
+    scene.expect(info.state == record_state::remembered, "peek tells that a mark is left of the record");
+    scene.expect(info.attempt == 0 && info.record_bytes == 0, "nothing is left of the attempts and the answer");
+    scene.expect(info.expires_in.count() > 0 && info.expires_in <= scene.units(3), "peek tells when the mark ends");
+    scene.advance(4);
+    scene.expect(!peek(scene), "peek is empty when the mark has ended");
+    scene.change_key();
+    auto waits = remembering_rival(scene, 1, 1);
+    waits.claim();
+    scene.advance(3);
+    scene.expect(peek(scene).value_or(record_info{}).state == record_state::remembered,
+                 "peek tells that a mark is left of a record that was in flight");
+    holder = remembering_rival(scene, scene.very_long, scene.very_long);
+    holder.complete("late");
+    scene.expect(peek(scene).value_or(record_info{}).state == record_state::completed,
+                 "peek tells a record before a mark");
+}
+
+template <store_fixture F>
 void complete_takes_no_notice_of_marks(scene<F>& scene) {
     auto late = remembering_rival(scene, 1, 1);
     late.claim();

@@ -23,14 +23,14 @@ void steps_are_told_to_later_attempts(scene<F>& scene) {
     scene.expect_steps(holder.claim(), 1, "", "a first claim");
     scene.expect(holder.save_step(0, first), "save_step by the holder says that the step is kept");
     scene.expect_steps(holder.claim(), 1, first, "the same claim again");
-    scene.expect(holder.save_step(first.size(), "b"), "the next step");
+    scene.expect(holder.save_step(first.size(), "b", 1), "the next step");
     scene.advance(2);
     scene.expect_steps(scene.rival(1).claim(), 2, first + "b", "a takeover");
     scene.advance(2);
     auto third = scene.rival();
     scene.expect_steps(third.claim(), 3, first + "b", "the next takeover");
     std::string const large(200'000, 's');
-    scene.expect(third.save_step(first.size() + 1, large), "a large step of a later attempt");
+    scene.expect(third.save_step(first.size() + 1, large, 2), "a large step of a later attempt");
     scene.expect_steps(third.claim(), 3, first + "b" + large, "its claim again");
 }
 
@@ -45,10 +45,10 @@ void steps_by_the_holder_only(scene<F>& scene) {
     scene.expect(loser.save_step(0, "a"), "save_step when the lease had ended and nobody took over");
     auto winner = scene.rival();
     scene.expect_steps(winner.claim(), 2, "a", "the takeover after that");
-    scene.expect(!loser.save_step(1, "x"), "save_step says false to a fencing token that lost its record");
+    scene.expect(!loser.save_step(1, "x", 1), "save_step says false to a fencing token that lost its record");
     scene.expect_steps(winner.claim(), 2, "a", "a claim after these");
     winner.complete("first");
-    scene.expect(!winner.save_step(1, "x"), "save_step says false when the record is completed");
+    scene.expect(!winner.save_step(1, "x", 1), "save_step says false when the record is completed");
     scene.expect_completed(scene.rival().claim(), "first", "a claim after that");
 }
 
@@ -59,8 +59,8 @@ void steps_retried(scene<F>& scene) {
     holder.claim();
     scene.expect(holder.save_step(0, "a"), "the first step");
     scene.expect(holder.save_step(0, "a"), "the first step again");
-    scene.expect(holder.save_step(1, "bc"), "the second step");
-    scene.expect(holder.save_step(1, "bc"), "the second step again");
+    scene.expect(holder.save_step(1, "bc", 1), "the second step");
+    scene.expect(holder.save_step(1, "bc", 1), "the second step again");
     scene.expect(holder.save_step(0, "a"), "the first step, late");
     scene.expect_steps(holder.claim(), 1, "abc", "a claim after these");
 }
@@ -73,10 +73,10 @@ void abandon_leaves_steps(scene<F>& scene) {
     first.save_step(0, "a");
     first.abandon();
     scene.template expect<mismatch>(scene.stranger().claim(), "another fingerprint after Abandon with steps");
-    scene.expect(!first.save_step(1, "x"), "save_step says false after Abandon");
+    scene.expect(!first.save_step(1, "x", 1), "save_step says false after Abandon");
     auto second = scene.rival(1);
     scene.expect_steps(second.claim(false), 1, "a", "a claim after Abandon, asking not to take over");
-    second.save_step(1, "b");
+    second.save_step(1, "b", 1);
     scene.advance(2);
     auto third = scene.rival();
     scene.template expect<expired>(third.claim(false), "a claim after the lease, asking not to take over");
@@ -212,7 +212,7 @@ void parked_records_keep_steps(scene<F>& scene) {
     holder.park("why");
     auto asks = scene.rival();
     scene.expect_steps(asks.claim_parked(), 2, "a", "a claim that asks for the parked record");
-    scene.expect(asks.save_step(1, "b"), "a step by who asked");
+    scene.expect(asks.save_step(1, "b", 1), "a step by who asked");
     asks.park("");
     scene.expect_parked(scene.rival().claim(), 2, "", "a claim after park without a reason");
     scene.expect_steps(scene.rival().claim_parked(), 3, "ab", "the next who asks");
@@ -298,7 +298,8 @@ void peek_parked(scene<F>& scene) {
     holder.claim();
     if constexpr (checkpointing_store<fixture_store<F>>) {
         holder.save_step(0, "abc");
-        scene.expect(peek(scene).value_or(record_info{}).steps_bytes == 3, "peek tells the size of the steps");
+        // More in a store that keeps them in another form.
+        scene.expect(peek(scene).value_or(record_info{}).steps_bytes >= 3, "peek tells the size of the steps");
     }
     holder.retention = scene.units(4);
     holder.park("why");

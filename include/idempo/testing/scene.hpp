@@ -90,11 +90,12 @@ struct claimer {
         return checked([&](error_code& ec) { return store.renew(key, fencing_token, from_now, ec); });
     }
 
-    bool save_step(std::size_t offset, std::string_view step)
+    /// \param index how many steps the record has before it
+    bool save_step(std::size_t offset, std::string_view step, std::size_t index = 0)
         requires checkpointing_store<Store>
     {
         return checked([&](error_code& ec) {
-            return store.save_step({key, fencing_token, offset, shared_bytes(step)}, ec);
+            return store.save_step({key, fencing_token, offset, shared_bytes(step), index, fingerprint}, ec);
         });
     }
 

@@ -75,6 +75,26 @@ TEST_CASE("step_log: what was taken back is not found") {
     CHECK(log.find("b") == "2");
 }
 
+TEST_CASE("step_log: the next step goes behind the bytes that are kept, and after the steps that were sealed") {
+    auto const bytes = kept({{"a", "1"}, {"b", "2"}});
+    step_log log(bytes, {}, 1);
+    CHECK(log.next().offset == bytes.size());
+    CHECK(log.next().index == 1);
+    log.added(10);
+    CHECK(log.next().offset == bytes.size() + 10);
+    CHECK(log.next().index == 2);
+}
+
+TEST_CASE("step_log: the size of the first entry") {
+    auto const first = kept({{"a", "result"}});
+    auto const whole = first + kept({{"b", ""}}) + step_log::taking_back();
+    CHECK(step_log::first_size(whole) == first.size());
+    CHECK(step_log::first_size(step_log::taking_back()) == step_log::taking_back().size());
+    for (std::size_t length = 0; length < first.size(); ++length) {
+        CHECK(step_log::first_size(first.substr(0, length)) == 0);
+    }
+}
+
 TEST_CASE("step_log: no damage goes unnoticed") {
     auto const whole = kept({{"a", "result"}});
     for (std::size_t length = 1; length < whole.size(); ++length) {

@@ -99,6 +99,24 @@ http::response<http::string_body> charge(http::request<http::string_body> const&
 
 }  // namespace unknown
 
+namespace by_hand {
+
+using namespace std::chrono_literals;
+
+// clang-format off
+//[recovery-settle
+bool answer_by_hand(idempo::memory_store& store, idempo::store_key const& key, idempo::observer const& audit) {
+    idempo::error_code error;
+    auto const info = store.peek(key, error);
+    auto const response = idempo::make_record(created("ch_1"), {});
+    if (!info || info->state != idempo::record_state::parked || !response) return false;
+    return idempo::settle(store, {key, info->attempt, response, 24h}, audit, error);
+}
+//]
+// clang-format on
+
+}  // namespace by_hand
+
 }  // namespace
 
 TEST_CASE("docs: recovery: steps of a coroutine") {
@@ -139,4 +157,20 @@ TEST_CASE("docs: recovery: an unknown outcome is looked up") {
     bank.answers = true;
     CHECK(handle(keyed_request()).body() == "found at the bank");
     CHECK(handle(keyed_request()).body() == "found at the bank");
+}
+
+TEST_CASE("docs: recovery: a parked record is answered by hand") {
+    using namespace std::chrono_literals;
+    idempo::memory_store store;
+    idempo::store_key const key{{1}};
+    auto const by = idempo::make_fencing_token();
+    idempo::error_code error;
+    static_cast<void>(store.claim({key, {}, by, 1h, 1h}, error));
+    std::string audit;
+    auto const told = [&audit](idempo::event const& event) { audit = to_string(event.type); };
+    CHECK_FALSE(by_hand::answer_by_hand(store, key, told));
+    REQUIRE(store.park({key, {}, by, {}, 1h}, error));
+    CHECK(by_hand::answer_by_hand(store, key, told));
+    CHECK(audit == "answered_by_hand");
+    CHECK_FALSE(by_hand::answer_by_hand(store, key, told));
 }

@@ -73,6 +73,7 @@ move nothing(step next, int about) { return found(std::nullopt, next, about); }
 move in_flight(step next, int about) { return found(record(idempo::record_state::in_flight), next, about); }
 move completed(step next, int about) { return found(record(idempo::record_state::completed), next, about); }
 move gone(step next, int about) { return found(record(idempo::record_state::in_flight, -1s), next, about); }
+move marked(step next, int about) { return found(record(idempo::record_state::remembered), next, about); }
 move look_failed(step next, int about) {
     return {"look failed", [](exchange& tested) { return tested.looked(failure, {}); }, next, about};
 }
@@ -137,6 +138,28 @@ std::vector<table> tables() {
           abandoned(step::identify, 1), claim_1, claimed(idempo::in_flight{1s}, step::respond)},
          refusal::in_flight,
          8},
+        {"a mark under another identity decides about a key that is new otherwise: its claim is given up",
+         {identified, marked(step::look, 2), then_claim, granted(1, step::look, 1), marked(step::abandon, 0),
+          abandoned(step::identify, 1), claim_1, claimed(idempo::remembered{}, step::respond)},
+         refusal::key_expired,
+         8,
+         lifetime::leased,
+         [](idempo::options& chosen) { chosen.remember_expired = 240h; }},
+        {"a mark under another identity does not end an attempt that was made under the current one",
+         {identified, marked(step::look, 2), then_claim, granted(2, step::look, 1), marked(step::look, 2), none_of_2},
+         std::nullopt,
+         7,
+         lifetime::leased,
+         [](idempo::options& chosen) { chosen.remember_expired = 240h; }},
+        {"a mark under one identity hides no record under another",
+         {identified, marked(step::look, 2), completed(step::identify, 2), identified_again(9, step::claim, 2),
+          claimed(idempo::in_flight{1s}, step::respond)},
+         refusal::in_flight,
+         9,
+         lifetime::leased,
+         [](idempo::options& chosen) { chosen.remember_expired = 240h; }},
+        {"a mark where nobody asks for marks",
+         {identified, marked(step::look, 2), then_claim, granted(1, step::look, 1), marked(step::look, 2), none_of_2}},
         {"the same where the claim cannot be given up",
          {identified, look_2, then_claim, granted(1, step::look, 1), in_flight(step::abandon, 0),
           abandoned(step::identify, 1, failure), claim_1, claimed(idempo::in_flight{1s}, step::respond)},

@@ -704,6 +704,35 @@ TEST_CASE("exchange: a parked record", "[exchange]") {
         REQUIRE(tested->paused() == step::claim);
         CHECK(tested->claimed({}, idempo::completed{session::record(201, "settled")}) == step::respond);
         CHECK(tested->stored().body() == "settled");
+        CHECK(tested.told(idempo::event_type::settled) == 1);
+    }
+    SECTION("is settled while a request waits, which tells so") {
+        options.wait = 10s;
+        session tested(options);
+        tested.start();
+        REQUIRE(tested->claimed({}, met) == step::pause);
+        REQUIRE(tested->paused() == step::claim);
+        SECTION("with a response") {
+            CHECK(tested->claimed({}, idempo::completed{session::record(201, "settled")}) == step::respond);
+            CHECK(tested.told(idempo::event_type::settled) == 1);
+        }
+        SECTION("without one") {
+            CHECK(tested->claimed({}, idempo::granted{1}) == step::run);
+            CHECK(tested.told(idempo::event_type::settled) == 1);
+        }
+        SECTION("with what nobody can read") {
+            CHECK(tested->claimed({}, idempo::completed{idempo::shared_bytes("nonsense")}) == step::respond);
+            CHECK(tested.told(idempo::event_type::settled) == 1);
+            CHECK(tested.told(idempo::event_type::record_unreadable) == 1);
+        }
+        SECTION("but not where it is parked still, or somebody asks about it: that one tells") {
+            REQUIRE(tested->claimed({}, met) == step::pause);
+            REQUIRE(tested->paused() == step::claim);
+            REQUIRE(tested->claimed({}, idempo::in_flight{1s}) == step::pause);
+            REQUIRE(tested->paused() == step::claim);
+            CHECK(tested->claimed({}, idempo::completed{session::record(201, "found")}) == step::respond);
+            CHECK(tested.told(idempo::event_type::settled) == 0);
+        }
     }
     SECTION("is waited for no longer than asked") {
         options.wait = 10s;
@@ -732,8 +761,10 @@ namespace {
 /// A driver that reaches no store.
 struct no_driver final : idempo::detail::checkpoint {
     [[nodiscard]] bool keeps_at_once() const noexcept override { return true; }
-    [[nodiscard]] bool keep(std::size_t, idempo::shared_bytes, idempo::error_code&) override { return is_kept; }
-    void async_keep(std::size_t, idempo::shared_bytes, saved_handler) override {}
+    [[nodiscard]] bool keep(idempo::detail::step_place, idempo::shared_bytes, idempo::error_code&) override {
+        return is_kept;
+    }
+    void async_keep(idempo::detail::step_place, idempo::shared_bytes, saved_handler) override {}
     [[nodiscard]] boost::asio::any_io_executor executor() const override { return {}; }
 
     bool is_kept = true;

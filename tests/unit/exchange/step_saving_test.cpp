@@ -36,9 +36,12 @@ struct scene {
 
 TEST_CASE("step_saving: asks for what the claim holds") {
     scene with;
-    step_saving tested(with.options, with.claim, 2, 7, idempo::shared_bytes("entry"), &now);
+    with.claim.fingerprint = {{3}};
+    step_saving tested(with.options, with.claim, 2, {7, 1}, idempo::shared_bytes("entry"), &now);
     CHECK(tested.request().fencing_token == with.claim.fencing_token);
+    CHECK(tested.request().fingerprint == with.claim.fingerprint);
     CHECK(tested.request().offset == 7);
+    CHECK(tested.request().index == 1);
     CHECK(tested.request().step.view() == "entry");
     CHECK(tested.saved({}, true) == next::end);
     CHECK(tested.is_kept());
@@ -49,7 +52,7 @@ TEST_CASE("step_saving: asks for what the claim holds") {
 
 TEST_CASE("step_saving: a claim that is lost is no error") {
     scene with;
-    step_saving tested(with.options, with.claim, 1, 0, {}, &now);
+    step_saving tested(with.options, with.claim, 1, {}, {}, &now);
     CHECK(tested.saved({}, false) == next::end);
     CHECK_FALSE(tested.is_kept());
     CHECK_FALSE(tested.error());
@@ -57,7 +60,7 @@ TEST_CASE("step_saving: a claim that is lost is no error") {
 
 TEST_CASE("step_saving: tries again until the time is up, at its end once more") {
     scene with;
-    step_saving tested(with.options, with.claim, 1, 0, {}, &now);
+    step_saving tested(with.options, with.claim, 1, {}, {}, &now);
     int tries = 1;
     while (tested.saved(failure, false) == next::pause) {
         ++tries;
@@ -72,7 +75,7 @@ TEST_CASE("step_saving: tries again until the time is up, at its end once more")
 
 TEST_CASE("step_saving: a second try that is answered is as good as a first") {
     scene with;
-    step_saving tested(with.options, with.claim, 1, 0, {}, &now);
+    step_saving tested(with.options, with.claim, 1, {}, {}, &now);
     REQUIRE(tested.saved(failure, false) == next::pause);
     REQUIRE(tested.paused() == next::save);
     CHECK(tested.saved({}, true) == next::end);

@@ -141,6 +141,51 @@ TEST_CASE("previous: a retry over the change gets its answer, and there is one c
     }
 }
 
+TEST_CASE("previous: a key that has expired under the old identity is 410, in every style", "[previous]") {
+    auto const how = GENERATE(from_range(every_setup()));
+    INFO(how);
+    for (auto const& made : changes()) {
+        INFO(made.name);
+        effect_ledger ledger;
+        auto then = before(made);
+        auto now = after(made);
+        then.remember_expired = now.remember_expired = 10 * now.retention;
+        service tested(how, now, charging(ledger));
+        CHECK(send_to_old(tested, then, charging(ledger)).body() == "charge 1");
+        tested.store_clock().advance(now.retention + 1ms);
+        for (int retry = 0; retry < 2; ++retry) CHECK(tested.send(request_of()).result_int() == 410);
+        CHECK(tested.told(event_type::key_expired) == 2);
+        bool const has_another_key = made.name != "the scope, with equal store keys";
+        CHECK(tested.told(event_type::other_identity) == (has_another_key ? 2 : 0));
+        CHECK(ledger.count("key-1") == 1);
+        tested.store_clock().advance(now.remember_expired);
+        CHECK(tested.send(request_of()).body() == "charge 2");
+    }
+}
+
+TEST_CASE("previous: a mark under the old identity hides no record, and counts only where marks are asked for",
+          "[previous]") {
+    auto const how = GENERATE(from_range(every_setup()));
+    INFO(how);
+    for (auto const& made : changes()) {
+        INFO(made.name);
+        effect_ledger ledger;
+        auto then = before(made);
+        auto now = after(made);
+        then.remember_expired = 10 * now.retention;
+        service tested(how, now, charging(ledger));
+        CHECK(send_to_old(tested, then, charging(ledger)).body() == "charge 1");
+        tested.store_clock().advance(now.retention + 1ms);
+        CHECK(tested.send(request_of()).body() == "charge 2");  // nobody has asked for marks
+
+        now.remember_expired = 10 * now.retention;
+        auto const handle =
+            idempo::idempotency(tested.records(), now) | [](text_request const&) { return answer_with(500); };
+        auto const answer = handle(request_of());
+        CHECK(answer.body() == "charge 2");
+    }
+}
+
 TEST_CASE("previous: without it, the same change charges again", "[previous]") {
     effect_ledger ledger;
     options now;

@@ -357,6 +357,9 @@ TEST_CASE("unknown: a request that waits sees the settlement", "[steps]") {
     auto const response = idempo::make_record(answer_with(201, "settled by hand"), {});
     CHECK(records.settle({parked_key, info->attempt, response, 1h}, error));
     CHECK(answer_of(std::move(waiting)).body() == "settled by hand");
+    CHECK(tested.told(idempo::event_type::settled) == 1);
+    CHECK(tested.send(keyed_request()).body() == "settled by hand");
+    CHECK(tested.told(idempo::event_type::settled) == 1);  // who has not waited has seen nothing of it
 }
 
 TEST_CASE("unknown: whatever happens to one call of the store, nothing runs twice that may have had its effect",

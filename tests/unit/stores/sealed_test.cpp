@@ -5,11 +5,13 @@
 #include "support/manual_clock.hpp"
 #include "support/requests.hpp"
 
+#include <idempo/detail/step_log.hpp>
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/blocking.hpp>
 #include <idempo/stores/memory_store.hpp>
 #include <idempo/stores/offload.hpp>
+#include <idempo/stores/settle.hpp>
 #include <idempo/testing/store_contract.hpp>
 
 #include <boost/asio/thread_pool.hpp>
@@ -38,9 +40,11 @@ idempo::seal_options one_key() { return {.keys = {{1, first_secret}}}; }
 using sealed_memory = idempo::sealed_store<idempo::memory_store>;
 static_assert(idempo::nonblocking_store<sealed_memory>);
 static_assert(idempo::inspectable_store<sealed_memory>);
+static_assert(idempo::checkpointing_store<sealed_memory> && idempo::parking_store<sealed_memory>);
 static_assert(!idempo::async_store<sealed_memory>);
 using sealed_offloaded = idempo::sealed_store<idempo::offloaded_store<idempo::memory_store>>;
 static_assert(idempo::async_renewable_store<sealed_offloaded>);
+static_assert(idempo::async_checkpointing_store<sealed_offloaded> && idempo::async_parking_store<sealed_offloaded>);
 static_assert(!idempo::store<sealed_offloaded>);
 static_assert(idempo::async_renewable_store<idempo::sealed_store<idempo::any_store>>);
 static_assert(idempo::renewable_store<idempo::sealed_store<idempo::blocking_store<idempo::any_store>>>);
@@ -126,6 +130,65 @@ struct scene {
 private:
     unsigned char planted_ = 0;
 };
+
+constexpr std::string_view first_step = "authorised: 4242-4200";
+constexpr std::string_view second_step = "captured..: 4242-4200";
+constexpr std::size_t sealed_step_bytes = 37 + first_step.size();
+
+/// A record with two sealed steps, whose lease has ended.
+struct step_scene : scene {
+    step_scene() {
+        auto store = with({{1, first_secret}});
+        idempo::error_code error;
+        auto const by = idempo::make_fencing_token();
+        static_cast<void>(store.claim({key, fingerprint, by, 0ms, 1h}, error));
+        REQUIRE(store.save_step({key, by, 0, idempo::shared_bytes(first_step), 0, fingerprint}, error));
+        REQUIRE(
+            store.save_step({key, by, first_step.size(), idempo::shared_bytes(second_step), 1, fingerprint}, error));
+    }
+
+    /// What a takeover is told.
+    template <class Store>
+    static idempo::granted take_over(Store store, idempo::store_key const& under, idempo::fingerprint const& asked,
+                                     idempo::error_code& error) {
+        auto const by = idempo::make_fencing_token();
+        auto const result = store.claim({under, asked, by, 0ms, 1h}, error);
+        if (error) return {};
+        auto const* const grant = std::get_if<idempo::granted>(&result);
+        REQUIRE(grant != nullptr);
+        return *grant;
+    }
+
+    std::string stored_steps() {
+        idempo::error_code error;
+        auto const grant = take_over(inner, key, fingerprint, error);
+        REQUIRE(!error);
+        return std::string(grant.steps.view());
+    }
+
+    /// Whether these bytes open as the steps of that record.
+    bool opens(std::string_view steps, idempo::store_key const& under, idempo::fingerprint const& asked,
+               std::string_view expected) {
+        idempo::error_code error;
+        inner.forget(under, error);
+        auto const by = idempo::make_fencing_token();
+        static_cast<void>(inner.claim({under, asked, by, 0ms, 1h}, error));
+        REQUIRE(inner.save_step({under, by, 0, idempo::shared_bytes(steps)}, error));
+        auto const grant = take_over(with({{1, first_secret}}), under, asked, error);
+        if (error) CHECK(error == idempo::error::record_unreadable);
+        return !error && grant.steps.view() == expected;
+    }
+    bool opens(std::string_view steps, std::string_view expected) { return opens(steps, key, fingerprint, expected); }
+
+    static std::string both() { return std::string(first_step).append(second_step); }
+};
+
+bool has_any_of(std::string_view text, std::string_view secret) {
+    for (std::size_t at = 0; at + 4 <= secret.size(); ++at) {
+        if (text.find(secret.substr(at, 4)) != std::string_view::npos) return true;
+    }
+    return false;
+}
 
 }  // namespace
 
@@ -272,4 +335,161 @@ TEST_CASE("sealed: a tombstone fits into the room that a claim reserves", "[seal
     };
     CHECK(read(handle(keyed_request())).result_int() == 201);
     CHECK(read(handle(keyed_request())).result_int() == 409);
+}
+
+TEST_CASE("sealed: nothing of a step is in the store, and a takeover is told each", "[sealed]") {
+    step_scene scene;
+    auto const stored = scene.stored_steps();
+    CHECK(stored.size() == 2 * sealed_step_bytes);
+    CHECK_FALSE(has_any_of(stored, first_step));
+    CHECK_FALSE(has_any_of(stored, second_step));
+    idempo::error_code error;
+    auto const grant = scene.take_over(scene.with({{1, first_secret}}), scene.key, scene.fingerprint, error);
+    CHECK_FALSE(error);
+    CHECK(grant.steps.view() == scene.both());
+    CHECK(grant.sealed_steps == 2);
+}
+
+TEST_CASE("sealed: a step opens under its own key and request, and in its own place", "[sealed]") {
+    step_scene scene;
+    auto const stored = scene.stored_steps();
+    auto const first = stored.substr(0, sealed_step_bytes);
+    auto const second = stored.substr(sealed_step_bytes);
+    CHECK(scene.opens(stored, scene.both()));
+    CHECK_FALSE(scene.opens(stored, {{9}}, scene.fingerprint, scene.both()));
+    CHECK_FALSE(scene.opens(stored, scene.key, {{3}}, scene.both()));
+    CHECK_FALSE(scene.opens(second + first, std::string(second_step).append(first_step)));
+    CHECK_FALSE(scene.opens(first + first, std::string(first_step).append(first_step)));
+    CHECK_FALSE(scene.opens(second, second_step));
+}
+
+TEST_CASE("sealed: a step that was changed or cut anywhere does not open", "[sealed]") {
+    step_scene scene;
+    auto const stored = scene.stored_steps();
+    for (std::size_t at = 0; at < stored.size(); ++at) {
+        INFO("byte " << at);
+        auto changed = stored;
+        changed[at] = static_cast<char>(changed[at] ^ 0x10);
+        CHECK_FALSE(scene.opens(changed, scene.both()));
+        // Whole steps can be taken away from the end, as whole records can.
+        bool const is_whole = at == 0 || at == sealed_step_bytes;
+        CHECK(scene.opens(stored.substr(0, at), stored.substr(0, at).empty() ? "" : first_step) == is_whole);
+    }
+    CHECK_FALSE(scene.opens(stored + '\0', scene.both()));
+}
+
+TEST_CASE("sealed: no record opens as a step, no step as a record, no reason as either", "[sealed]") {
+    idempo::detail::record_seal const seal(one_key());
+    idempo::detail::seal_context const whose{{{1}}, {}};  // of zeros, as where nobody knows the fingerprint
+    idempo::shared_bytes const secret(secret_answer);
+    auto const record = seal.seal(whose, secret, 1h);
+    auto const settled = seal.seal_settled(whose.key, secret, 1h);
+    auto const step = seal.seal_step(whose, 0, secret);
+    auto const reason = seal.seal_reason(whose.key, secret.view());
+    CHECK(seal.open(whose, record));
+    CHECK(seal.open(whose, settled));
+    CHECK(seal.open_steps(whose, step.view()));
+    CHECK(seal.open_reason(whose.key, reason).view() == secret.view());
+    for (auto const& each : {record, settled, step, reason}) {
+        for (unsigned form = 0x81; form <= 0x84; ++form) {
+            std::string as(each.view());
+            if (static_cast<unsigned char>(as[0]) == form) continue;
+            as[0] = static_cast<char>(form);
+            INFO("form " << form);
+            CHECK_FALSE(seal.open(whose, idempo::shared_bytes(as)));
+            CHECK_FALSE(seal.open_steps(whose, as));
+            CHECK(seal.open_reason(whose.key, idempo::shared_bytes(as)).empty());
+        }
+    }
+}
+
+TEST_CASE("sealed: steps open under every key that is known, and without it no handler runs", "[sealed]") {
+    step_scene scene;
+    idempo::error_code error;
+    auto const both = scene.with({{2, second_secret}, {1, first_secret}});
+    CHECK(scene.take_over(both, scene.key, scene.fingerprint, error).sealed_steps == 2);
+    CHECK_FALSE(error);
+    auto const grant = scene.take_over(scene.with({{2, second_secret}}), scene.key, scene.fingerprint, error);
+    CHECK(error == idempo::error::record_unreadable);
+    CHECK(grant.steps.empty());
+}
+
+TEST_CASE("sealed: steps of before the sealing are read, and followed, where that is allowed", "[sealed]") {
+    scene scene;
+    auto const old_step = idempo::detail::step_log({}, {}).entry("authorise", first_step);
+    auto const by = idempo::make_fencing_token();
+    idempo::error_code error;
+    static_cast<void>(scene.inner.claim({scene.key, scene.fingerprint, by, 0ms, 1h}, error));
+    REQUIRE(scene.inner.save_step({scene.key, by, 0, idempo::shared_bytes(old_step)}, error));
+    static_cast<void>(step_scene::take_over(scene.with({{1, first_secret}}), scene.key, scene.fingerprint, error));
+    CHECK(error == idempo::error::record_unreadable);
+
+    auto introduced = scene.with({{1, first_secret}}, true);
+    auto const next = idempo::make_fencing_token();
+    auto const result = introduced.claim({scene.key, scene.fingerprint, next, 0ms, 1h}, error);
+    REQUIRE(std::holds_alternative<idempo::granted>(result));
+    auto const& grant = std::get<idempo::granted>(result);
+    CHECK(grant.steps.view() == old_step);
+    CHECK(grant.sealed_steps == 0);
+    idempo::step_request const step{
+        scene.key, next, old_step.size(), idempo::shared_bytes(second_step), grant.sealed_steps, scene.fingerprint};
+    CHECK(introduced.save_step(step, error));
+    auto const again = step_scene::take_over(introduced, scene.key, scene.fingerprint, error);
+    CHECK(again.steps.view() == old_step + std::string(second_step));
+    CHECK(again.sealed_steps == 1);
+}
+
+TEST_CASE("sealed: a handler goes on after its last step", "[sealed]") {
+    idempo::memory_store inner;
+    std::vector<std::string> effects;
+    bool fails = true;
+    auto const pay = [&](text_request const&, idempo::execution& execution) {
+        auto const make = [&](std::string_view label) {
+            return execution.step(label, [&](std::string const&) {
+                effects.emplace_back(label);
+                return "result of " + std::string(label);
+            });
+        };
+        auto const first = make("authorise");
+        auto const second = make("capture");
+        if (std::exchange(fails, false)) throw std::runtime_error("the process dies");
+        text_response response(http::status::created, 11);
+        response.body() = first + ", " + second + ", " + make("notify");
+        response.prepare_payload();
+        return response;
+    };
+    auto const handle = idempo::idempotency(idempo::sealed(inner, one_key())) | pay;
+    CHECK_THROWS_AS(read(handle(keyed_request())), std::runtime_error);
+    auto const other = idempo::idempotency(idempo::sealed(inner, {.keys = {{1, second_secret}}})) | pay;
+    CHECK(read(other(keyed_request())).result_int() == 503);
+    CHECK(effects == std::vector<std::string>{"authorise", "capture"});
+    CHECK(read(handle(keyed_request())).body() == "result of authorise, result of capture, result of notify");
+    CHECK(read(handle(keyed_request()))["Idempotency-Replayed"] == "true");
+    CHECK(effects == std::vector<std::string>{"authorise", "capture", "notify"});
+}
+
+TEST_CASE("sealed: a record that is parked and settled shows neither reason nor answer", "[sealed]") {
+    scene scene;
+    auto const reason = GENERATE(std::string("the bank did not answer about 4242"), std::string(1024, 'r'));
+    auto store = scene.with({{1, first_secret}});
+    auto const by = idempo::make_fencing_token();
+    idempo::error_code error;
+    static_cast<void>(store.claim({scene.key, scene.fingerprint, by, 1min, 1h}, error));
+    REQUIRE(store.park({scene.key, scene.fingerprint, by, idempo::shared_bytes(reason), 1h}, error));
+    auto const inside = scene.inner.peek(scene.key, error);
+    REQUIRE(inside);
+    CHECK(inside->reason.size() <= idempo::largest_park_reason);
+    CHECK_FALSE(has_any_of(inside->reason, "the bank did not answer about 4242"));
+    auto const kept = reason.substr(0, 1024 - 33);
+    CHECK(store.peek(scene.key, error)->reason == kept);
+    CHECK(store.list({.after = {}, .limit = 10, .state = {}, .digits = {}}, error).records.at(0).info.reason == kept);
+    auto const met = store.claim({scene.key, scene.fingerprint, idempo::make_fencing_token(), 1min, 1h}, error);
+    REQUIRE(std::holds_alternative<idempo::parked>(met));
+    CHECK(std::get<idempo::parked>(met).reason.view() == kept);
+    CHECK(scene.with({{1, second_secret}}).peek(scene.key, error)->reason.empty());
+
+    REQUIRE(idempo::settle(store, {scene.key, 1, idempo::shared_bytes(secret_answer), 1h}, {}, error));
+    CHECK(scene.read(store, scene.key, scene.fingerprint) == secret_answer);
+    CHECK_FALSE(has_any_of(scene.stored(), secret_answer));
+    CHECK(scene.read(store, scene.plant(scene.stored(), scene.fingerprint), scene.fingerprint).empty());
 }

@@ -53,7 +53,9 @@ std::string_view take_sized(std::string_view& from) {
 
 }  // namespace
 
-step_log::step_log(std::string_view kept, step_limits limits) : limits_(limits), size_(kept.size()) {
+step_log::step_log(std::string_view kept, step_limits limits, std::size_t sealed)
+    : limits_(limits),
+      next_{kept.size(), sealed} {
     while (!kept.empty()) {
         auto const label = take_sized(kept);
         auto const result = take_sized(kept);
@@ -85,10 +87,22 @@ std::string step_log::entry(std::string_view label, std::string_view result) con
         throw std::length_error("execution::step: the result is larger than options.max_step_result");
     }
     auto made = step_entry(label, result);
-    if (made.size() > limits_.all || size_ > limits_.all - made.size()) {
+    if (made.size() > limits_.all || size() > limits_.all - made.size()) {
         throw std::length_error("execution::step: the results are larger than options.max_steps in all");
     }
     return made;
+}
+
+std::size_t step_log::first_size(std::string_view kept) noexcept {
+    auto rest = kept;
+    for (int part = 0; part < 2; ++part) {  // label and result
+        if (rest.size() < sizeof(std::uint32_t)) return 0;
+        auto const size = boost::endian::load_big_u32(reinterpret_cast<unsigned char const*>(rest.data()));
+        rest.remove_prefix(sizeof(std::uint32_t));
+        if (size > rest.size()) return 0;
+        rest.remove_prefix(size);
+    }
+    return rest.size() < step_check_size ? 0 : kept.size() - rest.size() + step_check_size;
 }
 
 std::string step_log::taking_back() { return step_entry({}, {}); }

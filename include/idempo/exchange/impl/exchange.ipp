@@ -107,9 +107,14 @@ exchange::step exchange::looked(error_code error, std::optional<record_info> con
     return look_on();
 }
 
+/// A mark decides where there is no record under any identity, so that it hides none: about a new claim.
+///
 /// Of two records whose servers are both gone, the one that this request has claimed goes on: else each would wait for
 /// the other.
 bool exchange::is_decisive(record_info const& found) const noexcept {
+    if (found.state == record_state::remembered) {
+        return confirming_ && is_fresh_ && claim_.remember > milliseconds::zero();
+    }
     bool const is_gone = found.state == record_state::in_flight && found.lease_remaining <= milliseconds::zero();
     return !confirming_ || is_fresh_ || !is_gone;
 }
@@ -137,6 +142,7 @@ exchange::step exchange::go_to(std::size_t identity) {
     reset_claim();
     attempt_ = 0;
     steps_ = {};
+    sealed_steps_ = 0;
     reason_ = {};
     rule_ = identities_[identity].rule;
     tried_ = 0;
@@ -159,6 +165,7 @@ exchange::step exchange::claimed(error_code error, claim_result result) {
     end(event_step::claim, error);
     if (transaction_is_gone_) return claimed_anew(error, std::move(result));
     if (error) return claim_failed(error);
+    if (std::exchange(last_was_unknown_, false) && unknown_was_parked_ && !acquiring_) tell_settled(result);
     if (auto* met = std::get_if<granted>(&result)) return grant(*met);
     if (auto* met = std::get_if<idempo::completed>(&result)) return met_completed(std::move(met->record));
     if (auto* met = std::get_if<expired>(&result)) return met_expired(*met);
@@ -166,6 +173,17 @@ exchange::step exchange::claimed(error_code error, claim_result result) {
     if (auto* met = std::get_if<idempo::parked>(&result)) return met_parked(*met);
     if (std::holds_alternative<remembered>(result)) return refuse(refusal::key_expired, event_type::key_expired);
     return met_mismatch(std::get<mismatch>(result));
+}
+
+/// This request has waited for a parked record.
+void exchange::tell_settled(claim_result const& met) {
+    if (!options_.observer) return;
+    if (auto const* has_response = std::get_if<idempo::completed>(&met)) {
+        error_code ignored;  // whoever replays the record tells that it cannot be read
+        status_ = stored_response::decode(has_response->record, ignored).status();
+        return tell(event_type::settled);
+    }
+    if (std::holds_alternative<granted>(met)) tell(event_type::settled);
 }
 
 /// For a record that is stored without the handler's rows: somebody else may have been faster.
@@ -258,6 +276,7 @@ exchange::step exchange::met_completed(shared_bytes record) {
 
 exchange::step exchange::met_expired(expired const& met) {
     attempt_ = met.attempt;
+    unknown_was_parked_ = false;
     if (options_.on_takeover != on_takeover::reconcile) return refuse(refusal::outcome_unknown);
     if (!has_asked_) return start_acquiring();
     last_was_unknown_ = true;
@@ -267,6 +286,7 @@ exchange::step exchange::met_expired(expired const& met) {
 exchange::step exchange::met_parked(idempo::parked const& met) {
     attempt_ = met.attempt;
     reason_ = met.reason;
+    unknown_was_parked_ = true;
     if (options_.reconcile && !has_asked_) return start_acquiring();
     last_was_unknown_ = true;
     return wait_or(&exchange::refuse_unknown);
@@ -324,6 +344,7 @@ exchange::step exchange::reconcile_threw(std::exception_ptr exception) {
 exchange::step exchange::grant(granted const& grant) {
     attempt_ = grant.attempt;
     steps_ = grant.steps;
+    sealed_steps_ = grant.sealed_steps;
     is_unknown_ = std::exchange(acquiring_, false) && attempt_ > 1;
     if (identities_.empty()) return go_on_granted();
     confirming_ = true;
@@ -367,7 +388,7 @@ exchange::step exchange::call_handler() {
 void exchange::begin_execution(unsigned attempt) {
     if (!execution_) {
         execution_.emplace(std::move(key_), claim_.key, asked_);
-        if (!steps_.empty() || !reason_.empty()) execution_->inherit(steps_, reason_.view());
+        if (!steps_.empty() || !reason_.empty()) execution_->inherit(steps_, sealed_steps_, reason_.view());
         if (checkpoint_ != nullptr) {
             execution_->attach(*checkpoint_, keeps_steps_, parks_, {options_.max_step_result, options_.max_steps});
         }
@@ -554,7 +575,7 @@ exchange::step exchange::parked(error_code error, bool is_parked) {
 /// Gives the claim up after the handler has run.
 exchange::step exchange::start_release() {
     bool const says_so = execution_->decision() == execution::verdict::release;
-    if (says_so && execution_->steps_bytes() > 0) return step::take_back;
+    if (says_so && execution_->next_step().offset > 0) return step::take_back;
     if (says_so || !execution_->has_unsaved_step()) return start_abandon();
     // A step has run that no later attempt will find. So it is as if this attempt had come to no end.
     tell(event_type::held);

@@ -16,10 +16,10 @@ std::chrono::milliseconds longer_pause(std::chrono::milliseconds last, std::chro
     return std::min(std::clamp(last * 2, first, longest), std::chrono::ceil<milliseconds>(until - now));
 }
 
-step_saving::step_saving(options const& options, claim_request const& claim, unsigned attempt, std::size_t offset,
+step_saving::step_saving(options const& options, claim_request const& claim, unsigned attempt, step_place at,
                          shared_bytes step, clock now)
     : options_(options),
-      request_{claim.key, claim.fencing_token, offset, std::move(step)},
+      request_{claim.key, claim.fencing_token, at.offset, std::move(step), at.index, claim.fingerprint},
       attempt_(attempt),
       now_(now) {
     begin();

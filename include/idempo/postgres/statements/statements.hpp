@@ -102,12 +102,13 @@ struct statements {
 
     /// Key. Returns attempt, what is left of lease and life in microseconds, the size of the record, null in flight,
     /// that of its steps, the reason, null where it is none, whether the record is parked, and since when the row is as
-    /// it is, null where the server does not note that (`track_commit_timestamp`).
+    /// it is, null where the server does not note that (`track_commit_timestamp`); and whether it is a mark of an
+    /// expired record, which tells its life only. At most one row of a record, and in any order.
     std::string peek;
 
     /// A key, how many rows behind it are looked at, and the number of a `record_state`, or -1. Returns for each record
-    /// that matches, and for the last row of a page that is not the last, what `peek` returns, the key, whether the
-    /// record matches, and whether it is that row.
+    /// that matches, and for the last row of a page that is not the last, the first eight of `peek`, the key, whether
+    /// the record matches, and whether it is that row.
     std::string list;
 
     /// Key. Returns a row where there was an unexpired record, or a mark.

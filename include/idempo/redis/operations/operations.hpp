@@ -154,6 +154,7 @@ public:
     [[nodiscard]] reading read(reply_view answer) override;
 
 private:
+    std::string mark_;
     script_call script_{scripts::peek()};
 };
 

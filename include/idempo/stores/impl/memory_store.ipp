@@ -298,7 +298,7 @@ memory_store::memory_store(memory_store_options options)
 claim_result memory_store::claim(claim_request const& request, error_code& ec) {
     auto const claim_in = [&](memory_shard& shard, time_point now) -> std::optional<claim_result> {
         if (auto* const found = shard.find(request.key, now)) return claim_existing(shard, *found, request, now);
-        if (request.remember > std::chrono::milliseconds::zero() && shard.is_remembered(request.key, now)) {
+        if (request.remember > std::chrono::milliseconds::zero() && shard.find_mark(request.key, now)) {
             return remembered{};
         }
         if (claim_absent(shard, request, now)) return granted{1};
@@ -399,9 +399,14 @@ bool memory_store::renew(store_key const& key, fencing_token const& by, std::chr
 std::optional<record_info> memory_store::peek(store_key const& key, error_code& ec) const {
     ec.clear();
     return records_->with_shard(key, [&](memory_shard& shard, time_point now) -> std::optional<record_info> {
-        auto const* const found = shard.find(key, now);
-        if (!found) return std::nullopt;
-        return info_of(*found, now);
+        if (auto const* const found = shard.find(key, now)) return info_of(*found, now);
+        auto const mark = shard.find_mark(key, now);
+        if (!mark) return std::nullopt;
+        record_info info;
+        info.state = record_state::remembered;
+        info.attempt = 0;
+        info.expires_in = remaining(*mark, now);
+        return info;
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include <idempo/stores/record_seal.hpp>
 
+#include <idempo/detail/step_log.hpp>
 #include <idempo/option_checks.hpp>
 
 #include <boost/endian/conversion.hpp>
@@ -13,20 +14,32 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace idempo::detail {
 
 namespace {
 
-/// The first byte of a sealed record. Of an unsealed one it is the version of its format, which counts up from 1.
-constexpr unsigned char sealed_version = 0x81;
-constexpr std::size_t sealed_head_size = 1 + 4 + 8;
+/// The first byte of what is sealed. Of an unsealed record it is the version of its format, which counts up from 1; of
+/// an unsealed step 0; and no text begins with it.
+constexpr unsigned char record_form = 0x81;
+constexpr unsigned char step_form = 0x82;
+constexpr unsigned char reason_form = 0x83;
+constexpr unsigned char settled_form = 0x84;
+
+constexpr std::size_t record_head_size = 1 + 4 + 8;
+constexpr std::size_t step_head_size = 1 + 4 + 4;
+constexpr std::size_t reason_head_size = 1 + 4;
 constexpr std::size_t nonce_size = 12;
 constexpr std::size_t tag_size = 16;
-static_assert(record_seal::overhead == sealed_head_size + nonce_size + tag_size);
+static_assert(record_seal::overhead == record_head_size + nonce_size + tag_size);
+static_assert(record_seal::step_overhead == step_head_size + nonce_size + tag_size);
+static_assert(record_seal::reason_overhead == reason_head_size + nonce_size + tag_size);
 
 struct cipher_deleter {
     void operator()(EVP_CIPHER_CTX* context) const noexcept { EVP_CIPHER_CTX_free(context); }
@@ -106,6 +119,71 @@ private:
     std::unique_ptr<EVP_CIPHER_CTX, cipher_deleter> context_;
 };
 
+/// Whose it is, and where it stands, as far as the place is not in the head.
+struct sealed_place {
+    seal_context const& whose;
+    std::string_view at{};
+};
+
+void authenticate(record_cipher& cipher, sealed_place const& place, std::string_view head) {
+    cipher.authenticate(place.whose.key.view());
+    cipher.authenticate(place.whose.fingerprint.view());
+    if (!place.at.empty()) cipher.authenticate(place.at);
+    cipher.authenticate(head);
+}
+
+void write_head(char* to, unsigned char form, std::uint32_t key_id) {
+    *octets_of(to) = form;
+    boost::endian::store_big_u32(octets_of(to + 1), key_id);
+}
+
+std::uint32_t key_id_in(std::string_view head) { return boost::endian::load_big_u32(octets_of(head.data() + 1)); }
+
+bool has_form(std::string_view bytes, unsigned char form) { return !bytes.empty() && *octets_of(bytes.data()) == form; }
+
+/// Writes nonce, encrypted bytes and tag behind a head that has been written.
+void seal_behind(std::span<char> head, hmac_key const& secret, sealed_place const& place, std::string_view plain) {
+    char* const nonce = head.data() + head.size();
+    char* const content = nonce + nonce_size;
+    if (RAND_bytes(octets_of(nonce), static_cast<int>(nonce_size)) != 1) {
+        throw std::runtime_error("OpenSSL's random generator failed to make a nonce");
+    }
+    record_cipher cipher(record_cipher::direction::seal, record_key(secret, place.whose.key), octets_of(nonce));
+    authenticate(cipher, place, {head.data(), head.size()});
+    cipher.convert(content, plain);
+    cipher.write_tag(content + plain.size());
+}
+
+/// \pre the bytes are no fewer than head, nonce and tag
+std::optional<shared_bytes> open_behind(std::size_t head_size, hmac_key const& secret, sealed_place const& place,
+                                        std::string_view all) {
+    auto const nonce = all.substr(head_size, nonce_size);
+    auto const content = all.substr(head_size + nonce_size, all.size() - head_size - nonce_size - tag_size);
+    record_cipher cipher(record_cipher::direction::open, record_key(secret, place.whose.key), octets_of(nonce.data()));
+    authenticate(cipher, place, all.substr(0, head_size));
+    shared_bytes opened(content.size(), [&](char* to) { cipher.convert(to, content); });
+    if (!cipher.has_tag(all.substr(all.size() - tag_size))) return std::nullopt;
+    return opened;
+}
+
+/// Of a step, as it is authenticated.
+class step_offset {
+public:
+    explicit step_offset(std::size_t offset) { boost::endian::store_big_u64(octets_of(bytes_.data()), offset); }
+    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), bytes_.size()}; }
+
+private:
+    std::array<char, 8> bytes_{};
+};
+
+/// The first of sealed steps; empty where it is cut off.
+std::string_view first_sealed_step(std::string_view kept) {
+    if (kept.size() < record_seal::step_overhead) return {};
+    std::size_t const size = boost::endian::load_big_u32(octets_of(kept.data() + 5));
+    if (size > kept.size() - record_seal::step_overhead) return {};
+    return kept.substr(0, size + record_seal::step_overhead);
+}
+
 }  // namespace
 
 record_seal::record_seal(seal_options options)
@@ -124,48 +202,95 @@ record_seal::record_seal(seal_options options)
 
 shared_bytes record_seal::seal(seal_context const& whose, shared_bytes const& record,
                                std::chrono::milliseconds retention) const {
+    return seal_as(record_form, whose, record, retention);
+}
+
+shared_bytes record_seal::seal_settled(store_key const& of, shared_bytes const& record,
+                                       std::chrono::milliseconds retention) const {
+    return seal_as(settled_form, {of, {}}, record, retention);
+}
+
+shared_bytes record_seal::seal_as(unsigned char form, seal_context const& whose, shared_bytes const& record,
+                                  std::chrono::milliseconds retention) const {
     auto const& [id, secret] = keys_.front();
     auto const now = std::chrono::duration_cast<std::chrono::milliseconds>(clock_().time_since_epoch());
     auto const expiry =
         retention > std::chrono::milliseconds::max() - now ? std::chrono::milliseconds::max() : now + retention;
     return shared_bytes(record.size() + overhead, [&, id = id, &secret = secret](char* const to) {
-        char* const nonce = to + sealed_head_size;
-        char* const content = nonce + nonce_size;
-        *octets_of(to) = sealed_version;
-        boost::endian::store_big_u32(octets_of(to + 1), id);
-        boost::endian::store_big_u64(octets_of(to + 5), static_cast<std::uint64_t>(expiry.count()));
-        if (RAND_bytes(octets_of(nonce), static_cast<int>(nonce_size)) != 1) {
-            throw std::runtime_error("OpenSSL's random generator failed to make a nonce");
-        }
-        record_cipher cipher(record_cipher::direction::seal, record_key(secret, whose.key), octets_of(nonce));
-        cipher.authenticate(whose.key.view());
-        cipher.authenticate(whose.fingerprint.view());
-        cipher.authenticate({to, sealed_head_size});
-        cipher.convert(content, record.view());
-        cipher.write_tag(content + record.size());
+        write_head(to, form, id);
+        boost::endian::store_big_u64(octets_of(to + reason_head_size), static_cast<std::uint64_t>(expiry.count()));
+        seal_behind({to, record_head_size}, secret, {whose}, record.view());
     });
 }
 
 std::optional<shared_bytes> record_seal::open(seal_context const& whose, shared_bytes const& sealed) const {
     auto const all = sealed.view();
     if (all.empty()) return std::nullopt;
-    if (*octets_of(all.data()) != sealed_version) {
-        return reads_unsealed_ ? std::optional(sealed) : std::nullopt;
-    }
+    bool const is_settled = has_form(all, settled_form);
+    if (!is_settled && !has_form(all, record_form)) return reads_unsealed_ ? std::optional(sealed) : std::nullopt;
     if (all.size() < overhead) return std::nullopt;
-    auto const* const secret = find(boost::endian::load_big_u32(octets_of(all.data() + 1)));
-    if (secret == nullptr || is_expired(boost::endian::load_big_u64(octets_of(all.data() + 5)))) return std::nullopt;
+    auto const* const secret = find(key_id_in(all));
+    if (secret == nullptr || is_expired(boost::endian::load_big_u64(octets_of(all.data() + reason_head_size)))) {
+        return std::nullopt;
+    }
+    seal_context const settled{whose.key, {}};
+    return open_behind(record_head_size, *secret, {is_settled ? settled : whose}, all);
+}
 
-    auto const head = all.substr(0, sealed_head_size);
-    auto const nonce = all.substr(sealed_head_size, nonce_size);
-    auto const content = all.substr(sealed_head_size + nonce_size, all.size() - overhead);
-    record_cipher cipher(record_cipher::direction::open, record_key(*secret, whose.key), octets_of(nonce.data()));
-    cipher.authenticate(whose.key.view());
-    cipher.authenticate(whose.fingerprint.view());
-    cipher.authenticate(head);
-    shared_bytes opened(content.size(), [&](char* to) { cipher.convert(to, content); });
-    if (!cipher.has_tag(all.substr(all.size() - tag_size))) return std::nullopt;
-    return opened;
+shared_bytes record_seal::seal_step(seal_context const& whose, std::size_t offset, shared_bytes const& step) const {
+    auto const& [id, secret] = keys_.front();
+    step_offset const at(offset);
+    return shared_bytes(step.size() + step_overhead, [&, id = id, &secret = secret](char* const to) {
+        write_head(to, step_form, id);
+        boost::endian::store_big_u32(octets_of(to + reason_head_size),
+                                     static_cast<std::uint32_t>(size_of(step.view())));
+        seal_behind({to, step_head_size}, secret, {whose, at.view()}, step.view());
+    });
+}
+
+std::optional<record_seal::opened_steps> record_seal::open_steps(seal_context const& whose,
+                                                                 std::string_view kept) const {
+    std::string opened;
+    std::size_t sealed = 0;
+    for (std::size_t offset = 0; offset < kept.size();) {
+        auto const rest = kept.substr(offset);
+        if (!has_form(rest, step_form)) {
+            if (!reads_unsealed_ || sealed > 0) return std::nullopt;
+            auto const size = step_log::first_size(rest);
+            if (size == 0) return std::nullopt;
+            opened += rest.substr(0, size);
+            offset += size;
+            continue;
+        }
+        auto const step = first_sealed_step(rest);
+        auto const* const secret = step.empty() ? nullptr : find(key_id_in(step));
+        if (secret == nullptr) return std::nullopt;
+        step_offset const at(offset);
+        auto const bytes = open_behind(step_head_size, *secret, {whose, at.view()}, step);
+        if (!bytes) return std::nullopt;
+        opened += bytes->view();
+        offset += step.size();
+        ++sealed;
+    }
+    return opened_steps{shared_bytes(opened), sealed};
+}
+
+shared_bytes record_seal::seal_reason(store_key const& of, std::string_view reason) const {
+    auto const& [id, secret] = keys_.front();
+    seal_context const whose{of, {}};
+    return shared_bytes(reason.size() + reason_overhead, [&, id = id, &secret = secret](char* const to) {
+        write_head(to, reason_form, id);
+        seal_behind({to, reason_head_size}, secret, {whose}, reason);
+    });
+}
+
+shared_bytes record_seal::open_reason(store_key const& of, shared_bytes const& sealed) const {
+    auto const all = sealed.view();
+    if (!has_form(all, reason_form)) return reads_unsealed_ ? sealed : shared_bytes();
+    auto const* const secret = all.size() < reason_overhead ? nullptr : find(key_id_in(all));
+    if (secret == nullptr) return {};
+    seal_context const whose{of, {}};
+    return open_behind(reason_head_size, *secret, {whose}, all).value_or(shared_bytes());
 }
 
 hmac_key const* record_seal::find(std::uint32_t id) const noexcept {

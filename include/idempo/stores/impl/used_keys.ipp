@@ -9,8 +9,10 @@
 
 namespace idempo::detail {
 
-bool used_keys::contains(store_key const& key, time_point now) const noexcept {
-    return size_ > 0 && slots_[place_of(prefix_of(key))].until > now;
+std::optional<time_point> used_keys::find(store_key const& key, time_point now) const noexcept {
+    if (size_ == 0) return std::nullopt;
+    auto const until = slots_[place_of(prefix_of(key))].until;
+    return until > now ? std::optional(until) : std::nullopt;
 }
 
 bool used_keys::insert(store_key const& key, time_point until, time_point now) noexcept {

@@ -333,9 +333,14 @@ record_info read_info(result const& rows, std::size_t row) {
 }
 
 answered peek(connection& with, statements const& sql, requests const& one) {
+    constexpr int is_mark = 8;
     auto const rows = with.execute(sql.peek, parameters_of(one, true, key_of));
     std::optional<record_info> info;
-    if (rows.has_rows()) info = read_info(rows, 0);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        if (info && rows.flag(row, is_mark)) continue;
+        info = read_info(rows, row);
+        if (rows.flag(row, is_mark)) info->state = record_state::remembered;
+    }
     answered told;
     told.emplace_back(0, outcome{{}, info});
     return told;

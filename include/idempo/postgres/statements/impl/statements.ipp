@@ -261,9 +261,24 @@ SELECT
     pg_catalog.octet_length(COALESCE(steps, ''::pg_catalog.bytea)),
     parked,
     parked IS NOT NULL AND lease_until {<=} {now},
-    {age}
+    {age},
+    false
 FROM {table}
-WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now})sql";
+WHERE key {=} $1::pg_catalog.bytea AND expires_at {>} {now}
+UNION ALL
+SELECT
+    0, 0::pg_catalog.int8,
+    (pg_catalog.date_part('epoch', until {-} {now}) {*} 1000000::pg_catalog.float8)::pg_catalog.int8,
+    NULL::pg_catalog.int4, 0, NULL::pg_catalog.bytea, false, NULL::pg_catalog.int8, true
+FROM (
+    SELECT record.expires_at {+} (record.remember::pg_catalog.float8 {*} {ms}) AS until
+    FROM {table} AS record
+    WHERE record.key {=} $1::pg_catalog.bytea AND record.expires_at {<=} {now} AND {is_remembered}
+    UNION ALL
+    SELECT until
+    FROM {marks}
+    WHERE key_prefix {=} pg_catalog.substr($1::pg_catalog.bytea, 1, 16) AND until {>} {now}
+) AS mark)sql";
 
 // Parameters: a key, a number of rows, a state or -1.
 constexpr auto list_text = R"sql(

@@ -301,6 +301,11 @@ std::optional<record_info> keyed_transaction::peek(store_key const& key, error_c
         found.emplace();
         found->lease_remaining = pool_->options().handler_timeout;
         if (!record) return;
+        if (record->is_remembered) {
+            // Whoever holds the lock is about to find the mark, too.
+            if (is_locked) found->state = record_state::remembered;
+            return;
+        }
         found->state = record->is_completed ? record_state::completed : record_state::in_flight;
         found->attempt = record->attempt;
         found->lease_remaining = std::chrono::duration_cast<milliseconds>(record->lease_remaining);

@@ -191,7 +191,7 @@ message transaction_text::with_reset(message all) const {
 }
 
 message transaction_text::peek(store_key const& key, bool checks_client) const {
-    return {lock(key, checks_client), read(key, {}, false)};
+    return {lock(key, checks_client), read(key, {}, true)};
 }
 
 message transaction_text::look(complete_request const& request, bool checks_client) const {

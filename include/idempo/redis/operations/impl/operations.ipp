@@ -245,10 +245,11 @@ reading abandon_operation::read(reply_view answer_) {
 }
 
 peek_operation::peek_operation(store_key const& key, std::string_view prefix, any_io_executor executor, handler done)
-    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)) {}
+    : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
+      mark_(mark_key(prefix, server_key())) {}
 
 void peek_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, server_key(), key().view());
+    script_.append_with_mark(to, server_key(), mark_, key().view());
 }
 
 reading peek_operation::read(reply_view answer_) {

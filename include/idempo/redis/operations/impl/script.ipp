@@ -238,9 +238,12 @@ return {token, 'done'}
 
 constexpr std::string_view peek_source =
     R"lua(-- Peek. ARGV: what the answer begins with. Then the record's header, the size of the value, its life, the size of its
--- steps, and the reason why it is parked, if there is one.
+-- steps, and the reason why it is parked, if there is one. Where there is no record, the life of its mark, KEYS[2].
 local value, size = fetch()
-if not value then return {ARGV[1], 'absent'} end
+if not value then
+    if not redis.call('get', KEYS[2]) then return {ARGV[1], 'absent'} end
+    return {ARGV[1], 'remembered', math.max(0, redis.call('pttl', KEYS[2]))}
+end
 local left = redis.call('pttl', KEYS[1])
 local found = read(value, size)
 if not found or left < 0 then return {ARGV[1], 'unreadable'} end

@@ -66,6 +66,17 @@ answer_of<Result> read_rival(std::string_view word, reply_view answer) {
     return std::nullopt;
 }
 
+/// Instead of a record.
+answer_of<std::optional<record_info>> read_mark(reply_view answer) {
+    auto const left = number_at(answer, 2);
+    if (!left) return std::nullopt;
+    record_info info;
+    info.state = record_state::remembered;
+    info.attempt = 0;
+    info.expires_in = milliseconds(*left);
+    return known<std::optional<record_info>>(info);
+}
+
 }  // namespace
 
 answer_of<claim_result> read_claim(reply_view answer) {
@@ -112,6 +123,7 @@ answer_of<std::optional<record_info>> read_peek(reply_view answer) {
     auto const word = answer[1].text();
     if (word == "absent") return known<result>(std::nullopt);
     if (word == "unreadable") return unreadable<result>();
+    if (word == "remembered") return read_mark(answer);
     auto const size = number_at(answer, 3);
     auto const left = number_at(answer, 4);
     if (word != "found" || !size || !left || *size < 0) return std::nullopt;
