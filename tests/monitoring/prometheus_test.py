@@ -83,7 +83,7 @@ class Charges(Server):
     FLAGS = "--store memory: --port 0 --metrics --lease 1500ms --heartbeat off --on-throw hold --wait 50ms".split()
 
     def __init__(self, program, work):
-        super().__init__([program, *self.FLAGS], r"listening on http://127\.0\.0\.1:(\d+)", f"{work}/charges.log")
+        super().__init__([program, *self.FLAGS], r"listening on http://127\.0\.0\.1:(\d+)\n", f"{work}/charges.log")
 
     def charge(self, key, amount=1, query="", headers=()):
         headers = {"Idempotency-Key": f'"{key}"', "Content-Type": "application/json", **dict(headers)}
@@ -116,7 +116,7 @@ class Prometheus(Server):
         pathlib.Path(configuration).write_text(text, encoding="utf-8")
         promtool("check", "config", configuration)
         flags = [f"--config.file={configuration}", f"--storage.tsdb.path={work}/data", "--web.listen-address=127.0.0.1:0"]
-        super().__init__(["prometheus", *flags], r'"Listening on" address=127\.0\.0\.1:(\d+)', f"{work}/prometheus.log")
+        super().__init__(["prometheus", *flags], r'"Listening on" address=127\.0\.0\.1:(\d+)\n', f"{work}/prometheus.log")
         wait_for("Prometheus that is ready", lambda: self.ask("GET", "/-/ready")[0] == 200)
 
     def get(self, path, **parameters):
