@@ -267,6 +267,7 @@ private:
     step wait_or(step (exchange::*refusing)());
     step refuse_unknown();
     step refuse_met_in_flight();
+    void begin_anew();
     void reset_claim();
     step grant(granted const& grant);
     step claimed_anew(error_code error, claim_result result);

@@ -278,6 +278,35 @@ TEST_CASE("exchange identities: who may wait looks again where the record was", 
     CHECK(tested.claim().key == key(1));
 }
 
+// Retries find the new record under the current identity, and must derive the same keys for the calls that they make.
+TEST_CASE("exchange identities: who waits for a record that goes runs under the current identity alone", "[exchange]") {
+    idempo::options options;
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+    options.wait = 1s;
+    exchange tested(options, lifetime::leased, &now);
+    REQUIRE(tested.admit({1, "k-1", 10}) == step::identify);
+    REQUIRE(identified.report(tested) == step::look);
+    REQUIRE(tested.looked({}, record(idempo::record_state::parked)) == step::identify);
+    REQUIRE(tested.identified_by_rule(by_rule(8)) == step::claim);
+    REQUIRE(tested.claimed({}, idempo::parked{1}) == step::claim);
+    REQUIRE(tested.claimed({}, idempo::granted{2}) == step::look);
+    REQUIRE(tested.looked({}, {}) == step::look);
+    REQUIRE(tested.looked({}, {}) == step::reconcile);
+    REQUIRE(tested.reconciled(idempo::hold_claim{}) == step::abandon);
+    REQUIRE(tested.abandoned({}) == step::pause);
+    REQUIRE(tested.paused() == step::claim);
+    REQUIRE(tested.claimed({}, idempo::granted{1}) == step::abandon);
+    REQUIRE(tested.abandoned({}) == step::identify);
+    REQUIRE(tested.identified_by_rule(by_rule(7)) == step::look);
+    REQUIRE(tested.looked({}, {}) == step::look);
+    REQUIRE(tested.looked({}, {}) == step::claim);
+    REQUIRE(tested.claimed({}, idempo::granted{1}) == step::look);
+    REQUIRE(tested.looked({}, {}) == step::look);
+    REQUIRE(tested.looked({}, {}) == step::run);
+    CHECK(tested.execution().derived_key("charge") == idempo::derive_key(key(0), by_rule(7), "charge"));
+}
+
 TEST_CASE("exchange identities: a claim without a lease is owed one while its record is looked for elsewhere",
           "[exchange]") {
     idempo::options const options;

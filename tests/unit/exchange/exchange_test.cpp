@@ -2,6 +2,7 @@
 
 // The whole of the decisions, step by step, with no server, no store and no time but the test's own.
 
+#include <idempo/detail/step_log.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/step.hpp>
 
@@ -602,6 +603,31 @@ TEST_CASE("exchange: a claim after a wait has a fencing token of its own", "[exc
     REQUIRE(tested->abandoned(ending) == step::pause);
     REQUIRE(tested->paused() == step::claim);
     CHECK(tested->claim().fencing_token != first);
+}
+
+// The record may have expired in the meantime, or somebody may have freed it, and others may have kept steps since.
+TEST_CASE("exchange: a claim after a wait knows nothing of what an earlier one found", "[exchange]") {
+    idempo::options options;
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [](auto const&) { return idempo::hold_claim{}; };
+    options.wait = 10s;
+    idempo::shared_bytes const charged(idempo::detail::step_log({}, {}).entry("charge", "charge-1"));
+    bool const had_step = GENERATE(false, true);
+    session tested(options);
+    tested.start();
+    REQUIRE(tested->claimed({}, idempo::parked{1, idempo::shared_bytes("no answer")}) == step::claim);
+    REQUIRE(tested->claimed({}, idempo::granted{2, had_step ? charged : idempo::shared_bytes()}) == step::reconcile);
+    CHECK(tested->execution().kept_step("charge").has_value() == had_step);
+    CHECK(tested->execution().reason() == "no answer");
+    REQUIRE(tested->reconciled(idempo::hold_claim{}) == step::abandon);
+    REQUIRE(tested->abandoned({}) == step::pause);
+    REQUIRE(tested->paused() == step::claim);
+
+    REQUIRE(tested->claimed({}, idempo::granted{1, had_step ? idempo::shared_bytes() : charged}) == step::run);
+    CHECK(tested->execution().kept_step("charge").has_value() == !had_step);
+    CHECK(tested->execution().attempt() == 1);
+    CHECK(tested->execution().key() == "k-1");
+    CHECK(tested->execution().reason().empty());
 }
 
 TEST_CASE("exchange: reconciliation is asked under the claim alone", "[exchange]") {

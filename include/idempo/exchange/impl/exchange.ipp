@@ -138,16 +138,25 @@ exchange::step exchange::gave_up() {
 exchange::step exchange::go_to(std::size_t identity) {
     identity_ = identity;
     claim_.key = identities_[identity].key;
+    begin_anew();
+    rule_ = identities_[identity].rule;
+    tried_ = 0;
+    if (identity != 0) tell(event_type::other_identity);
+    return step::identify;
+}
+
+/// The next claim is another one, and may be of another record.
+void exchange::begin_anew() {
+    // What comes late of an earlier claim or its Abandon must not touch this one.
     claim_.fencing_token = make_fencing_token();
     reset_claim();
     attempt_ = 0;
     steps_ = {};
     sealed_steps_ = 0;
     reason_ = {};
-    rule_ = identities_[identity].rule;
-    tried_ = 0;
-    if (identity != 0) tell(event_type::other_identity);
-    return step::identify;
+    if (!execution_) return;  // else an earlier claim was for `reconcile`, and has been given up
+    key_ = execution_->key();
+    execution_.reset();
 }
 
 void exchange::reset_claim() {
@@ -402,9 +411,7 @@ exchange::step exchange::paused() {
         return is_parking_ ? step::park : step::complete;
     }
     end(event_step::wait);
-    // What comes late of an earlier claim or its Abandon must not touch this one.
-    claim_.fencing_token = make_fencing_token();
-    reset_claim();
+    begin_anew();
     return start_claim();
 }
 
