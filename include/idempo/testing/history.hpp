@@ -147,11 +147,38 @@ using possible_records = std::vector<model_record>;
     return {is_held ? with_lease(record, operation) : record};
 }
 
+/// Whether the operation, by its answer, changes no record, wherever its place is. An Abandon changes none by a token
+/// that holds nothing.
+/// \param holders the tokens that may hold the record at some time
+[[nodiscard]] inline bool only_looks(past_operation const& operation, std::set<idempo::fencing_token> const& holders) {
+    if (operation.what == past_operation::kind::abandon) return !holders.contains(operation.fencing_token);
+    if (auto const* const claim = std::get_if<claim_result>(&operation.answer))
+        return !std::holds_alternative<granted>(*claim);
+    if (auto const* const complete = std::get_if<complete_result>(&operation.answer))
+        return !std::holds_alternative<done>(*complete);
+    return !std::get<bool>(operation.answer);
+}
+
+/// By operation, as `only_looks`.
+[[nodiscard]] inline std::vector<bool> which_only_look(std::set<model_record> const& before,
+                                                       std::vector<past_operation> const& operations) {
+    std::set<idempo::fencing_token> holders;
+    for (auto const& record : before) holders.insert(record.fencing_token);
+    for (auto const& operation : operations) {
+        auto const* const claim = std::get_if<claim_result>(&operation.answer);
+        if (claim != nullptr && std::holds_alternative<granted>(*claim)) holders.insert(operation.fencing_token);
+    }
+    std::vector<bool> looks;
+    for (auto const& operation : operations) looks.push_back(only_looks(operation, holders));
+    return looks;
+}
+
 /// The possible records after these operations, at most 64 operations, if the record before was one of `before`. None:
 /// no order of the operations explains their answers.
 [[nodiscard]] inline std::set<model_record> linearize(std::set<model_record> const& before,
                                                       std::vector<past_operation> const& operations) {
     using position = std::pair<std::uint64_t, model_record>;  // a bit for each operation in the order so far
+    auto const looks = which_only_look(before, operations);
     std::set<position> seen;
     std::vector<position> open;
     std::set<model_record> results;
@@ -168,12 +195,17 @@ using possible_records = std::vector<model_record>;
             if (!is_ordered(i)) first_return = std::min(first_return, operations[i].returned);
         }
         if (first_return == std::numeric_limits<std::uint64_t>::max()) results.insert(record);
+        std::vector<position> branches;
         for (std::size_t i = 0; i < operations.size(); ++i) {
             if (is_ordered(i) || operations[i].began > first_return) continue;
-            for (auto& next : after(record, operations[i])) {
-                visit({ordered | std::uint64_t{1} << i, std::move(next)});
-            }
+            auto possible = after(record, operations[i]);
+            // What may come now, and changes nothing, need not be tried later.
+            bool const is_enough = looks[i] && !possible.empty();
+            if (is_enough) branches.clear();
+            for (auto& next : possible) branches.emplace_back(ordered | std::uint64_t{1} << i, std::move(next));
+            if (is_enough) break;
         }
+        for (auto& next : branches) visit(std::move(next));
     }
     return results;
 }
