@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view stored_stays = "a stored answer stays";
 constexpr std::string_view lease_holds = "a lease holds";
+constexpr std::string_view holder_acts = "who holds the claim can use it";
 constexpr std::string_view fenced = "who lost the claim changes nothing";
 constexpr std::string_view same_request = "a key belongs to one request";
 constexpr std::string_view told = "an execution is told of earlier attempts";
@@ -36,7 +37,7 @@ std::string_view contract_record::follow(store_call const& call, store_answer co
     } else if (auto const* renew = std::get_if<renew_request>(&call)) {
         bool const is_held = std::get<bool>(answer.result);
         if (is_held && !is_held_by(renew->fencing_token)) return fenced;
-        if (!is_held) return {};
+        if (!is_held) return is_held_by(renew->fencing_token) ? holder_acts : std::string_view();
         lease_end_ = detail::later(now, renew->lease);
         expiry_ = detail::later(lease_end_, retention_);
     } else if (auto const* step = std::get_if<step_request>(&call)) {
@@ -82,7 +83,7 @@ std::string_view contract_record::claimed(claim_request const& claim, claim_resu
         if (state_ == state::completed && fingerprint_ != claim.fingerprint) return same_request;
         return state_ == state::completed && replay->record.view() == record_ ? std::string_view() : stored_stays;
     }
-    return {};
+    return is_held_by(claim.fencing_token) ? holder_acts : std::string_view();
 }
 
 std::string_view contract_record::granted_to(claim_request const& claim, granted const& grant, time_point now) {
@@ -122,10 +123,11 @@ std::string_view contract_record::completed_by(complete_request const& complete,
     if (auto const* stored = std::get_if<completed>(&result)) {
         return state_ == state::completed && stored->record.view() == record_ ? std::string_view() : stored_stays;
     }
-    if (!std::holds_alternative<done>(result)) return {};
+    bool const is_free = state_ == state::absent || is_held_by(complete.fencing_token);
+    if (!std::holds_alternative<done>(result)) return is_free ? holder_acts : std::string_view();
     if (state_ == state::completed && token_ != complete.fencing_token) return stored_stays;
     if (state_ == state::completed) return {};
-    if (state_ != state::absent && !is_held_by(complete.fencing_token)) return fenced;
+    if (!is_free) return fenced;
     state_ = state::completed;
     token_ = complete.fencing_token;
     fingerprint_ = complete.fingerprint;
@@ -159,7 +161,7 @@ std::string_view contract_record::settled(settle_request const& settle, bool is_
     if (state_ != state::parked && !is_over) return stored_stays;
     if (settle.attempt != attempt_) return fenced;
     if (!settle.record) {
-        end();
+        freed(settle, now);
         return {};
     }
     state_ = state::completed;
@@ -168,6 +170,21 @@ std::string_view contract_record::settled(settle_request const& settle, bool is_
     was_parked_ = false;
     expiry_ = detail::later(now, settle.retention);
     return {};
+}
+
+/// The key is new, and what had been remembered of it is forgotten, except for the steps that are kept.
+void contract_record::freed(settle_request const& settle, time_point now) {
+    bool const keeps_steps = has_steps_;
+    end();
+    if (keeps_steps) {
+        state_ = state::in_flight;
+        has_steps_ = true;
+        lease_end_ = now;
+        retention_ = settle.retention;
+        expiry_ = detail::later(now, settle.retention);
+    } else {
+        remembered_until_ = {};
+    }
 }
 
 void contract_record::abandoned_by(fencing_token const& by, time_point now) {

@@ -38,6 +38,7 @@ private:
     std::string_view completed_by(complete_request const& complete, complete_result const& result, time_point now);
     std::string_view parked_by(park_request const& park, bool is_parked, time_point now);
     std::string_view settled(settle_request const& settle, bool is_settled, time_point now);
+    void freed(settle_request const& settle, time_point now);
     void abandoned_by(fencing_token const& by, time_point now);
     void lease_from(claim_request const& claim, time_point now);
     void end();

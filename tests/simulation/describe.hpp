@@ -30,7 +30,11 @@ namespace idempo::simulation {
 }
 
 [[nodiscard]] inline std::string describe(claim_result const& result) {
-    if (auto const* grant = std::get_if<granted>(&result)) return "granted, attempt " + std::to_string(grant->attempt);
+    if (auto const* grant = std::get_if<granted>(&result)) {
+        auto const steps = grant->steps.size();
+        return "granted, attempt " + std::to_string(grant->attempt) +
+               (steps > 0 ? ", with " + std::to_string(steps) + " bytes of steps" : "");
+    }
     if (auto const* met = std::get_if<in_flight>(&result)) {
         return "in flight for " + std::to_string(met->lease_remaining.count()) + " ms";
     }

@@ -21,6 +21,8 @@ duration endpoint::delay() { return world_.random.between(milliseconds{0}, world
 
 void endpoint::send(store_call call, answer_handler done) {
     if (is_dead_) return;
+    bool const reuses = world_.bug == mutant::claim_after_wait_has_same_token;
+    if (reuses && world_.setup.options.wait > milliseconds::zero()) call = reused_.translated(std::move(call));
     world_.truth.sent(process_, call);
     if (is_ending_) return send_last(std::move(call));
     if (deceives(call, done)) return;
@@ -34,10 +36,14 @@ void endpoint::send(store_call call, answer_handler done) {
     transmit(id);
 }
 
-void endpoint::transmit(std::uint64_t id) {
+void endpoint::transmit(std::uint64_t id, bool is_retry) {
     auto const found = pending_.find(id);
     if (is_dead_ || found == pending_.end()) return;
-    auto const& [call, done, sent_at, deadline] = found->second;
+    auto call = found->second.call;
+    auto const sent_at = found->second.sent_at;
+    if (is_retry && world_.bug == mutant::retry_with_new_token) {
+        if (auto* const claim = std::get_if<claim_request>(&call)) claim->fencing_token = make_fencing_token();
+    }
     if (world_.random.in_1000(world_.setup.faults.duplicates)) transmit_late(id, call, sent_at);
     auto& by = connection_of(call);
     by.last_request = std::max(by.last_request, world_now + delay());
@@ -94,7 +100,7 @@ void endpoint::cut(std::size_t which) {
                 store_answer failed;
                 failed.error = error::store_unavailable;
                 if (!here->world_.setup.resends_after_cut) return here->finish(id, failed);
-                here->transmit(id);
+                here->transmit(id, true);
             });
         });
     }
@@ -123,6 +129,10 @@ void endpoint::time_out(std::uint64_t id) {
         answer.error = {};
         answer.result = claim_result(granted{1});
     }
+    if (world_.bug == mutant::lost_step_is_kept && std::holds_alternative<step_request>(call)) {
+        answer.error = {};
+        answer.result = true;
+    }
     finish(id, std::move(answer));
 }
 
@@ -135,10 +145,10 @@ void endpoint::finish(std::uint64_t id, store_answer answer) {
     if (auto const* claim = std::get_if<claim_request>(&call.call)) {
         auto const* result = std::get_if<claim_result>(&answer.result);
         auto const* grant = result == nullptr ? nullptr : std::get_if<granted>(result);
-        if (!answer.error && grant != nullptr) {
-            world_.truth.granted_to(process_, *claim, grant->attempt);
-            held_[claim->fencing_token] = claim->key;
-        }
+        if (!answer.error && grant != nullptr) held_[claim->fencing_token] = claim->key;
+        bool const is_refused = result != nullptr && std::holds_alternative<in_flight>(*result);
+        if (is_refused && world_.bug == mutant::claim_after_wait_has_same_token) reused_.refused(*claim);
+        world_.truth.answered_to(process_, *claim, answer);
     }
     bool const is_complete = std::holds_alternative<complete_request>(call.call);
     if (is_complete) held_.erase(token_of(call.call));
@@ -174,6 +184,9 @@ void endpoint::distort(store_call const& call, store_answer& answer) {
     if (world_.bug == mutant::fenced_complete_is_done && std::holds_alternative<complete_request>(call) &&
         !answer.error) {
         answer.result = complete_result(idempo::done{});
+    }
+    if (world_.bug == mutant::fenced_step_is_kept && std::holds_alternative<step_request>(call) && !answer.error) {
+        answer.result = true;
     }
 }
 

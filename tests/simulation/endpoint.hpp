@@ -7,6 +7,7 @@
 #include "simulation/mutant.hpp"
 #include "simulation/random.hpp"
 #include "simulation/remote_store.hpp"
+#include "simulation/reused_tokens.hpp"
 #include "simulation/scenario.hpp"
 #include "simulation/store_server.hpp"
 
@@ -69,7 +70,7 @@ private:
 
     /// True where the seeded bug has dealt with the call.
     bool deceives(store_call const& call, answer_handler& done);
-    void transmit(std::uint64_t id);
+    void transmit(std::uint64_t id, bool is_retry = false);
     void send_last(store_call call);
     void transmit_late(std::uint64_t id, store_call call, std::uint64_t sent_at);
     void arrive(std::uint64_t id, store_call const& call, std::uint64_t sent_at, unsigned epoch);
@@ -89,6 +90,7 @@ private:
     entry enter_;
     std::map<std::uint64_t, pending_call> pending_;
     std::map<fencing_token, store_key> held_;
+    reused_tokens reused_;
     std::array<connection, connection_count> connections_{};
     std::uint64_t next_ = 1;
     bool is_ending_ = false;

@@ -7,25 +7,12 @@
 
 namespace idempo::simulation {
 
-namespace {
-
-/// When the store first granted it.
-std::uint64_t granted_at(std::vector<testing::past_operation> const& history, fencing_token const& by) {
-    for (auto const& past : history) {
-        auto const* const claim = std::get_if<claim_result>(&past.answer);
-        if (past.fencing_token == by && claim != nullptr && std::holds_alternative<granted>(*claim))
-            return past.returned;
-    }
-    return 0;
-}
-
-}  // namespace
-
 ground_truth::ground_truth(scenario const& setup, chronicle& told, std::vector<store_key> const& keys)
     : setup_(setup),
       told_(told),
       keys_(keys),
-      truth_(keys.size()) {}
+      truth_(keys.size()),
+      disturbed_at_(setup.processes) {}
 
 std::optional<std::size_t> ground_truth::index_of(store_key const& key) const {
     auto const found = std::find(keys_.begin(), keys_.end(), key);
@@ -40,6 +27,8 @@ run* ground_truth::find(fencing_token const& by) {
 }
 
 void ground_truth::sent(std::size_t process, store_call const& call) {
+    auto const complaint = claims_.sent(call);
+    if (!complaint.empty()) told_.violated(complaint, "process ", process, ", ", told_.name(token_of(call)));
     auto const* abandon = std::get_if<abandon_request>(&call);
     if (abandon == nullptr) return;
     auto const* const of = find(abandon->fencing_token);
@@ -52,8 +41,12 @@ void ground_truth::applied(store_call const& call, store_answer const& answer, s
     auto const index = index_of(key_of(call));
     if (!index) return told_.violated("a key belongs to one request", "an unknown store key");
     auto& of = truth_[*index];
-    auto const complaint = of.record.follow(call, answer, store_time);
-    if (!complaint.empty()) told_.violated(complaint, "key ", *index, ", by ", told_.name(token_of(call)));
+    check_abandoned(of, call);
+    auto const complain = [&](std::string_view complaint) {
+        if (!complaint.empty()) told_.violated(complaint, "key ", *index, ", by ", told_.name(token_of(call)));
+    };
+    complain(of.record.follow(call, answer, store_time));
+    complain(claims_.applied(call, answer, of.record.lives(), tick()));
     if (of.record.lives() != of.lives) begin_life(of);
     follow_end(of, call);
     if (of.record.was_taken_over()) {
@@ -62,6 +55,14 @@ void ground_truth::applied(store_call const& call, store_answer const& answer, s
         check_needless_takeover(of);
     }
     remember(of, call, answer, sent_at);
+}
+
+/// An Abandon may come late, but not to a claim that runs.
+void ground_truth::check_abandoned(key_truth const& of, store_call const& call) {
+    if (!std::holds_alternative<abandon_request>(call) || of.record.holder() != token_of(call)) return;
+    auto const* const ran = find(token_of(call));
+    if (ran == nullptr || ran->end != ending::running) return;
+    told_.violated("nothing is abandoned that ran", "run ", ran->number, " loses its claim to an Abandon");
 }
 
 /// The record has ended: the key is new.
@@ -85,10 +86,9 @@ void ground_truth::follow_end(key_truth& of, store_call const& call) {
 
 /// The lease of a handler that is well, and renews it, does not end.
 void ground_truth::check_needless_takeover(key_truth const& of) {
-    // A jump of the store's clock may fall between a grant and the start of its handler.
-    if (!setup_.options.heartbeat || setup_.faults.store_clock_jumps > 0) return;
+    if (!setup_.options.heartbeat) return;
     auto const* const before = find(of.record.predecessor());
-    if (before == nullptr || before->end != ending::running || before->is_disturbed) return;
+    if (before == nullptr || before->end != ending::running || is_disturbed(*before)) return;
     told_.violated("a heartbeat keeps the claim", "run ", before->number, " was taken over though nothing was wrong");
 }
 
@@ -122,10 +122,13 @@ void ground_truth::remember(key_truth& of, store_call const& call, store_answer 
     of.history.push_back(std::move(past));
 }
 
-void ground_truth::granted_to(std::size_t process, claim_request const& claim, unsigned attempt) {
+void ground_truth::answered_to(std::size_t process, claim_request const& claim, store_answer const& answer) {
+    claims_.answered(claim, answer);
     auto const index = index_of(claim.key);
-    if (!index) return;
-    truth_[*index].grants[{process, attempt}] = claim.fencing_token;
+    auto const* const result = std::get_if<claim_result>(&answer.result);
+    auto const* const grant = result == nullptr ? nullptr : std::get_if<granted>(result);
+    if (!index || answer.error || grant == nullptr) return;
+    truth_[*index].grants[{process, grant->attempt}] = claim.fencing_token;
 }
 
 void ground_truth::lost(std::vector<store_call> const& calls) {
@@ -137,8 +140,9 @@ void ground_truth::lost(std::vector<store_call> const& calls) {
         of.answers_may_differ = true;
         of.history_is_cut = true;
         of.kept_steps.clear();
+        claims_.lose(key_of(call));
         for (auto& ran : runs_) {
-            if (ran.key == *index) ran.life = std::numeric_limits<unsigned>::max();
+            if (ran.key == *index) ran.claim.life = claim_grant::lost_life;
         }
     }
     for (auto& of : truth_) {
@@ -154,6 +158,7 @@ void ground_truth::restored(store_call const& call, store_answer const& answer, 
     auto& of = truth_[*index];
     static_cast<void>(of.record.follow(call, answer, store_time));
     of.lives = of.record.lives();
+    claims_.restore(call, answer, of.lives);
 }
 
 run& ground_truth::started(std::size_t key, std::size_t process, unsigned attempt) {
@@ -163,7 +168,7 @@ run& ground_truth::started(std::size_t key, std::size_t process, unsigned attemp
     made.key = key;
     made.process = process;
     made.attempt = attempt;
-    made.life = of.lives;
+    made.claim.life = of.lives;
     told_.count("executions");
     if (attempt == 0) {
         ++of.allowed;
@@ -180,17 +185,28 @@ run& ground_truth::started(std::size_t key, std::size_t process, unsigned attemp
     if (!of.ran.insert(made.fencing_token).second) {
         told_.violated("a claim runs once", "key ", key, ", token ", told_.name(made.fencing_token));
     }
-    for (auto const& earlier : runs_) {
-        bool const is_known = earlier.key == key && earlier.attempt != 0 && earlier.life == of.lives &&
-                              !earlier.is_over && earlier.has_effect;
-        // A process that was stopped may start its handler when later attempts have come and gone.
-        if (is_known && earlier.attempt >= attempt &&
-            granted_at(of.history, earlier.fencing_token) < granted_at(of.history, made.fencing_token)) {
-            told_.violated("an execution is told of earlier attempts", "key ", key, ": run ", earlier.number,
-                           " was attempt ", earlier.attempt, ", and so is this one");
-        }
+    auto const* const claim = claims_.find(made.fencing_token, attempt);
+    if (claim == nullptr) {
+        told_.violated("a handler runs under a claim", "key ", key, ": the store has not granted ",
+                       told_.name(made.fencing_token), " as attempt ", attempt);
+        return runs_.emplace_back(std::move(made));
     }
+    made.claim = *claim;
+    check_earlier_attempts(made);
     return runs_.emplace_back(std::move(made));
+}
+
+/// A process that was stopped may start its handler when later attempts have come and gone, and when the store has lost
+/// its claim.
+void ground_truth::check_earlier_attempts(run const& made) {
+    if (made.claim.life != truth_[made.key].lives) return;
+    for (auto const& earlier : runs_) {
+        bool const is_known = earlier.key == made.key && earlier.attempt != 0 &&
+                              earlier.claim.life == made.claim.life && !earlier.is_over && earlier.has_effect;
+        if (!is_known || earlier.attempt < made.attempt || earlier.claim.at >= made.claim.at) continue;
+        told_.violated("an execution is told of earlier attempts", "key ", made.key, ": run ", earlier.number,
+                       " was attempt ", earlier.attempt, ", and this one is ", made.attempt);
+    }
 }
 
 void ground_truth::had_effect(run& of) {
@@ -204,36 +220,46 @@ void ground_truth::had_effect(run& of) {
     }
 }
 
-run const* ground_truth::run_with_effect(std::size_t key) const {
+run const* ground_truth::run_with_effect(std::size_t key, std::string_view charge_key) const {
     auto const is_it = [&](run const& of) {
-        return of.key == key && of.has_effect && of.life == truth_[key].lives && !of.is_over;
+        return of.key == key && of.attempt != 0 && of.charge_key == charge_key && of.has_effect &&
+               of.claim.life == truth_[key].lives && !of.is_over;
     };
     auto const found = std::find_if(runs_.begin(), runs_.end(), is_it);
     return found == runs_.end() ? nullptr : &*found;
 }
 
+run const* ground_truth::run_that_parked(std::size_t key) const {
+    auto const found = std::find_if(runs_.rbegin(), runs_.rend(),
+                                    [&](run const& of) { return of.key == key && of.end == ending::parked; });
+    return found == runs_.rend() ? nullptr : &*found;
+}
+
 void ground_truth::ran_step(run& of, std::string const& label) {
     told_.count("steps");
     auto& truth = truth_[of.key];
+    of.step = label;
     if (of.attempt == 0) return;  // without a claim, nothing is known of earlier steps
     auto const kept = truth.kept_steps.find(label);
-    if (kept != truth.kept_steps.end() && of.number >= kept->second && of.life == truth.lives) {
+    if (kept != truth.kept_steps.end() && of.claim.at > kept->second && of.claim.life == truth.lives) {
         told_.violated("a kept step is not repeated", "key ", of.key, ", run ", of.number, ", step ", label);
     }
 }
 
 void ground_truth::kept_step(run& of, std::string const& label) {
+    if (of.attempt == 0) return;
     auto& truth = truth_[of.key];
-    if (of.life == truth.lives && of.attempt != 0) truth.kept_steps.emplace(label, runs_.size());
+    if (of.claim.life == truth.lives) truth.kept_steps.emplace(label, tick());
+    if (of.step != label) return;  // an earlier attempt has run it
+    if (claims_.kept_steps(of.fencing_token) >= ++of.kept_steps) return;
+    told_.violated("a handler goes on when its step is kept", "key ", of.key, ", run ", of.number, ", step ", label);
 }
 
-void ground_truth::disturb(std::size_t process) {
-    for (auto& of : runs_) of.is_disturbed = of.is_disturbed || of.process == process;
-}
+bool ground_truth::is_disturbed(run const& of) const { return disturbed_at_[of.process] > of.claim.at; }
 
-void ground_truth::disturb_all() {
-    for (auto& of : runs_) of.is_disturbed = true;
-}
+void ground_truth::disturb(std::size_t process) { disturbed_at_[process] = tick(); }
+
+void ground_truth::disturb_all() { std::fill(disturbed_at_.begin(), disturbed_at_.end(), tick()); }
 
 void ground_truth::died(std::size_t process) {
     disturb(process);

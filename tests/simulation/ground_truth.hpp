@@ -2,6 +2,7 @@
 #pragma once
 
 #include "simulation/chronicle.hpp"
+#include "simulation/claim_ledger.hpp"
 #include "simulation/contract_record.hpp"
 #include "simulation/scenario.hpp"
 #include "simulation/store_call.hpp"
@@ -30,13 +31,18 @@ struct run {
     std::size_t key = 0;
     std::size_t process = 0;
     std::string payload;
+    /// What the bank knows its charge by; empty without a claim.
+    std::string charge_key;
     idempo::fencing_token fencing_token{};
     /// 0: without a claim.
     unsigned attempt = 0;
-    unsigned life = 0;
+    /// When the store granted its claim, as a tick, and for which life of the record.
+    claim_grant claim{};
     bool has_effect = false;
-    bool is_disturbed = false;
     bool is_over = false;
+    /// The step that it runs, and how many it has run and kept.
+    std::string step{};
+    std::size_t kept_steps = 0;
     ending end = ending::running;
     /// By the clock of its process.
     time_point ended_at{};
@@ -64,8 +70,8 @@ public:
     /// @{
     void sent(std::size_t process, store_call const& call);
     void applied(store_call const& call, store_answer const& answer, std::uint64_t sent_at, time_point store_time);
-    /// A grant has reached the middleware.
-    void granted_to(std::size_t process, claim_request const& claim, unsigned attempt);
+    /// An answer has reached the middleware.
+    void answered_to(std::size_t process, claim_request const& claim, store_answer const& answer);
     /// What it was asked since then is forgotten.
     void lost(std::vector<store_call> const& calls);
     /// The same again, without checks: the store has come back as it was.
@@ -79,8 +85,10 @@ public:
     void had_effect(run& of);
     void ran_step(run& of, std::string const& label);
     void kept_step(run& of, std::string const& label);
-    /// A run of the record that there is; null where none had its effect.
-    [[nodiscard]] run const* run_with_effect(std::size_t key) const;
+    /// A run of the record that there is, by its charge's key; null where none had its effect.
+    [[nodiscard]] run const* run_with_effect(std::size_t key, std::string_view charge_key) const;
+    /// The last one; null where there is none.
+    [[nodiscard]] run const* run_that_parked(std::size_t key) const;
     /// @}
 
     /// \name Trouble
@@ -110,16 +118,18 @@ private:
         bool answers_may_differ = false;
         bool history_is_cut = false;
         std::optional<std::string> answer;
-        /// Each with the number of runs that had begun when it was kept: those need not know of it.
-        std::map<std::string, std::size_t> kept_steps;
+        /// Each with the tick at which it was kept: who claimed earlier need not know of it.
+        std::map<std::string, std::uint64_t> kept_steps;
         std::map<std::pair<std::size_t, unsigned>, fencing_token> grants;
-        std::set<fencing_token> granted;
         std::set<fencing_token> ran;
         std::vector<testing::past_operation> history;
     };
 
     [[nodiscard]] std::optional<std::size_t> index_of(store_key const& key) const;
     void check_needless_takeover(key_truth const& of);
+    void check_earlier_attempts(run const& made);
+    void check_abandoned(key_truth const& of, store_call const& call);
+    [[nodiscard]] bool is_disturbed(run const& of) const;
     void follow_end(key_truth& of, store_call const& call);
     void begin_life(key_truth& of);
     void remember(key_truth& of, store_call const& call, store_answer const& answer, std::uint64_t sent_at);
@@ -131,6 +141,9 @@ private:
     std::vector<store_key> keys_;
     std::vector<key_truth> truth_;
     std::deque<run> runs_;
+    claim_ledger claims_;
+    /// When something last went wrong for each process.
+    std::vector<std::uint64_t> disturbed_at_;
     std::uint64_t ticks_ = 1;
 };
 

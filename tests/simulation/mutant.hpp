@@ -39,6 +39,13 @@ enum class mutant {
     claim_timeout_is_granted,
     reply_of_another_call,
     fenced_complete_is_done,
+    hold_takes_over,
+    complete_needs_record,
+    own_claim_is_refused,
+    retry_with_new_token,
+    claim_after_wait_has_same_token,
+    lost_step_is_kept,
+    fenced_step_is_kept,
 };
 
 struct mutant_name {
@@ -74,6 +81,13 @@ inline constexpr std::array mutant_names{
     mutant_name{mutant::claim_timeout_is_granted, "claim_timeout_is_granted"},
     mutant_name{mutant::reply_of_another_call, "reply_of_another_call"},
     mutant_name{mutant::fenced_complete_is_done, "fenced_complete_is_done"},
+    mutant_name{mutant::hold_takes_over, "hold_takes_over"},
+    mutant_name{mutant::complete_needs_record, "complete_needs_record"},
+    mutant_name{mutant::own_claim_is_refused, "own_claim_is_refused"},
+    mutant_name{mutant::retry_with_new_token, "retry_with_new_token"},
+    mutant_name{mutant::claim_after_wait_has_same_token, "claim_after_wait_has_same_token"},
+    mutant_name{mutant::lost_step_is_kept, "lost_step_is_kept"},
+    mutant_name{mutant::fenced_step_is_kept, "fenced_step_is_kept"},
 };
 
 [[nodiscard]] inline std::string_view name_of(mutant which) {

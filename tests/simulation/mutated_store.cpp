@@ -85,6 +85,14 @@ store_answer mutated_store::claim(claim_request claim, time_point claimers_clock
         if (found && found->state == record_state::parked) claim.take_parked = claim.take_over = true;
         break;
     case mutant::marks_are_ignored: claim.remember = 0ms; break;
+    case mutant::hold_takes_over: claim.take_over = true; break;
+    case mutant::own_claim_is_refused:
+        if (is_open && !is_over && of.holder == claim.fencing_token) {
+            store_answer answer;
+            answer.result = claim_result(in_flight{found->lease_remaining});
+            return answer;
+        }
+        break;
     case mutant::claim_in_two_steps:
         // The second claim looks while the first has looked and not yet written.
         if (is_rival && clock_() < of.written_at && of.unwritten && of.attempt == 1) {
@@ -116,6 +124,11 @@ store_answer mutated_store::complete(complete_request complete) {
     if (which_ == mutant::complete_without_fence && is_open) complete.fencing_token = of.holder;
     if (which_ == mutant::complete_replaces && found && found->state == record_state::completed) forget(complete.key);
     if (which_ == mutant::complete_needs_live_lease && is_open && found->lease_remaining <= 0ms) {
+        store_answer answer;
+        answer.result = complete_result(in_flight{});
+        return answer;
+    }
+    if (which_ == mutant::complete_needs_record && !found) {
         store_answer answer;
         answer.result = complete_result(in_flight{});
         return answer;

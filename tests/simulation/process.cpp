@@ -85,7 +85,7 @@ void process::start() {
     if (world_.setup.reconciles) {
         options.reconcile = [this](execution const& of) -> reconciliation {
             if (world_.random.in_100(15)) return hold_claim{};
-            auto found = find_out(world_.truth, key_of_text(of.key()));
+            auto found = find_out(world_.truth, key_of_text(of.key()), of.derived_key(charge_label));
             if (found) return std::move(*found);
             return run_again{};
         };

@@ -39,8 +39,8 @@ std::size_t key_of_text(std::string_view text) {
     return key;
 }
 
-std::optional<text_response> find_out(ground_truth const& truth, std::size_t key) {
-    auto const* const charged = truth.run_with_effect(key);
+std::optional<text_response> find_out(ground_truth const& truth, std::size_t key, std::string_view charge_key) {
+    auto const* const charged = truth.run_with_effect(key, charge_key);
     if (charged == nullptr) return std::nullopt;
     return make_response(ok, charged->payload + "|found out");
 }
@@ -49,6 +49,7 @@ asio::awaitable<text_response> service::operator()(text_request request, executi
     auto const key = key_of_text(of.key());
     auto& ran = world_->truth.started(key, process_, of.attempt());
     ran.payload = request.body();
+    if (of.keyed()) ran.charge_key = of.derived_key(charge_label);
     auto const text = request.body() + "|run-" + std::to_string(ran.number);
     world_->told.tell("process ", process_, ": run ", ran.number, " of key ", key, " starts, attempt ", of.attempt());
     try {

@@ -42,8 +42,11 @@ private:
     std::size_t process_;
 };
 
-/// What an operator, or a bank that is asked, would say of a key: the response of the run that had its effect, if any.
-[[nodiscard]] std::optional<text_response> find_out(ground_truth const& truth, std::size_t key);
+/// What a bank that is asked would say of a charge: the response of the run that had its effect, if any.
+/// \param charge_key `execution::derived_key` with this label
+[[nodiscard]] std::optional<text_response> find_out(ground_truth const& truth, std::size_t key,
+                                                    std::string_view charge_key);
+inline constexpr std::string_view charge_label = "charge";
 
 [[nodiscard]] std::size_t key_of_text(std::string_view text);
 

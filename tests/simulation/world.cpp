@@ -166,7 +166,8 @@ private:
             settle.key = keys_[key];
             settle.attempt = (*info)->attempt;
             settle.retention = setup_.options.retention;
-            auto const response = find_out(truth_, key);
+            auto const* const by = truth_.run_that_parked(key);
+            auto const response = by == nullptr ? std::nullopt : find_out(truth_, key, by->charge_key);
             bool const guards = setup_.options.on_duplicate == on_duplicate::reject;
             if (response) settle.record = guards ? make_tombstone(200) : *make_record(*response, capture_policy{});
             told_.count("settled by hand");
