@@ -23,7 +23,7 @@
 
 /// \file
 /// A fake payment provider, as unreliable as one may be. It never repeats what it has done under a key, unless it is
-/// told to know no keys (`--keyless`).
+/// told to know no keys (`--keyless`). Told so (`--no-look-up`), it does not say what it has done.
 ///
 ///     POST /OPERATION      the body is the order; has the effect once for each Idempotency-Key
 ///     GET /OPERATION/ORDER the receipt of the last effect, or 404
@@ -37,8 +37,9 @@ constexpr int faults = 6;
 
 class provider {
 public:
-    provider(bool is_keyless, int fault_percentage, unsigned seed)
+    provider(bool is_keyless, bool tells_nothing, int fault_percentage, unsigned seed)
         : is_keyless_(is_keyless),
+          tells_nothing_(tells_nothing),
           fault_percentage_(fault_percentage),
           random_(seed) {}
 
@@ -83,6 +84,7 @@ private:
             for (auto const& [effect, count] : effects_) lines += std::to_string(count) + " " + effect + "\n";
             return text(lines, request);
         }
+        if (tells_nothing_) return problem_response(501, "no look-ups", request.version(), request.keep_alive());
         auto const found = last_.find(target);
         if (found != last_.end()) return text(found->second, request);
         return problem_response(404, "unheard of", request.version(), request.keep_alive());
@@ -98,6 +100,7 @@ private:
     }
 
     bool is_keyless_;
+    bool tells_nothing_;
     int fault_percentage_;
     std::mutex mutex_;
     std::mt19937 random_;
@@ -113,15 +116,17 @@ int main(int argument_count, char** arguments) {
     CLI::App flags("A fake payment provider");
     std::uint16_t port = 8090;
     bool is_keyless = false;
+    bool tells_nothing = false;
     int fault_percentage = 0;
     unsigned seed = 1;
     flags.add_option("--port", port, "0: any free one");
     flags.add_flag("--keyless", is_keyless, "Repeat what comes twice");
+    flags.add_flag("--no-look-up", tells_nothing, "Tell nobody what has been done");
     flags.add_option("--faults", fault_percentage, "Of a hundred calls")->check(CLI::Range(0, 100));
     flags.add_option("--seed", seed, "Of the faults");
     CLI11_PARSE(flags, argument_count, arguments);
 
-    provider payments(is_keyless, fault_percentage, seed);
+    provider payments(is_keyless, tells_nothing, fault_percentage, seed);
     boost::asio::io_context context;
     boost::asio::ip::tcp::acceptor acceptor(context, {boost::asio::ip::address_v4::loopback(), port});
     std::cout << "listening on http://" << acceptor.local_endpoint() << std::endl;

@@ -43,6 +43,7 @@ struct settings {
     std::uint16_t port = 8080;
     std::uint16_t provider = 8090;
     bool provider_is_keyless = false;
+    bool provider_tells_nothing = false;
     std::string store = "memory:";
     std::chrono::milliseconds::rep lease = 30'000;
 };
@@ -51,7 +52,10 @@ idempo::options options_of(settings const& chosen) {
     idempo::options options;
     options.require_key = true;
     options.lease = std::chrono::milliseconds(chosen.lease);
-    if (chosen.provider_is_keyless) {
+    if (chosen.provider_tells_nothing) {
+        // Nobody can be asked: what an attempt has left open stays parked, and a person settles it.
+        options.on_takeover = idempo::on_takeover::hold;
+    } else if (chosen.provider_is_keyless) {
         // The handler looks up what an earlier attempt has done before it does it again. So it may run as soon as
         // somebody asks; where the provider still does not answer, the record is parked once more.
         options.reconcile = [](idempo::execution const&) -> idempo::reconciliation { return idempo::run_again{}; };
@@ -119,6 +123,8 @@ int main(int argument_count, char** arguments) {
     flags.add_option("--port", chosen.port, "0: any free one");
     flags.add_option("--provider", chosen.provider, "Its port");
     flags.add_flag("--keyless", chosen.provider_is_keyless, "The provider knows no keys");
+    flags.add_flag("--no-look-up", chosen.provider_tells_nothing, "Nor does it tell what it has done")
+        ->needs("--keyless");
     flags.add_option("--store", chosen.store, "memory:, redis://… or postgresql://…");
     flags.add_option("--lease", chosen.lease, "Of a claim, in milliseconds");
     CLI11_PARSE(flags, argument_count, arguments);

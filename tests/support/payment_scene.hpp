@@ -32,17 +32,24 @@ inline std::string example_program(std::string const& name) {
     return (servers.parent_path().parent_path() / "examples" / name).string();
 }
 
+/// What the provider can do about a call that may have happened.
+enum class provider_kind { knows_keys, can_be_asked, tells_nothing };
+
 /// examples/payments: a provider that fails at random, and a server that is killed and started again, on a port that
 /// changes each time.
 class payment_scene {
 public:
-    payment_scene(std::string store, bool is_keyless, unsigned seed)
-        : flags_({"--store", std::move(store), "--lease", "2000"}),
-          provider_(provider_flags(is_keyless, seed), example_program("payment_provider")) {
+    payment_scene(std::string store, provider_kind kind, unsigned seed)
+        : kind_(kind),
+          flags_({"--store", std::move(store), "--lease", "2000"}),
+          provider_(with_kind({"--faults", "30", "--seed", std::to_string(seed)}, kind),
+                    example_program("payment_provider")) {
         flags_.insert(flags_.end(), {"--provider", std::to_string(provider_.port())});
-        if (is_keyless) flags_.emplace_back("--keyless");
+        flags_ = with_kind(std::move(flags_), kind);
         start();
     }
+
+    [[nodiscard]] provider_kind kind() const noexcept { return kind_; }
 
     [[nodiscard]] std::uint16_t port() const {
         std::lock_guard const lock(mutex_);
@@ -74,9 +81,9 @@ public:
     }
 
 private:
-    static std::vector<std::string> provider_flags(bool is_keyless, unsigned seed) {
-        std::vector<std::string> flags{"--faults", "30", "--seed", std::to_string(seed)};
-        if (is_keyless) flags.emplace_back("--keyless");
+    static std::vector<std::string> with_kind(std::vector<std::string> flags, provider_kind kind) {
+        if (kind != provider_kind::knows_keys) flags.emplace_back("--keyless");
+        if (kind == provider_kind::tells_nothing) flags.emplace_back("--no-look-up");
         return flags;
     }
 
@@ -86,15 +93,19 @@ private:
         server_.swap(started);
     }
 
+    provider_kind kind_;
     std::vector<std::string> flags_;
     server_process provider_;
     mutable std::mutex mutex_;
     std::unique_ptr<server_process> server_;
 };
 
-/// Clients that pay one order after the other, and send each until it is paid: as SDKs do, only for longer.
+/// Clients that pay one order after the other, and send each until it is paid: as SDKs do, only for longer. Where the
+/// provider tells nothing, they leave an order whose outcome is unknown to a person.
 class paying_clients {
 public:
+    enum class outcome { paid, unknown, open };
+
     paying_clients(payment_scene const& scene, int count) : scene_(scene) {
         for (int number = 0; number < count; ++number) threads_.emplace_back([this, number] { run(number); });
     }
@@ -112,6 +123,11 @@ public:
     }
 
     [[nodiscard]] std::size_t paid() const noexcept { return paid_; }
+    /// Orders that were left with an unknown outcome.
+    [[nodiscard]] std::vector<std::string> unknown() const {
+        std::lock_guard const lock(mutex_);
+        return unknown_;
+    }
     /// Requests whose answers nobody has read.
     [[nodiscard]] std::size_t hung_up() const noexcept { return hung_up_; }
     /// How often the answer was so: 0 where there was none.
@@ -132,11 +148,13 @@ private:
         for (int number = 0; !limit_.is_stopping(); ++number) {
             auto const order = std::to_string(client) + "-" + std::to_string(number);
             if (std::uniform_int_distribution<>(0, 3)(random) == 0) hang_up(order);
-            while (!is_paid(order)) {
+            auto came_of = pay(order);
+            while (came_of == outcome::open) {
                 if (limit_.is_over()) return;
                 std::this_thread::sleep_for(std::chrono::milliseconds(50));  // between two tries, as an SDK does
+                came_of = pay(order);
             }
-            ++paid_;
+            if (came_of == outcome::paid) ++paid_;
         }
     }
 
@@ -151,15 +169,22 @@ private:
         }
     }
 
-    bool is_paid(std::string const& order) {
+    outcome pay(std::string const& order) {
         unsigned status = 0;
+        std::string body;
         try {
-            status = http_client(scene_.port()).post("/payments", order, order).result_int();
+            auto const answer = http_client(scene_.port()).post("/payments", order, order);
+            status = answer.result_int();
+            body = answer.body();
         } catch (std::exception const&) {  // the server has been killed
         }
+        bool const nobody_knows = status == 409 && body.find("outcome-unknown") != std::string::npos;
         std::lock_guard const lock(mutex_);
         ++answers_[status];
-        return status == 201;
+        if (status == 201) return outcome::paid;
+        if (!nobody_knows || scene_.kind() != provider_kind::tells_nothing) return outcome::open;
+        unknown_.push_back(order);
+        return outcome::unknown;
     }
 
     payment_scene const& scene_;
@@ -168,6 +193,7 @@ private:
     std::atomic<std::size_t> hung_up_{0};
     mutable std::mutex mutex_;
     std::map<unsigned, std::size_t> answers_;
+    std::vector<std::string> unknown_;
     std::vector<std::thread> threads_;
 };
 
