@@ -9,6 +9,7 @@
 #include "support/fault_proxy.hpp"
 #include "support/payment_faults.hpp"
 #include "support/payment_scene.hpp"
+#include "support/poll_until.hpp"
 #include "support/postgres_server.hpp"
 #include "support/redis_server.hpp"
 
@@ -38,6 +39,10 @@ void check_effects(payment_scene const& scene, paying_clients const& clients) {
     CHECK(effects.size() <= 3 * (clients.paid() + clients.unknown().size()));
 }
 
+auto ask_again(payment_scene const& scene, std::string const& order) {
+    return http_client(scene.port()).post("/payments", order, order);
+}
+
 /// What is not paid is parked, or held, and stays so, whoever asks; unless an attempt that was slow has paid it after
 /// all. Returns how many were.
 std::size_t check_unknown(payment_scene const& scene, paying_clients const& clients) {
@@ -45,7 +50,12 @@ std::size_t check_unknown(payment_scene const& scene, paying_clients const& clie
     std::size_t paid_after_all = 0;
     for (auto const& order : clients.unknown()) {
         INFO(order);
-        auto const answer = http_client(scene.port()).post("/payments", order, order);
+        auto answer = ask_again(scene, order);
+        // The store may still be on its way back.
+        poll_until([&] {
+            if (answer.result_int() == 503) answer = ask_again(scene, order);
+            return answer.result_int() != 503;
+        });
         if (answer.result_int() == 201) {
             ++paid_after_all;
             continue;
