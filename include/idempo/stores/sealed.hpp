@@ -196,41 +196,29 @@ public:
     template <asio::completion_token_for<void(error_code, bool)> Token>
         requires async_checkpointing_store<Store>
     auto async_save_step(step_request step, Token&& done) {
-        return asio::async_initiate<Token, void(error_code, bool)>(
-            [store = store_, seal = seal_](auto handler, step_request saved) mutable {
-                error_code error;
-                auto sealed = sealed_store::seal(*seal, std::move(saved), error);
-                if (error) return fail<bool>(store, error, std::move(handler));
-                store.async_save_step(std::move(sealed), std::move(handler));
-            },
-            done, std::move(step));
+        return send_sealed(std::move(step), std::forward<Token>(done),
+                           [](Store& store, step_request sealed, auto handler) {
+                               store.async_save_step(std::move(sealed), std::move(handler));
+                           });
     }
 
     /// \pre `parks()`, here and below
     template <asio::completion_token_for<void(error_code, bool)> Token>
         requires async_parking_store<Store>
     auto async_park(park_request request, Token&& done) {
-        return asio::async_initiate<Token, void(error_code, bool)>(
-            [store = store_, seal = seal_](auto handler, park_request park) mutable {
-                error_code error;
-                auto sealed = sealed_store::seal(*seal, std::move(park), error);
-                if (error) return fail<bool>(store, error, std::move(handler));
-                store.async_park(std::move(sealed), std::move(handler));
-            },
-            done, std::move(request));
+        return send_sealed(std::move(request), std::forward<Token>(done),
+                           [](Store& store, park_request sealed, auto handler) {
+                               store.async_park(std::move(sealed), std::move(handler));
+                           });
     }
 
     template <asio::completion_token_for<void(error_code, bool)> Token>
         requires async_parking_store<Store>
     auto async_settle(settle_request request, Token&& done) {
-        return asio::async_initiate<Token, void(error_code, bool)>(
-            [store = store_, seal = seal_](auto handler, settle_request settle) mutable {
-                error_code error;
-                auto sealed = sealed_store::seal(*seal, std::move(settle), error);
-                if (error) return fail<bool>(store, error, std::move(handler));
-                store.async_settle(std::move(sealed), std::move(handler));
-            },
-            done, std::move(request));
+        return send_sealed(std::move(request), std::forward<Token>(done),
+                           [](Store& store, settle_request sealed, auto handler) {
+                               store.async_settle(std::move(sealed), std::move(handler));
+                           });
     }
 
     template <asio::completion_token_for<void(error_code)> Token>
@@ -291,6 +279,19 @@ private:
         } catch (std::exception const&) {
             return {};
         }
+    }
+
+    /// `call(store, sealed, handler)`, where sealing does not fail.
+    template <class Request, class Token, class Call>
+    auto send_sealed(Request request, Token&& done, Call call) {
+        return asio::async_initiate<Token, void(error_code, bool)>(
+            [store = store_, seal = seal_, call](auto handler, Request plain) mutable {
+                error_code error;
+                auto sealed = sealed_store::seal(*seal, std::move(plain), error);
+                if (error) return fail<bool>(store, error, std::move(handler));
+                call(store, std::move(sealed), std::move(handler));
+            },
+            done, std::move(request));
     }
 
     /// Completes with the error, as the store would.
