@@ -27,25 +27,13 @@ std::set<int> segments() {
     return found;
 }
 
-/// The id in the seventh line of `postmaster.pid`.
-int segment_of(postgres_server const& server) {
-    std::ifstream lines(server.directory() + "/data/postmaster.pid");
-    std::string line;
-    for (int number = 1; number <= 7; ++number) std::getline(lines, line);
-    std::istringstream columns(line);
-    unsigned long key = 0;
-    int id = -1;
-    columns >> key >> id;
-    return id;
-}
-
 }  // namespace
 
 TEST_CASE("postgres: a server of the tests leaves no shared memory behind", "[postgres]") {
     int segment = -1;
     {
         postgres_server server;
-        segment = segment_of(server);
+        segment = server.shared_memory();
         REQUIRE(segments().count(segment) == 1);
         server.kill();
         CHECK(segments().count(segment) == 1);

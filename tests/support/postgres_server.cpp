@@ -103,17 +103,6 @@ std::string const& template_data() {
     return data;
 }
 
-/// A killed server leaves its segment behind, and the system has 4,096 of them for everybody. The seventh line of
-/// `postmaster.pid` is the segment's key and id.
-void remove_shared_memory(std::string const& data) {
-    std::ifstream lines(data + "/postmaster.pid");
-    std::string line;
-    for (int number = 1; number < 7; ++number) std::getline(lines, line);
-    unsigned long key = 0;
-    int id = -1;
-    if (lines >> key >> id) ::shmctl(id, IPC_RMID, nullptr);
-}
-
 }  // namespace
 
 postgres_server::postgres_server(std::vector<std::string> const& settings)
@@ -141,7 +130,8 @@ postgres_server::postgres_server(standby_of of) : directory_(make_server_directo
 
 postgres_server::~postgres_server() {
     kill();
-    remove_shared_memory(directory_ + "/data");
+    // A killed server leaves its segment behind, and the system has 4,096 of them for everybody.
+    ::shmctl(shared_memory(), IPC_RMID, nullptr);
     std::error_code ignored;
     fs::remove_all(directory_, ignored);
 }
@@ -149,6 +139,15 @@ postgres_server::~postgres_server() {
 std::string postgres_server::connection() const { return "host=" + directory_ + " user=idempo dbname=postgres"; }
 
 std::string postgres_server::log() const { return content_of(directory_ + "/log"); }
+
+int postgres_server::shared_memory() const {
+    std::ifstream lines(directory_ + "/data/postmaster.pid");
+    std::string line;
+    for (int number = 1; number < 7; ++number) std::getline(lines, line);
+    unsigned long key = 0;
+    int id = -1;
+    return lines >> key >> id ? id : -1;  // the seventh line
+}
 
 void postgres_server::set(std::string_view setting) {
     std::ofstream(directory_ + "/data/postgresql.conf", std::ios::app) << setting << '\n';

@@ -32,6 +32,9 @@ public:
     /// Its log so far.
     [[nodiscard]] std::string log() const;
 
+    /// The id of its System V segment; -1 before its first start.
+    [[nodiscard]] int shared_memory() const;
+
     /// To the server and all its processes.
     void send_signal(int signal) const;
 
