@@ -119,13 +119,21 @@ text_response send_to_old(service& tested, options const& then, handler_function
     return handle(std::move(request));
 }
 
-}  // namespace
-
-TEST_CASE("previous: a retry over the change gets its answer, and there is one charge", "[previous]") {
+/// In every style, `check(how, made)`.
+template <class Check>
+void for_each_change(Check check) {
     auto const how = GENERATE(from_range(every_setup()));
     INFO(how);
     for (auto const& made : changes()) {
         INFO(made.name);
+        check(how, made);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("previous: a retry over the change gets its answer, and there is one charge", "[previous]") {
+    for_each_change([](auto const& how, change const& made) {
         effect_ledger ledger;
         service tested(how, after(made), charging(ledger));
         CHECK(send_to_old(tested, before(made), charging(ledger)).body() == "charge 1");
@@ -138,14 +146,11 @@ TEST_CASE("previous: a retry over the change gets its answer, and there is one c
         CHECK(is_replay(tested.send(request_of("key-2"))));
         CHECK(ledger.count("key-1") == 1);
         CHECK(ledger.count("key-2") == 1);
-    }
+    });
 }
 
 TEST_CASE("previous: a key that has expired under the old identity is 410, in every style", "[previous]") {
-    auto const how = GENERATE(from_range(every_setup()));
-    INFO(how);
-    for (auto const& made : changes()) {
-        INFO(made.name);
+    for_each_change([](auto const& how, change const& made) {
         effect_ledger ledger;
         auto then = before(made);
         auto now = after(made);
@@ -160,15 +165,12 @@ TEST_CASE("previous: a key that has expired under the old identity is 410, in ev
         CHECK(ledger.count("key-1") == 1);
         tested.store_clock().advance(now.remember_expired);
         CHECK(tested.send(request_of()).body() == "charge 2");
-    }
+    });
 }
 
 TEST_CASE("previous: a mark under the old identity hides no record, and counts only where marks are asked for",
           "[previous]") {
-    auto const how = GENERATE(from_range(every_setup()));
-    INFO(how);
-    for (auto const& made : changes()) {
-        INFO(made.name);
+    for_each_change([](auto const& how, change const& made) {
         effect_ledger ledger;
         auto then = before(made);
         auto now = after(made);
@@ -183,7 +185,7 @@ TEST_CASE("previous: a mark under the old identity hides no record, and counts o
             idempo::idempotency(tested.records(), now) | [](text_request const&) { return answer_with(500); };
         auto const answer = handle(request_of());
         CHECK(answer.body() == "charge 2");
-    }
+    });
 }
 
 TEST_CASE("previous: without it, the same change charges again", "[previous]") {
@@ -196,23 +198,17 @@ TEST_CASE("previous: without it, the same change charges again", "[previous]") {
 }
 
 TEST_CASE("previous: another request with the key is 422", "[previous]") {
-    auto const how = GENERATE(from_range(every_setup()));
-    INFO(how);
-    for (auto const& made : changes()) {
-        INFO(made.name);
+    for_each_change([](auto const& how, change const& made) {
         effect_ledger ledger;
         service tested(how, after(made), charging(ledger));
         send_to_old(tested, before(made), charging(ledger));
         CHECK(tested.send(request_of("key-1", "another")).result_int() == 422);
         CHECK(ledger.count("key-1") == 1);
-    }
+    });
 }
 
 TEST_CASE("previous: while the old release runs the request, a retry is 409", "[previous]") {
-    auto const how = GENERATE(from_range(every_setup()));
-    INFO(how);
-    for (auto const& made : changes()) {
-        INFO(made.name);
+    for_each_change([](auto const& how, change const& made) {
         effect_ledger ledger;
         service tested(how, after(made), charging(ledger));
         auto const work = [&](text_request const&, idempo::execution& execution) {
@@ -221,14 +217,11 @@ TEST_CASE("previous: while the old release runs the request, a retry is 409", "[
         };
         CHECK(send_to_old(tested, before(made), work).body() == "charge 1");
         CHECK(tested.send(request_of()).body() == "charge 1");
-    }
+    });
 }
 
 TEST_CASE("previous: who waits gets the answer of the old release", "[previous]") {
-    auto const how = GENERATE(from_range(every_setup()));
-    INFO(how);
-    for (auto const& made : changes()) {
-        INFO(made.name);
+    for_each_change([](auto const& how, change const& made) {
         effect_ledger ledger;
         auto now = after(made);
         now.wait = 60s;
@@ -243,14 +236,11 @@ TEST_CASE("previous: who waits gets the answer of the old release", "[previous]"
         auto const answer = answer_of(std::move(waiting));
         CHECK(answer.body() == "charge 1");
         CHECK(is_replay(answer));
-    }
+    });
 }
 
 TEST_CASE("previous: a takeover asks the bank with the key of the first attempt", "[previous]") {
-    auto const how = GENERATE(from_range(every_setup()));
-    INFO(how);
-    for (auto const& made : changes()) {
-        INFO(made.name);
+    for_each_change([](auto const& how, change const& made) {
         std::vector<std::string> derived;
         auto const work = [&](text_request const&, idempo::execution& execution) -> text_response {
             derived.push_back(execution.derived_key("charge"));
@@ -267,7 +257,7 @@ TEST_CASE("previous: a takeover asks the bank with the key of the first attempt"
         REQUIRE(derived.size() == 2);
         CHECK(derived[0] == derived[1]);
         CHECK(is_replay(tested.send(request_of())));
-    }
+    });
 }
 
 TEST_CASE("previous: what the old release has released or forgotten runs under the new identity", "[previous]") {
@@ -322,10 +312,7 @@ TEST_CASE("previous: a store that cannot be asked is no store: 503, and nothing 
 }
 
 TEST_CASE("previous: in guard mode a key that was used before the change is a duplicate", "[previous]") {
-    auto const how = GENERATE(from_range(every_setup()));
-    INFO(how);
-    for (auto const& made : changes()) {
-        INFO(made.name);
+    for_each_change([](auto const& how, change const& made) {
         effect_ledger ledger;
         auto then = before(made);
         auto now = after(made);
@@ -336,7 +323,7 @@ TEST_CASE("previous: in guard mode a key that was used before the change is a du
         CHECK(tested.send(request_of("key-2")).result_int() == 201);
         CHECK(tested.send(request_of("key-2")).result_int() == 409);
         CHECK(ledger.count("key-1") == 1);
-    }
+    });
 }
 
 TEST_CASE("previous: two releases that know each other's identity charge once, whoever is asked first", "[previous]") {
