@@ -391,7 +391,7 @@ private:
                 start_renew(state->store, claim, std::move(renewed));
             };
             heartbeat_ = heartbeat::start(renewal_executor(state_->store), std::move(renew), exchange_.claim(),
-                                          state_->options.observer);
+                                          exchange_.claimed_at(), state_->options.observer);
         }
         return exchange_.beating(heartbeat_.lost());
     }

@@ -77,6 +77,8 @@ struct request_identity {
 ///
 /// An earlier attempt is reconciled under a claim of this request's own; where that leads to no run, it is abandoned.
 ///
+/// A grant that comes so late that its lease may have ended is given up, and claimed anew: somebody else may run.
+///
 /// Where each request has a transaction, one without a key has a way, too:
 ///
 ///     pass → open → run → commit or abandon → respond
@@ -214,6 +216,8 @@ public:
     [[nodiscard]] bool is_identified() const noexcept { return is_identified_; }
     [[nodiscard]] store_key const& look() const noexcept { return identities_[looks_at_].key; }
     [[nodiscard]] claim_request const& claim() const noexcept { return claim_; }
+    /// When the claim was sent: its lease cannot have begun earlier.
+    [[nodiscard]] time_point claimed_at() const noexcept { return claimed_at_; }
     [[nodiscard]] complete_request complete() const;
     /// Whether the transaction is committed with the handler's rows.
     [[nodiscard]] bool keeps_rows() const noexcept { return keeps_rows_; }
@@ -257,6 +261,8 @@ private:
     step gave_up();
     step go_to(std::size_t identity);
     step go_on_granted();
+    [[nodiscard]] bool lease_may_have_ended() const;
+    step claim_again(error_code error);
     step go_without_claim();
     step met_in_flight(in_flight const& met);
     step met_mismatch(mismatch const& met);
@@ -313,6 +319,7 @@ private:
     /// The field's value as the client sent it, where it is to be echoed.
     std::string echoed_;
     claim_request claim_;
+    time_point claimed_at_{};
     idempo::fingerprint asked_;
     std::span<std::uint32_t const> rules_;
     std::size_t rule_ = 0;
@@ -330,9 +337,10 @@ private:
     /// Where to go when the claim has been given up.
     std::optional<std::size_t> goes_to_;
     unsigned given_up_ = 0;
-    /// What the grant was for.
-    bool is_unknown_ = false;
     bool is_fresh_ = false;
+    /// The claim is given up because its lease may have ended.
+    bool is_late_ = false;
+    unsigned late_claims_ = 0;
 
     std::optional<idempo::execution> execution_;
     checkpoint* checkpoint_ = nullptr;

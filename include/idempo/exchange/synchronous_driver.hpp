@@ -37,7 +37,7 @@ class synchronous_driver final : private checkpoint {
 
     /// A synchronous store has no thread for renewals; `blocking` has one, and shows it by `keep_alive`.
     static constexpr bool keeps_alive = requires(store_type& store, claim_request const& claim, observer const& told) {
-        store.keep_alive(claim, told);
+        store.keep_alive(claim, std::chrono::steady_clock::time_point(), told);
     };
 
 public:
@@ -130,7 +130,9 @@ private:
     }
 
     step start_heartbeat() {
-        if constexpr (keeps_alive) beat_ = state_.store.keep_alive(exchange_.claim(), state_.options.observer);
+        if constexpr (keeps_alive) {
+            beat_ = state_.store.keep_alive(exchange_.claim(), exchange_.claimed_at(), state_.options.observer);
+        }
         return exchange_.beating(beat_.lost());
     }
 

@@ -177,15 +177,16 @@ public:
     static constexpr bool remembers_expired = remembering_store<Store>;
     [[nodiscard]] bool remembers() const noexcept { return detail::remembers(store_); }
 
-    /// Renews the claim until the returned heartbeat ends, on its own thread.
-    [[nodiscard]] detail::heartbeat keep_alive(claim_request const& claim, idempo::observer told)
+    /// Renews the claim, which was sent at `claimed_at`, until the returned heartbeat ends, on its own thread.
+    [[nodiscard]] detail::heartbeat keep_alive(claim_request const& claim,
+                                               std::chrono::steady_clock::time_point claimed_at, idempo::observer told)
         requires async_renewable_store<Store>
     {
         if (!detail::renewable(store_)) return {};
         auto renew = [store = store_, claim](auto renewed) mutable {
             detail::start_renew(store, claim, std::move(renewed));
         };
-        return detail::heartbeat::start(thread_->get_executor(), std::move(renew), claim, std::move(told));
+        return detail::heartbeat::start(thread_->get_executor(), std::move(renew), claim, claimed_at, std::move(told));
     }
 
     /// The calls of a store that never blocks, or null.

@@ -8,13 +8,14 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <utility>
 
 namespace idempo::detail {
 
-/// Renews one claim at a third of its lease until it is stopped or the claim is lost.
+/// Renews one claim, each time when a third of its lease has passed, until it is stopped or the claim is lost.
 ///
 /// Timer and renewals run on a strand of the given executor, not where the handler runs: a handler that keeps its own
 /// thread busy does not lose its lease.
@@ -27,8 +28,10 @@ public:
     heartbeat(heartbeat&&) = default;
     heartbeat& operator=(heartbeat&&) = default;
 
+    /// \param claimed_at when the claim was sent
     static heartbeat start(boost::asio::any_io_executor const& executor, renew_function renew,
-                           claim_request const& claim, idempo::observer observer);
+                           claim_request const& claim, std::chrono::steady_clock::time_point claimed_at,
+                           idempo::observer observer);
 
     /// Renews and reports nothing afterwards, except a Renew already in progress. Does not touch the executor, which
     /// may be gone, too: the timer runs out by itself.

@@ -22,6 +22,9 @@ constexpr std::chrono::seconds shortest_retry_after{1};
 /// A record that expires between look and claim costs one. More happen only where servers of two releases meet.
 constexpr unsigned most_claims_given_up = 3;
 
+/// A store that is slower than the lease so often is of no use.
+constexpr unsigned most_late_claims = 3;
+
 // A refusal that is stored for a later request cannot know that request's connection; a replay sets both anew.
 constexpr unsigned any_version = 11;
 constexpr bool any_keep_alive = true;
@@ -167,6 +170,7 @@ void exchange::reset_claim() {
 
 exchange::step exchange::start_claim() {
     begin(event_step::claim);
+    if (lifetime_ == claim_lifetime::leased) claimed_at_ = now_();
     return step::claim;
 }
 
@@ -354,7 +358,6 @@ exchange::step exchange::grant(granted const& grant) {
     attempt_ = grant.attempt;
     steps_ = grant.steps;
     sealed_steps_ = grant.sealed_steps;
-    is_unknown_ = std::exchange(acquiring_, false) && attempt_ > 1;
     if (identities_.empty()) return go_on_granted();
     confirming_ = true;
     is_fresh_ = attempt_ == 1 && steps_.empty();
@@ -365,9 +368,26 @@ exchange::step exchange::grant(granted const& grant) {
 
 exchange::step exchange::go_on_granted() {
     confirming_ = false;
-    if (is_unknown_) return start_reconcile();
+    if (lease_may_have_ended()) {
+        is_late_ = true;
+        return start_abandon();
+    }
+    if (std::exchange(acquiring_, false) && attempt_ > 1) return start_reconcile();
     if (attempt_ > 1) tell(event_type::takeover);
     return start_run();
+}
+
+/// By this process's clock; only the store's clock can say that it has.
+bool exchange::lease_may_have_ended() const {
+    return lifetime_ == claim_lifetime::leased && now_() - claimed_at_ >= claim_.lease;
+}
+
+/// The late claim has been given up.
+exchange::step exchange::claim_again(error_code error) {
+    if (error || ++late_claims_ == most_late_claims) return go_without_claim();
+    if (acquiring_) has_asked_ = false;
+    begin_anew();
+    return start_claim();
 }
 
 bool exchange::beats() const noexcept {
@@ -674,6 +694,7 @@ exchange::step exchange::start_abandon() {
 exchange::step exchange::abandoned(error_code error) {
     end(event_step::abandon, error);
     confirming_ = false;
+    if (std::exchange(is_late_, false)) return claim_again(error);
     // Where that failed, the claim is left to its lease. Who takes it over looks again before anything runs.
     if (goes_to_) return gave_up();
     if (reconciling_) return error ? leave_to_lease() : settle();

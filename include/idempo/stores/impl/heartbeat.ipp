@@ -4,6 +4,7 @@
 #include <idempo/stores/heartbeat.hpp>
 
 #include <idempo/observer.hpp>
+#include <idempo/stores/renewal_schedule.hpp>
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
@@ -21,13 +22,13 @@ class heartbeat::beating : public std::enable_shared_from_this<beating> {
 
 public:
     beating(boost::asio::any_io_executor const& executor, renew_function renew, claim_request const& claim,
-            idempo::observer observer)
+            clock::time_point claimed_at, idempo::observer observer)
         : strand_(boost::asio::make_strand(executor)),
           timer_(strand_),
           renew_(std::move(renew)),
           claim_(claim),
           observer_(std::move(observer)),
-          held_until_(clock::now() + claim.lease) {}
+          schedule_(claim.lease, claimed_at) {}
 
     void start() {
         boost::asio::dispatch(strand_, [self = shared_from_this()] { self->wait(); });
@@ -52,7 +53,7 @@ public:
 private:
     void wait() {
         if (stopped || lost) return;
-        timer_.expires_after(claim_.lease / 3);
+        timer_.expires_at(schedule_.due());
         timer_.async_wait([self = shared_from_this()](error_code error) {
             if (!error && !self->stopped) self->renew();
         });
@@ -70,9 +71,7 @@ private:
     void renewed(error_code error, bool held, clock::time_point asked) {
         if (stopped) return;
         if (error) report(event_type::store_error, error);
-        if (!error && held) held_until_ = asked + claim_.lease;
-        // A store that has been silent for a whole lease may have given the record to another attempt.
-        if (error ? clock::now() >= held_until_ : !held) {
+        if (!schedule_.renewed(error, held, asked, clock::now())) {
             lost.store(true, std::memory_order_release);
             report(event_type::lease_lost, error);
         }
@@ -94,12 +93,13 @@ private:
     renew_function renew_;  // guarded by the mutex, since other threads end it
     claim_request claim_;
     idempo::observer observer_;
-    clock::time_point held_until_;
+    renewal_schedule schedule_;
 };
 
 heartbeat heartbeat::start(boost::asio::any_io_executor const& executor, renew_function renew,
-                           claim_request const& claim, idempo::observer observer) {
-    auto running = std::make_shared<beating>(executor, std::move(renew), claim, std::move(observer));
+                           claim_request const& claim, std::chrono::steady_clock::time_point claimed_at,
+                           idempo::observer observer) {
+    auto running = std::make_shared<beating>(executor, std::move(renew), claim, claimed_at, std::move(observer));
     running->start();
     return heartbeat(std::move(running));
 }
