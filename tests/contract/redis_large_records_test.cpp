@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/fault_proxy.hpp"
+#include "support/heap_use.hpp"
 #include "support/inspectable_redis.hpp"
 #include "support/pending_answer.hpp"
 #include "support/redis_scene.hpp"
@@ -16,8 +17,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <malloc.h>
 
 using namespace idempo::tests;
 using namespace idempo;
@@ -56,12 +55,6 @@ claim_request with_other_fingerprint(claim_request claim) {
 claim_request retry_of(claim_request claim) {
     claim.fencing_token = make_fencing_token();
     return claim;
-}
-
-/// What this process has allocated and not freed; 0 under a sanitizer.
-std::size_t bytes_in_use() {
-    auto const all = ::mallinfo2();
-    return all.uordblks + all.hblkhd;
 }
 
 }  // namespace
