@@ -94,3 +94,13 @@ need() {
     as_root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" ||
         fail "could not install ${missing[*]} (see above)"
 }
+
+# build_server TARGET: builds one executable in build/release.
+build_server() {
+    local options=(-DIDEMPO_BUILD_EXAMPLES=ON -DIDEMPO_WARNINGS_AS_ERRORS="${IDEMPO_WARNINGS_AS_ERRORS:-OFF}")
+    # A new build does not need the packages of the tests; a build of scripts/test keeps them.
+    [ -f build/release/build.ninja ] || options+=(-DIDEMPO_BUILD_TESTS=OFF -DIDEMPO_BUILD_BENCHMARKS=OFF)
+    say "Building $1 in build/release"
+    cmake --preset release "${options[@]}" >/dev/null
+    cmake --build --preset release --target "$1" --parallel "$(cores)"
+}
