@@ -25,13 +25,14 @@ bool may_be_asked_again(store_answer const& answer) {
 
 }  // namespace
 
-std::string_view claim_ledger::sent(store_call const& call) {
+std::string_view claim_ledger::sent(store_call const& call, std::uint64_t at) {
     auto const by = token_of(call);
     if (by == fencing_token{}) return {};
     auto& known = entries_.try_emplace(by, entry{key_of(call)}).first->second;
     if (known.key != key_of(call)) return own_token;
     bool const is_claim = std::holds_alternative<claim_request>(call);
     if (is_claim && known.is_spent) return own_token;
+    if (is_claim) known.sent_at = at;
     known.is_spent = known.is_spent || is_claim || std::holds_alternative<abandon_request>(call);
     return {};
 }
@@ -76,6 +77,11 @@ claim_grant const* claim_ledger::find(fencing_token const& by, unsigned attempt)
     if (found == entries_.end()) return nullptr;
     auto const grant = found->second.grants.find(attempt);
     return grant == found->second.grants.end() ? nullptr : &grant->second;
+}
+
+std::uint64_t claim_ledger::sent_at(fencing_token const& by) const {
+    auto const found = entries_.find(by);
+    return found == entries_.end() ? 0 : found->second.sent_at;
 }
 
 std::size_t claim_ledger::kept_steps(fencing_token const& by) const {

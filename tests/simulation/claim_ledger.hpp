@@ -29,7 +29,7 @@ struct claim_grant {
 class claim_ledger {
 public:
     /// \return the check that failed, or nothing
-    std::string_view sent(store_call const& call);
+    std::string_view sent(store_call const& call, std::uint64_t at);
     /// The answer has reached the middleware.
     void answered(claim_request const& claim, store_answer const& answer);
     /// \return the check that failed, or nothing
@@ -42,6 +42,8 @@ public:
 
     /// Null where the store has not granted it.
     [[nodiscard]] claim_grant const* find(fencing_token const& by, unsigned attempt) const;
+    /// The tick at which the last Claim with this token was sent.
+    [[nodiscard]] std::uint64_t sent_at(fencing_token const& by) const;
     /// How many steps the store has kept for the holder of this token.
     [[nodiscard]] std::size_t kept_steps(fencing_token const& by) const;
 
@@ -50,6 +52,7 @@ private:
         store_key key;
         /// No further Claim may present it.
         bool is_spent = false;
+        std::uint64_t sent_at = 0;
         std::map<unsigned, claim_grant> grants{};
         std::set<std::size_t> kept{};
     };

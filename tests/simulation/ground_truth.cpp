@@ -27,7 +27,7 @@ run* ground_truth::find(fencing_token const& by) {
 }
 
 void ground_truth::sent(std::size_t process, store_call const& call) {
-    auto const complaint = claims_.sent(call);
+    auto const complaint = claims_.sent(call, tick());
     if (!complaint.empty()) told_.violated(complaint, "process ", process, ", ", told_.name(token_of(call)));
     auto const* abandon = std::get_if<abandon_request>(&call);
     if (abandon == nullptr) return;
@@ -255,7 +255,10 @@ void ground_truth::kept_step(run& of, std::string const& label) {
     told_.violated("a handler goes on when its step is kept", "key ", of.key, ", run ", of.number, ", step ", label);
 }
 
-bool ground_truth::is_disturbed(run const& of) const { return disturbed_at_[of.process] > of.claim.at; }
+/// Since it asked for its claim: its lease may be as old as that.
+bool ground_truth::is_disturbed(run const& of) const {
+    return disturbed_at_[of.process] > claims_.sent_at(of.fencing_token);
+}
 
 void ground_truth::disturb(std::size_t process) { disturbed_at_[process] = tick(); }
 

@@ -154,6 +154,8 @@ void process::cut(std::size_t connection) {
 }
 
 void process::jump(duration by) {
+    world_.told.tell("process ", number_, ": its clock jumps by ",
+                     std::chrono::duration_cast<std::chrono::milliseconds>(by).count(), " ms");
     world_.told.count("clock jumps");
     world_.truth.disturb(number_);
     clock_.jump(world_now, by);
