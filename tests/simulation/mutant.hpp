@@ -12,6 +12,7 @@ namespace idempo::simulation {
 /// nothing of the library has a switch.
 enum class mutant {
     none,
+    // In the store in memory, and in the model of a client.
     complete_without_fence,
     complete_replaces,
     complete_needs_live_lease,
@@ -46,6 +47,26 @@ enum class mutant {
     claim_after_wait_has_same_token,
     lost_step_is_kept,
     fenced_step_is_kept,
+    // In the simulated Redis.
+    redis_abandon_without_fence,
+    redis_abandon_removes,
+    redis_complete_without_fence,
+    redis_renew_without_fence,
+    redis_renew_does_nothing,
+    redis_step_without_fence,
+    redis_takeover_of_live_lease,
+    redis_takeover_is_not_counted,
+    redis_takeover_drops_steps,
+    redis_claim_ignores_fingerprint,
+    redis_park_stays_open,
+    redis_forgets_used_keys,
+    redis_mark_ends_early,
+    redis_set_replaces,
+    redis_script_is_not_atomic,
+    redis_acknowledged_before_disk,
+    redis_wait_is_ignored,
+    redis_resends_with_new_token,
+    redis_reply_of_another_call,
 };
 
 struct mutant_name {
@@ -88,6 +109,25 @@ inline constexpr std::array mutant_names{
     mutant_name{mutant::claim_after_wait_has_same_token, "claim_after_wait_has_same_token"},
     mutant_name{mutant::lost_step_is_kept, "lost_step_is_kept"},
     mutant_name{mutant::fenced_step_is_kept, "fenced_step_is_kept"},
+    mutant_name{mutant::redis_abandon_without_fence, "redis_abandon_without_fence"},
+    mutant_name{mutant::redis_abandon_removes, "redis_abandon_removes"},
+    mutant_name{mutant::redis_complete_without_fence, "redis_complete_without_fence"},
+    mutant_name{mutant::redis_renew_without_fence, "redis_renew_without_fence"},
+    mutant_name{mutant::redis_renew_does_nothing, "redis_renew_does_nothing"},
+    mutant_name{mutant::redis_step_without_fence, "redis_step_without_fence"},
+    mutant_name{mutant::redis_takeover_of_live_lease, "redis_takeover_of_live_lease"},
+    mutant_name{mutant::redis_takeover_is_not_counted, "redis_takeover_is_not_counted"},
+    mutant_name{mutant::redis_takeover_drops_steps, "redis_takeover_drops_steps"},
+    mutant_name{mutant::redis_claim_ignores_fingerprint, "redis_claim_ignores_fingerprint"},
+    mutant_name{mutant::redis_park_stays_open, "redis_park_stays_open"},
+    mutant_name{mutant::redis_forgets_used_keys, "redis_forgets_used_keys"},
+    mutant_name{mutant::redis_mark_ends_early, "redis_mark_ends_early"},
+    mutant_name{mutant::redis_set_replaces, "redis_set_replaces"},
+    mutant_name{mutant::redis_script_is_not_atomic, "redis_script_is_not_atomic"},
+    mutant_name{mutant::redis_acknowledged_before_disk, "redis_acknowledged_before_disk"},
+    mutant_name{mutant::redis_wait_is_ignored, "redis_wait_is_ignored"},
+    mutant_name{mutant::redis_resends_with_new_token, "redis_resends_with_new_token"},
+    mutant_name{mutant::redis_reply_of_another_call, "redis_reply_of_another_call"},
 };
 
 [[nodiscard]] inline std::string_view name_of(mutant which) {
@@ -96,6 +136,8 @@ inline constexpr std::array mutant_names{
     }
     return "none";
 }
+
+[[nodiscard]] inline bool is_of_redis(mutant which) { return which >= mutant::redis_abandon_without_fence; }
 
 [[nodiscard]] inline std::optional<mutant> mutant_of(std::string_view name) {
     for (auto const& named : mutant_names) {

@@ -86,8 +86,10 @@ std::uint16_t free_port() {
     return acceptor.local_endpoint().port();
 }
 
-redis_server::redis_server(std::vector<std::string> flags, std::string const& configuration)
+redis_server::redis_server(std::vector<std::string> flags, std::string const& configuration,
+                           std::vector<std::string> environment)
     : flags_(std::move(flags)),
+      environment_(std::move(environment)),
       directory_(make_directory()),
       port_(free_port()) {
     if (!configuration.empty()) {
@@ -123,7 +125,9 @@ void redis_server::kill() {
 
 void redis_server::start(bool waits) {
     bool const has_tls = std::find(flags_.begin(), flags_.end(), "--tls-cert-file") != flags_.end();
-    std::vector<std::string> words{"redis-server"};
+    std::vector<std::string> words{"env"};
+    words.insert(words.end(), environment_.begin(), environment_.end());
+    words.emplace_back("redis-server");
     if (!configuration_path_.empty()) words.push_back(configuration_path_);
     words.insert(words.end(), {"--bind", "127.0.0.1", has_tls ? "--tls-port" : "--port", std::to_string(port_), "--dir",
                                directory_, "--unixsocket", unix_path(), "--save", ""});

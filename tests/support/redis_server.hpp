@@ -21,7 +21,9 @@ class redis_server {
 public:
     /// Starts it, by default without persistence (`flags` are for its command line), and waits until it answers.
     /// \param configuration where not empty, the first content of a file that it may write to, as a sentinel does
-    explicit redis_server(std::vector<std::string> flags = {}, std::string const& configuration = {});
+    /// \param environment variables for it, as in "NAME=value"
+    explicit redis_server(std::vector<std::string> flags = {}, std::string const& configuration = {},
+                          std::vector<std::string> environment = {});
     redis_server(redis_server const&) = delete;
     redis_server& operator=(redis_server const&) = delete;
     ~redis_server();
@@ -53,6 +55,7 @@ private:
     void wait_until_ready() const;
 
     std::vector<std::string> flags_;
+    std::vector<std::string> environment_;
     std::string directory_;
     std::string configuration_path_;  // empty if there is none
     std::uint16_t port_ = 0;
