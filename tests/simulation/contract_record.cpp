@@ -20,12 +20,25 @@ constexpr std::string_view told = "an execution is told of earlier attempts";
 constexpr std::string_view parked_stays = "a parked record does not run";
 constexpr std::string_view remembers = "a used key is remembered";
 
+/// Whether the answer can only come of a record that is there.
+bool shows_record(store_answer const& answer) {
+    if (auto const* const claim = std::get_if<claim_result>(&answer.result)) {
+        auto const* const grant = std::get_if<granted>(claim);
+        return grant == nullptr ? !std::holds_alternative<remembered>(*claim) : grant->attempt > 1;
+    }
+    if (auto const* const complete = std::get_if<complete_result>(&answer.result))
+        return !std::holds_alternative<done>(*complete);
+    auto const* const is = std::get_if<bool>(&answer.result);
+    return is != nullptr && *is;
+}
+
 }  // namespace
 
 std::string_view contract_record::follow(store_call const& call, store_answer const& answer, time_point now) {
     let_time_pass(now);
     taken_over_ = false;
     if (answer.error) return {};
+    if (may_have_ended(now) && !shows_record(answer)) end_at_expiry();
     if (auto const* claim = std::get_if<claim_request>(&call)) {
         return claimed(*claim, std::get<claim_result>(answer.result), now);
     }
@@ -54,11 +67,13 @@ std::string_view contract_record::follow(store_call const& call, store_answer co
 
 void contract_record::let_time_pass(time_point now) {
     if (state_ == state::absent) return;
-    if (expiry_ <= now) {
-        if (attempt_ > 0) remembered_until_ = detail::later(expiry_, remember_);
-        return end();
-    }
+    if (detail::later(expiry_, manners_.expiry_delay) <= now) return end_at_expiry();
     if (state_ == state::in_flight && was_parked_ && lease_end_ <= now) state_ = state::parked;
+}
+
+void contract_record::end_at_expiry() {
+    if (attempt_ > 0) remembered_until_ = detail::later(expiry_, remember_);
+    end();
 }
 
 void contract_record::end() {
@@ -89,7 +104,7 @@ std::string_view contract_record::claimed(claim_request const& claim, claim_resu
 std::string_view contract_record::granted_to(claim_request const& claim, granted const& grant, time_point now) {
     if (state_ == state::completed) return stored_stays;
     if (is_held_by(claim.fencing_token)) {
-        lease_from(claim, now);
+        if (manners_.restarts_lease) lease_from(claim, now);
         return grant.attempt == attempt_ ? std::string_view() : told;
     }
     if (state_ != state::absent) return taken_over(claim, grant, now);
@@ -192,7 +207,7 @@ void contract_record::abandoned_by(fencing_token const& by, time_point now) {
     token_ = {};
     --attempt_;
     lease_end_ = now;
-    expiry_ = detail::later(now, retention_);
+    if (manners_.abandon_moves_expiry) expiry_ = detail::later(now, retention_);
     if (was_parked_) {
         state_ = state::parked;
     } else if (attempt_ == 0 && !has_steps_) {

@@ -4,16 +4,29 @@
 #include "simulation/store_call.hpp"
 #include "simulation/virtual_time.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
 namespace idempo::simulation {
+
+/// What the contract leaves to a store.
+struct store_manners {
+    /// The holder's repeated Claim restarts its lease.
+    bool restarts_lease = true;
+    /// What is left of a record after Abandon lives for its retention from then on; else as long as before.
+    bool abandon_moves_expiry = true;
+    /// How much later than by the contract a record may end.
+    std::chrono::milliseconds expiry_delay{0};
+};
 
 /// One record as the contract of stores describes it, which follows what a store was asked and answered, and complains
 /// where the contract does not allow the answer.
 class contract_record {
 public:
     enum class state { absent, in_flight, completed, parked };
+
+    explicit contract_record(store_manners manners = {}) : manners_(manners) {}
 
     /// \return the check that failed, or nothing
     std::string_view follow(store_call const& call, store_answer const& answer, time_point now);
@@ -42,8 +55,12 @@ private:
     void abandoned_by(fencing_token const& by, time_point now);
     void lease_from(claim_request const& claim, time_point now);
     void end();
+    void end_at_expiry();
+    /// Both is right: that there is a record, and that there is none.
+    [[nodiscard]] bool may_have_ended(time_point now) const { return state_ != state::absent && expiry_ <= now; }
     [[nodiscard]] bool is_held_by(fencing_token const& by) const { return state_ == state::in_flight && token_ == by; }
 
+    store_manners manners_;
     state state_ = state::absent;
     idempo::fencing_token token_{};
     idempo::fencing_token predecessor_{};

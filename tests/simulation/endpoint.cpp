@@ -9,9 +9,10 @@
 
 namespace idempo::simulation {
 
-endpoint::endpoint(surroundings& world, std::size_t process, local_clock const& clock, asio::any_io_executor executor,
-                   entry enter)
+endpoint::endpoint(surroundings& world, store_server& server, std::size_t process, local_clock const& clock,
+                   asio::any_io_executor executor, entry enter)
     : world_(world),
+      server_(server),
       process_(process),
       clock_(clock),
       executor_(std::move(executor)),
@@ -70,7 +71,7 @@ void endpoint::arrive(std::uint64_t id, store_call const& call, std::uint64_t se
     auto& by = connection_of(call);
     // Of what a cut connection had under way, the store gets a part.
     if (by.epoch != epoch && world_.random.in_100(50)) return;
-    auto answer = world_.server.apply(call, sent_at, clock_.at(world_now));
+    auto answer = server_.apply(call, sent_at, clock_.at(world_now));
     if (!answer) return world_.truth.disturb(process_);
     if (by.epoch != epoch) return;
     if (world_.random.in_1000(world_.setup.faults.lost_answers)) {

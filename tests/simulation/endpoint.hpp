@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "simulation/agenda.hpp"
-#include "simulation/chronicle.hpp"
-#include "simulation/ground_truth.hpp"
-#include "simulation/mutant.hpp"
-#include "simulation/random.hpp"
-#include "simulation/remote_store.hpp"
+#include "simulation/process_client.hpp"
 #include "simulation/reused_tokens.hpp"
-#include "simulation/scenario.hpp"
 #include "simulation/store_server.hpp"
+#include "simulation/surroundings.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -17,42 +12,25 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 
 namespace idempo::simulation {
 
-/// What everybody in a world shares.
-struct surroundings {
-    scenario& setup;
-    mutant bug;
-    random_source& random;
-    agenda& plan;
-    chronicle& told;
-    ground_truth& truth;
-    store_server& server;
-};
-
 /// A process's client of the store, with two connections. A connection keeps the order of its messages; messages are
 /// lost, late or doubled as the scenario says.
-class endpoint final : public store_client, public std::enable_shared_from_this<endpoint> {
+class endpoint final : public process_client, public std::enable_shared_from_this<endpoint> {
 public:
-    /// Runs something in the process, as soon as it runs.
-    using entry = std::function<void(std::function<void()>)>;
-
-    endpoint(surroundings& world, std::size_t process, local_clock const& clock, asio::any_io_executor executor,
-             entry enter);
+    endpoint(surroundings& world, store_server& server, std::size_t process, local_clock const& clock,
+             asio::any_io_executor executor, entry enter);
 
     void send(store_call call, answer_handler done) override;
     [[nodiscard]] asio::any_io_executor executor() const override { return executor_; }
 
-    /// The process ends: nothing is received any more. Nothing is sent, either, unless its destructors still can.
-    void end(bool destructors_can_send);
-    void die() { is_dead_ = true; }
-    void cut(std::size_t connection);
-    static constexpr std::size_t connection_count = 2;
+    void end(bool destructors_can_send) override;
+    void die() override { is_dead_ = true; }
+    void cut(std::size_t connection) override;
 
 private:
     struct pending_call {
@@ -84,6 +62,7 @@ private:
     }
 
     surroundings& world_;
+    store_server& server_;
     std::size_t process_;
     local_clock const& clock_;
     asio::any_io_executor executor_;

@@ -7,12 +7,26 @@
 
 namespace idempo::simulation {
 
+namespace {
+
+store_manners manners_of(store_kind store) {
+    using std::chrono::milliseconds;
+    if (store == store_kind::memory) return {};
+    // Redis keeps a record to the end of its last millisecond, and its scripts may add one more.
+    return {.restarts_lease = false, .abandon_moves_expiry = false, .expiry_delay = milliseconds{3}};
+}
+
+}  // namespace
+
 ground_truth::ground_truth(scenario const& setup, chronicle& told, std::vector<store_key> const& keys)
     : setup_(setup),
       told_(told),
       keys_(keys),
-      truth_(keys.size()),
-      disturbed_at_(setup.processes) {}
+      manners_(manners_of(setup.store)),
+      disturbed_at_(setup.processes) {
+    truth_.resize(keys.size());
+    for (auto& of : truth_) of.record = contract_record(manners_);
+}
 
 std::optional<std::size_t> ground_truth::index_of(store_key const& key) const {
     auto const found = std::find(keys_.begin(), keys_.end(), key);
@@ -42,6 +56,7 @@ void ground_truth::applied(store_call const& call, store_answer const& answer, s
     if (!index) return told_.violated("a key belongs to one request", "an unknown store key");
     auto& of = truth_[*index];
     check_abandoned(of, call);
+    if (setup_.store != store_kind::memory) answers_.answered(call, answer);
     auto const complain = [&](std::string_view complaint) {
         if (!complaint.empty()) told_.violated(complaint, "key ", *index, ", by ", told_.name(token_of(call)));
     };
@@ -131,10 +146,17 @@ void ground_truth::answered_to(std::size_t process, claim_request const& claim, 
     truth_[*index].grants[{process, grant->attempt}] = claim.fencing_token;
 }
 
+void ground_truth::delivered(store_call const& call, store_answer const& answer) {
+    auto const complaint = answers_.delivered(call, answer);
+    if (!complaint.empty()) told_.violated(complaint, "by ", told_.name(token_of(call)));
+}
+
 void ground_truth::lost(std::vector<store_call> const& calls) {
     for (auto const& call : calls) {
         auto const index = index_of(key_of(call));
         if (!index) continue;
+        auto const complaint = setup_.redis.waits_for_replica ? answers_.lost(call) : std::string_view();
+        if (!complaint.empty()) told_.violated(complaint, "key ", *index, ", by ", told_.name(token_of(call)));
         auto& of = truth_[*index];
         ++of.allowed;
         of.answers_may_differ = true;
@@ -146,7 +168,7 @@ void ground_truth::lost(std::vector<store_call> const& calls) {
         }
     }
     for (auto& of : truth_) {
-        of.record = {};
+        of.record = contract_record(manners_);
         of.lives = 0;
     }
     disturb_all();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "simulation/answer_ledger.hpp"
 #include "simulation/chronicle.hpp"
 #include "simulation/claim_ledger.hpp"
 #include "simulation/contract_record.hpp"
@@ -72,6 +73,8 @@ public:
     void applied(store_call const& call, store_answer const& answer, std::uint64_t sent_at, time_point store_time);
     /// An answer has reached the middleware.
     void answered_to(std::size_t process, claim_request const& claim, store_answer const& answer);
+    /// As the library's client of the store has it.
+    void delivered(store_call const& call, store_answer const& answer);
     /// What it was asked since then is forgotten.
     void lost(std::vector<store_call> const& calls);
     /// The same again, without checks: the store has come back as it was.
@@ -139,9 +142,12 @@ private:
     scenario const& setup_;
     chronicle& told_;
     std::vector<store_key> keys_;
+    store_manners manners_;
     std::vector<key_truth> truth_;
     std::deque<run> runs_;
     claim_ledger claims_;
+    /// Where the client is the library's.
+    answer_ledger answers_;
     /// When something last went wrong for each process.
     std::vector<std::uint64_t> disturbed_at_;
     std::uint64_t ticks_ = 1;

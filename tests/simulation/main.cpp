@@ -12,6 +12,7 @@
 #include <iostream>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -26,7 +27,9 @@ constexpr std::string_view usage =
     R"(usage: simulation [--seeds N] [--from S] [--jobs J]   runs N worlds, from seed S on
        simulation --seed S                         one world, with its history
        simulation --mutants [--seeds N]            how soon each seeded bug is found
+       simulation --twice [--seeds N]              whether N worlds are the same when they run again
        with --mutant NAME                          with that bug
+       with --store memory|redis                   only worlds with that store; else the seed decides
 )";
 
 struct arguments {
@@ -35,7 +38,9 @@ struct arguments {
     unsigned jobs = 1;
     std::optional<std::uint64_t> seed{};
     mutant bug = mutant::none;
+    std::optional<store_kind> store{};
     bool mutants = false;
+    bool twice = false;
 };
 
 struct failure {
@@ -63,6 +68,10 @@ std::optional<arguments> parse(std::vector<std::string_view> const& words) {
             made.mutants = true;
             continue;
         }
+        if (words[i] == "--twice") {
+            made.twice = true;
+            continue;
+        }
         if (i + 1 == words.size()) return std::nullopt;
         auto const value = words[i + 1];
         auto const count = number(value);
@@ -70,6 +79,9 @@ std::optional<arguments> parse(std::vector<std::string_view> const& words) {
             auto const bug = mutant_of(value);
             if (!bug) return std::nullopt;
             made.bug = *bug;
+        } else if (words[i] == "--store") {
+            if (value != "memory" && value != "redis") return std::nullopt;
+            made.store = value == "redis" ? store_kind::redis : store_kind::memory;
         } else if (!count) {
             return std::nullopt;
         } else if (words[i] == "--seeds") {
@@ -98,7 +110,7 @@ summary run_worlds(arguments const& asked, mutant bug, bool until_found) {
         while (!is_over) {
             auto const seed = next++;
             if (seed >= asked.from + asked.seeds) return;
-            auto const made = run_world(seed, bug);
+            auto const made = run_world(seed, bug, nullptr, asked.store);
             std::lock_guard const lock(mutex);
             for (auto const& [what, count] : made.counted) sum.counted[what] += count;
             if (!made.found) continue;
@@ -114,17 +126,32 @@ summary run_worlds(arguments const& asked, mutant bug, bool until_found) {
     return sum;
 }
 
-/// Too little of these, and the run has shown nothing: at least so many in 200 worlds.
-constexpr std::array<std::pair<std::string_view, std::uint64_t>, 14> minimum{{
+struct least_count {
+    std::string_view what;
+    std::uint64_t count;
+    /// Of what only worlds with that store have; empty: all.
+    std::optional<store_kind> only{};
+};
+
+/// Too little of these, and the run has shown nothing: at least so many in 200 worlds of all kinds.
+constexpr std::array<least_count, 22> minimum{{
     {"executions", 400},
     {"effects", 300},
     {"takeovers", 20},
     {"fenced", 3},
     {"replayed", 200},
     {"in_flight", 200},
-    {"lost answers", 40},
-    {"lost requests", 40},
-    {"doubled requests", 40},
+    {"lost answers", 15, store_kind::memory},
+    {"lost requests", 15, store_kind::memory},
+    {"doubled requests", 15, store_kind::memory},
+    {"stalled answers", 15, store_kind::redis},
+    {"stalled requests", 15, store_kind::redis},
+    {"errors of Redis", 50, store_kind::redis},
+    {"restarts of Redis", 2, store_kind::redis},
+    {"failovers of Redis", 2, store_kind::redis},
+    {"times that Redis was full", 2, store_kind::redis},
+    {"times that Redis was a replica", 2, store_kind::redis},
+    {"waits for a replica", 50, store_kind::redis},
     {"deaths", 40},
     {"stops", 40},
     {"steps", 100},
@@ -132,9 +159,10 @@ constexpr std::array<std::pair<std::string_view, std::uint64_t>, 14> minimum{{
     {"histories checked", 100},
 }};
 
-bool shows_enough(counts const& counted, std::uint64_t worlds) {
+bool shows_enough(counts const& counted, std::uint64_t worlds, std::optional<store_kind> store) {
     bool enough = true;
-    for (auto const& [what, least] : minimum) {
+    for (auto const& [what, least, only] : minimum) {
+        if (store && only && store != only) continue;
         auto const found = counted.find(what);
         auto const count = found == counted.end() ? 0 : found->second;
         if (count * 200 >= least * worlds) continue;
@@ -145,10 +173,23 @@ bool shows_enough(counts const& counted, std::uint64_t worlds) {
 }
 
 int run_one(arguments const& asked) {
-    auto const made = run_world(*asked.seed, asked.bug, &std::cout);
+    auto const made = run_world(*asked.seed, asked.bug, &std::cout, asked.store);
     if (made.found)
         std::cout << "seed " << *asked.seed << ": \"" << made.found->check << "\": " << made.found->what << '\n';
     return made.found ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/// A failure is of use only where its seed shows it again.
+int run_twice(arguments const& asked) {
+    for (auto seed = asked.from; seed < asked.from + asked.seeds; ++seed) {
+        std::array<std::ostringstream, 2> histories;
+        for (auto& history : histories) static_cast<void>(run_world(seed, asked.bug, &history, asked.store));
+        if (histories[0].str() == histories[1].str()) continue;
+        std::cout << "seed " << seed << " has two histories\n";
+        return EXIT_FAILURE;
+    }
+    std::cout << asked.seeds << " worlds, each the same again\n";
+    return EXIT_SUCCESS;
 }
 
 int run_many(arguments const& asked) {
@@ -159,7 +200,7 @@ int run_many(arguments const& asked) {
         std::cout << "seed " << sum.first->seed << ": \"" << sum.first->found.check << "\": " << sum.first->found.what
                   << "\nits history: --seed " << sum.first->seed << '\n';
     }
-    bool const is_poor = asked.seeds >= 200 && !shows_enough(sum.counted, asked.seeds);
+    bool const is_poor = asked.seeds >= 200 && !shows_enough(sum.counted, asked.seeds, asked.store);
     return sum.first || is_poor ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -188,5 +229,6 @@ int main(int count, char** words) {
         return EXIT_FAILURE;
     }
     if (asked->seed) return run_one(*asked);
+    if (asked->twice) return run_twice(*asked);
     return asked->mutants ? run_mutants(*asked) : run_many(*asked);
 }

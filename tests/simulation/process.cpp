@@ -56,15 +56,15 @@ private:
 struct process::life {
     using middleware_type = middleware<service, remote_store>;
 
-    life(surroundings& world, std::size_t number, local_clock const& clock, endpoint::entry enter,
+    life(surroundings& world, std::size_t number, local_clock const& clock, process_client::entry enter,
          idempo::options const& options)
         : timers(asio::use_service<timer_room>(context)),
-          client(std::make_shared<endpoint>(world, number, clock, context.get_executor(), std::move(enter))),
+          client(world.make_client(number, clock, context.get_executor(), std::move(enter))),
           handle(service(world, number), remote_store(client), options) {}
 
     asio::io_context context{1};
     timer_room& timers;
-    std::shared_ptr<endpoint> client;
+    std::shared_ptr<process_client> client;
     middleware_type handle;
 };
 

@@ -67,9 +67,20 @@ idempo::options make_options(random_source& random) {
     return options;
 }
 
+redis_plan make_redis_plan(random_source random) {
+    redis_plan plan;
+    plan.waits_for_replica = random.in_100(30);
+    plan.claims_by_script = random.in_100(20);
+    plan.connections = random.in_100(50) ? 1 : 2;
+    plan.connect_timeout = milliseconds(random.between(300, 1000));
+    plan.health_interval = milliseconds(random.one_of<int>({500, 5000, 60'000}));
+    plan.stores_large_answers = random.in_100(5);
+    return plan;
+}
+
 }  // namespace
 
-scenario make_scenario(std::uint64_t seed) {
+scenario make_scenario(std::uint64_t seed, std::optional<store_kind> store) {
     random_source random(seed);
     scenario made;
     made.seed = seed;
@@ -85,6 +96,15 @@ scenario make_scenario(std::uint64_t seed) {
     made.service = make_service(random);
     made.options = make_options(random);
     made.reconciles = made.options.on_takeover == on_takeover::reconcile || random.in_100(50);
+    // From a source of its own: a world in memory is the same as before there were others.
+    random_source more(seed ^ 0x570BEU);
+    bool const is_redis = more.in_100(50);
+    made.store = store.value_or(is_redis ? store_kind::redis : store_kind::memory);
+    if (made.store != store_kind::redis) return made;
+    made.redis = make_redis_plan(more.fork());
+    if (made.redis.stores_large_answers) made.options.max_response_body = 80'000;
+    bool const remembers = made.options.remember_expired > std::chrono::milliseconds::zero();
+    if (remembers && more.in_100(70)) made.options.remember_expired = milliseconds(more.between(1000, 5000));
     return made;
 }
 

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace idempo::simulation {
 
@@ -42,9 +43,30 @@ struct service_plan {
     unsigned large_answers = 0;
 };
 
+/// What all processes share.
+enum class store_kind {
+    /// A `memory_store`, behind a model of a client.
+    memory,
+    /// A simulated Redis, behind the library's own client.
+    redis,
+};
+
+/// How the processes use Redis.
+struct redis_plan {
+    bool waits_for_replica = false;
+    bool claims_by_script = false;
+    unsigned connections = 1;
+    milliseconds connect_timeout{1000};
+    milliseconds health_interval{60'000};
+    /// What it makes a hash of. Else no answer is that large.
+    bool stores_large_answers = false;
+};
+
 /// One world's setup, which follows from its seed.
 struct scenario {
     std::uint64_t seed = 0;
+    store_kind store = store_kind::memory;
+    redis_plan redis{};
     unsigned processes = 2;
     unsigned keys = 2;
     unsigned clients_per_key = 2;
@@ -63,6 +85,7 @@ struct scenario {
     idempo::options options{};
 };
 
-[[nodiscard]] scenario make_scenario(std::uint64_t seed);
+/// \param store that of the world; empty: as the seed says
+[[nodiscard]] scenario make_scenario(std::uint64_t seed, std::optional<store_kind> store = std::nullopt);
 
 }  // namespace idempo::simulation

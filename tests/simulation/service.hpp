@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "simulation/endpoint.hpp"
 #include "simulation/ground_truth.hpp"
+#include "simulation/surroundings.hpp"
 
 #include <idempo/execution.hpp>
 #include <idempo/options.hpp>

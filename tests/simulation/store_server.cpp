@@ -36,6 +36,8 @@ std::optional<store_answer> store_server::apply(store_call const& call, std::uin
     return answer;
 }
 
+std::optional<store_answer> store_server::ask(store_call const& call) { return apply(call, truth_.tick(), world_now); }
+
 void store_server::go_down() {
     told_.tell("store: goes down");
     told_.count("store outages");

@@ -5,6 +5,7 @@
 #include "simulation/ground_truth.hpp"
 #include "simulation/mutated_store.hpp"
 #include "simulation/store_call.hpp"
+#include "simulation/store_machine.hpp"
 #include "simulation/virtual_time.hpp"
 
 #include <cstddef>
@@ -16,7 +17,7 @@
 namespace idempo::simulation {
 
 /// The machine on which the shared store runs: the library's own `memory_store`, on a clock of its own.
-class store_server {
+class store_server final : public store_machine {
 public:
     store_server(mutant which, bool keeps_journal, chronicle& told, ground_truth& truth);
 
@@ -25,12 +26,12 @@ public:
     [[nodiscard]] std::optional<store_answer> apply(store_call const& call, std::uint64_t sent_at,
                                                     time_point claimers_clock);
 
-    void go_down();
-    void come_back() { is_up_ = true; }
-    /// Comes back at an earlier state, without the newest records.
-    void lose(std::size_t operations);
-    void jump(duration by) { clock_.jump(world_now, by); }
-    [[nodiscard]] time_point now() const { return clock_.at(world_now); }
+    [[nodiscard]] std::optional<store_answer> ask(store_call const& call) override;
+    void go_down() override;
+    void come_back() override { is_up_ = true; }
+    void lose(std::size_t operations) override;
+    void jump(duration by) override { clock_.jump(world_now, by); }
+    [[nodiscard]] time_point now() const override { return clock_.at(world_now); }
 
 private:
     struct entry {

@@ -6,8 +6,11 @@
 #include "simulation/ground_truth.hpp"
 #include "simulation/process.hpp"
 #include "simulation/random.hpp"
+#include "simulation/redis/client.hpp"
+#include "simulation/redis/machine.hpp"
 #include "simulation/scenario.hpp"
 #include "simulation/service.hpp"
+#include "simulation/store_machine.hpp"
 #include "simulation/store_server.hpp"
 
 #include <idempo/key.hpp>
@@ -44,14 +47,14 @@ std::vector<store_key> make_keys(unsigned count) {
 
 class world {
 public:
-    world(std::uint64_t seed, mutant bug, std::ostream* history)
-        : setup_(make_scenario(seed)),
+    world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store)
+        : setup_(make_scenario(seed, store)),
           random_(seed ^ 0x5EEDU),
           told_(history),
           keys_(make_keys(setup_.keys)),
           truth_(setup_, told_, keys_),
-          server_(bug, setup_.faults.losses > 0, told_, truth_),
-          around_{setup_, bug, random_, plan_, told_, truth_, server_} {
+          around_{setup_, bug, random_, plan_, told_, truth_, {}} {
+        make_store();
         for (std::size_t i = 0; i < setup_.processes; ++i) processes_.push_back(std::make_unique<process>(around_, i));
         plan_clients();
         plan_trouble();
@@ -67,6 +70,23 @@ public:
     }
 
 private:
+    void make_store() {
+        using std::move;
+        if (setup_.store == store_kind::redis) {
+            auto made = std::make_unique<redis_machine>(around_);
+            around_.make_client = [this, &server = *made](auto process, auto const&, auto executor, auto enter) {
+                return std::make_shared<redis_client>(around_, server, process, move(executor), move(enter));
+            };
+            server_ = move(made);
+            return;
+        }
+        auto made = std::make_unique<store_server>(around_.bug, setup_.faults.losses > 0, told_, truth_);
+        around_.make_client = [this, &server = *made](auto process, auto const& clock, auto executor, auto enter) {
+            return std::make_shared<endpoint>(around_, server, process, clock, move(executor), move(enter));
+        };
+        server_ = move(made);
+    }
+
     void step() {
         auto const next = plan_.next();
         process* first = nullptr;
@@ -108,7 +128,7 @@ private:
     void plan_trouble() {
         auto const& faults = setup_.faults;
         repeat(faults.cuts, [this] {
-            some_process().cut(static_cast<std::size_t>(random_.between(0, endpoint::connection_count - 1)));
+            some_process().cut(static_cast<std::size_t>(random_.between(0, process_client::connection_count - 1)));
         });
         repeat(faults.deaths, [this] { end_process(false); });
         repeat(faults.shutdowns, [this] { end_process(true); });
@@ -123,15 +143,15 @@ private:
             some_process().run_at(random_.one_of<int>({300, 700, 1500, 3000}));
         });
         repeat(faults.store_outages, [this] {
-            server_.go_down();
-            plan_.after(random_.between(milliseconds{10}, milliseconds{3000}), [this] { server_.come_back(); });
+            server_->go_down();
+            plan_.after(random_.between(milliseconds{10}, milliseconds{3000}), [this] { server_->come_back(); });
         });
         repeat(faults.store_clock_jumps, [this] {
             truth_.disturb_all();
             told_.count("jumps of the store's clock");
-            server_.jump(milliseconds(random_.between(100, 5000)));
+            server_->jump(milliseconds(random_.between(100, 5000)));
         });
-        repeat(faults.losses, [this] { server_.lose(static_cast<std::size_t>(random_.between(1, 10))); });
+        repeat(faults.losses, [this] { server_->lose(static_cast<std::size_t>(random_.between(1, 10))); });
     }
 
     void end_process(bool gracefully) {
@@ -147,7 +167,7 @@ private:
         setup_.faults = {};
         setup_.faults.longest_delay = longest_delay;
         setup_.service = {};
-        server_.come_back();
+        server_->come_back();
         for (auto const& each : processes_) {
             each->start();
             each->go_on();
@@ -159,7 +179,7 @@ private:
     /// An operator settles what nobody else does.
     void look_after_parked() {
         for (std::size_t key = 0; key < setup_.keys; ++key) {
-            auto const found = server_.apply(peek_request{keys_[key]}, truth_.tick(), world_now);
+            auto const found = server_->ask(peek_request{keys_[key]});
             auto const* info = found ? std::get_if<std::optional<record_info>>(&found->result) : nullptr;
             if (info == nullptr || !*info || (*info)->state != record_state::parked) continue;
             settle_request settle;
@@ -171,7 +191,7 @@ private:
             bool const guards = setup_.options.on_duplicate == on_duplicate::reject;
             if (response) settle.record = guards ? make_tombstone(200) : *make_record(*response, capture_policy{});
             told_.count("settled by hand");
-            static_cast<void>(server_.apply(settle, truth_.tick(), world_now));
+            static_cast<void>(server_->ask(settle));
         }
         plan_.after(milliseconds{500}, [this] { look_after_parked(); });
     }
@@ -217,7 +237,7 @@ private:
 
     void finish() {
         if (busy_ > 0) truth_.unanswered(busy_);
-        truth_.finish(server_.now());
+        truth_.finish(server_->now());
     }
 
     scenario setup_;
@@ -226,18 +246,19 @@ private:
     chronicle told_;
     std::vector<store_key> keys_;
     ground_truth truth_;
-    store_server server_;
     surroundings around_;
+    std::unique_ptr<store_machine> server_;
     std::vector<std::unique_ptr<process>> processes_;
     std::size_t busy_ = 0;
 };
 
 }  // namespace
 
-outcome run_world(std::uint64_t seed, mutant bug, std::ostream* history) {
+outcome run_world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store) {
+    if (!store && bug != mutant::none) store = is_of_redis(bug) ? store_kind::redis : store_kind::memory;
     world_now = time_point(std::chrono::hours{1000});
     running_clock = nullptr;
-    world made(seed, bug, history);
+    world made(seed, bug, history, store);
     return made.run();
 }
 

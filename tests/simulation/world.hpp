@@ -3,6 +3,7 @@
 
 #include "simulation/chronicle.hpp"
 #include "simulation/mutant.hpp"
+#include "simulation/scenario.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -15,8 +16,10 @@ struct outcome {
     counts counted;
 };
 
-/// Runs the world of a seed to its end. What happens depends on seed and mutant only.
+/// Runs the world of a seed to its end. What happens depends on seed, store and mutant only.
+/// \param store what the world has; empty: what the mutant is in, or else the seed decides
 /// \param history gets a line for each thing that happens; null: none
-[[nodiscard]] outcome run_world(std::uint64_t seed, mutant bug = mutant::none, std::ostream* history = nullptr);
+[[nodiscard]] outcome run_world(std::uint64_t seed, mutant bug = mutant::none, std::ostream* history = nullptr,
+                                std::optional<store_kind> store = std::nullopt);
 
 }  // namespace idempo::simulation
