@@ -11,4 +11,5 @@
 #include <idempo/impl/problem.ipp>
 #include <idempo/impl/same_request.ipp>
 #include <idempo/impl/scope.ipp>
+#include <idempo/impl/tracer.ipp>
 #include <idempo/impl/version.ipp>

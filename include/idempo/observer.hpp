@@ -80,6 +80,9 @@ struct event {
     std::chrono::steady_clock::duration duration{};
     error_code error;
     std::exception_ptr exception;
+    /// Of the claim that the request made last: it tells requests with the same key apart. All zeros where there is
+    /// none.
+    idempo::fencing_token fencing_token{};
 };
 
 [[nodiscard]] std::string_view to_string(event_type type) noexcept;

@@ -31,6 +31,7 @@
 #include <idempo/impl/problem.ipp>
 #include <idempo/impl/same_request.ipp>
 #include <idempo/impl/scope.ipp>
+#include <idempo/impl/tracer.ipp>
 #include <idempo/impl/version.ipp>
 #include <idempo/layers/impl/client.ipp>
 #include <idempo/layers/impl/cors.ipp>

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <mutex>
 #include <optional>
@@ -30,6 +31,7 @@ constexpr std::string_view usage =
        simulation --twice [--seeds N]              whether N worlds are the same when they run again
        with --mutant NAME                          with that bug
        with --store memory|redis                   only worlds with that store; else the seed decides
+       with --trace FILE                           writes the traces of the processes, for check-trace
 )";
 
 struct arguments {
@@ -41,6 +43,7 @@ struct arguments {
     std::optional<store_kind> store{};
     bool mutants = false;
     bool twice = false;
+    std::string trace{};
 };
 
 struct failure {
@@ -75,6 +78,10 @@ std::optional<arguments> parse(std::vector<std::string_view> const& words) {
         if (i + 1 == words.size()) return std::nullopt;
         auto const value = words[i + 1];
         auto const count = number(value);
+        if (words[i] == "--trace") {
+            made.trace = words[++i];
+            continue;
+        }
         if (words[i] == "--mutant") {
             auto const bug = mutant_of(value);
             if (!bug) return std::nullopt;
@@ -97,6 +104,7 @@ std::optional<arguments> parse(std::vector<std::string_view> const& words) {
         }
         ++i;
     }
+    if (!made.trace.empty()) made.jobs = 1;  // the lines of a world must stay together
     return made;
 }
 
@@ -106,11 +114,15 @@ summary run_worlds(arguments const& asked, mutant bug, bool until_found) {
     std::mutex mutex;
     std::atomic<std::uint64_t> next{asked.from};
     std::atomic<bool> is_over{false};
+    std::ofstream trace_file;
+    if (!asked.trace.empty()) trace_file.open(asked.trace);
+    idempo::trace_sink trace;
+    if (trace_file.is_open()) trace = [&](std::string_view lines) { trace_file << lines; };
     auto const work = [&] {
         while (!is_over) {
             auto const seed = next++;
             if (seed >= asked.from + asked.seeds) return;
-            auto const made = run_world(seed, bug, nullptr, asked.store);
+            auto const made = run_world(seed, bug, nullptr, asked.store, trace);
             std::lock_guard const lock(mutex);
             for (auto const& [what, count] : made.counted) sum.counted[what] += count;
             if (!made.found) continue;

@@ -2,14 +2,17 @@
 #include "simulation/process.hpp"
 
 #include "simulation/service.hpp"
+#include "simulation/world_trace.hpp"
 
 #include <idempo/idempo.hpp>
+#include <idempo/stores/traced.hpp>
 #include <idempo/testing/read_answer.hpp>
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
+#include <optional>
 #include <utility>
 
 namespace idempo::simulation {
@@ -54,18 +57,37 @@ private:
 }  // namespace
 
 struct process::life {
-    using middleware_type = middleware<service, remote_store>;
+    using plain_middleware = middleware<service, remote_store>;
+    using traced_middleware = middleware<service, traced_store<remote_store>>;
 
     life(surroundings& world, std::size_t number, local_clock const& clock, process_client::entry enter,
-         idempo::options const& options)
+         idempo::options options)
         : timers(asio::use_service<timer_room>(context)),
-          client(world.make_client(number, clock, context.get_executor(), std::move(enter))),
-          handle(service(world, number), remote_store(client), options) {}
+          client(world.make_client(number, clock, context.get_executor(), std::move(enter))) {
+        service const serves(world, number);
+        if (!world.trace) {
+            plain.emplace(serves, remote_store(client), options);
+            return;
+        }
+        auto const trace = trace_in_world(world.setup.seed, world.trace);
+        options.observer = trace.observing(std::move(options.observer));
+        traced.emplace(serves, idempo::traced(remote_store(client), trace, store_name(world.setup.seed)), options);
+    }
+
+    template <class Request, class Token>
+    void handle(Request request, Token token) {
+        if (plain) {
+            (*plain)(std::move(request), std::move(token));
+        } else {
+            (*traced)(std::move(request), std::move(token));
+        }
+    }
 
     asio::io_context context{1};
     timer_room& timers;
     std::shared_ptr<process_client> client;
-    middleware_type handle;
+    std::optional<plain_middleware> plain;
+    std::optional<traced_middleware> traced;
 };
 
 process::process(surroundings& world, std::size_t number) : world_(world), number_(number) { start(); }

@@ -10,6 +10,8 @@
 #include "simulation/scenario.hpp"
 #include "simulation/virtual_time.hpp"
 
+#include <idempo/tracer.hpp>
+
 #include <boost/asio/any_io_executor.hpp>
 
 #include <cstddef>
@@ -31,6 +33,8 @@ struct surroundings {
     ground_truth& truth;
     /// Of the store that this world has.
     client_maker make_client;
+    /// Empty: there are no traces.
+    trace_sink trace;
 };
 
 }  // namespace idempo::simulation

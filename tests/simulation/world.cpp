@@ -12,15 +12,19 @@
 #include "simulation/service.hpp"
 #include "simulation/store_machine.hpp"
 #include "simulation/store_server.hpp"
+#include "simulation/world_trace.hpp"
 
 #include <idempo/key.hpp>
 #include <idempo/record/stored_response.hpp>
+#include <idempo/stores/traced.hpp>
 
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace idempo::simulation {
@@ -47,14 +51,19 @@ std::vector<store_key> make_keys(unsigned count) {
 
 class world {
 public:
-    world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store)
+    world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store, trace_sink const& trace)
         : setup_(make_scenario(seed, store)),
           random_(seed ^ 0x5EEDU),
           told_(history),
           keys_(make_keys(setup_.keys)),
           truth_(setup_, told_, keys_),
-          around_{setup_, bug, random_, plan_, told_, truth_, {}} {
+          around_{setup_, bug, random_, plan_, told_, truth_, {}, {}} {
         make_store();
+        bool const is_traced = setup_.faults.losses == 0 && setup_.faults.store_clock_jumps == 0;
+        if (is_traced && trace) {
+            around_.trace = trace;
+            operator_calls_.emplace(trace_in_world(seed, trace), store_name(seed));
+        }
         for (std::size_t i = 0; i < setup_.processes; ++i) processes_.push_back(std::make_unique<process>(around_, i));
         plan_clients();
         plan_trouble();
@@ -64,7 +73,10 @@ public:
     outcome run() {
         auto const began = world_now;
         auto const end = world_now + setup_.troubled + patience;
-        while (!told_.found() && world_now < end && (busy_ > 0 || world_now < began + setup_.troubled)) step();
+        // A trace goes on, so that it has what came of the violation.
+        bool const stops = !around_.trace;
+        while (!(stops && told_.found()) && world_now < end && (busy_ > 0 || world_now < began + setup_.troubled))
+            step();
         if (!told_.found()) finish();
         return {told_.found(), told_.counted()};
     }
@@ -176,6 +188,14 @@ private:
         look_after_parked();
     }
 
+    void settle_by_hand(settle_request const& request) {
+        auto const call = operator_calls_ ? operator_calls_->begin(request) : 0;
+        auto const answer = server_->ask(request);
+        if (!operator_calls_ || !answer) return;
+        auto const* const is_settled = std::get_if<bool>(&answer->result);
+        operator_calls_->end(request, call, answer->error, is_settled != nullptr && *is_settled);
+    }
+
     /// An operator settles what nobody else does.
     void look_after_parked() {
         for (std::size_t key = 0; key < setup_.keys; ++key) {
@@ -191,7 +211,7 @@ private:
             bool const guards = setup_.options.on_duplicate == on_duplicate::reject;
             if (response) settle.record = guards ? make_tombstone(200) : *make_record(*response, capture_policy{});
             told_.count("settled by hand");
-            static_cast<void>(server_->ask(settle));
+            settle_by_hand(settle);
         }
         plan_.after(milliseconds{500}, [this] { look_after_parked(); });
     }
@@ -248,17 +268,19 @@ private:
     ground_truth truth_;
     surroundings around_;
     std::unique_ptr<store_machine> server_;
+    std::optional<detail::traced_calls> operator_calls_;
     std::vector<std::unique_ptr<process>> processes_;
     std::size_t busy_ = 0;
 };
 
 }  // namespace
 
-outcome run_world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store) {
+outcome run_world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store,
+                  trace_sink const& trace) {
     if (!store && bug != mutant::none) store = is_of_redis(bug) ? store_kind::redis : store_kind::memory;
     world_now = time_point(std::chrono::hours{1000});
     running_clock = nullptr;
-    world made(seed, bug, history, store);
+    world made(seed, bug, history, store, trace);
     return made.run();
 }
 

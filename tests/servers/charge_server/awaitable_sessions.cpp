@@ -127,6 +127,6 @@ std::unique_ptr<sessions> make_awaitable_sessions(session_setup& setup, asio::io
     auto const& options = setup.flags.options;
     awaitable_charges const charges(setup.service);
     if (!setup.flags.use_middleware) return make(setup, bare(charges, options));
-    auto store = open_any_store(context.get_executor(), setup.flags.store_url);
+    auto store = open_any_store(context.get_executor(), setup.flags.store_url, setup.flags.trace);
     return make(setup, idempo::idempotency(std::move(store), options) | charges);
 }

@@ -147,6 +147,6 @@ std::unique_ptr<sessions> make_callback_sessions(session_setup& setup, asio::io_
     auto const& options = setup.flags.options;
     callback_charges const charges(setup.service);
     if (!setup.flags.use_middleware) return make(setup, bare{charges, &options});
-    auto store = open_any_store(context.get_executor(), setup.flags.store_url);
+    auto store = open_any_store(context.get_executor(), setup.flags.store_url, setup.flags.trace);
     return make(setup, idempo::idempotency(std::move(store), options) | idempo::async_handler(charges));
 }

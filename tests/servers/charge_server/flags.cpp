@@ -13,6 +13,7 @@
 #include <idempo/digest_key.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/request_head.hpp>
+#include <idempo/tracer.hpp>
 
 #include <CLI/CLI.hpp>
 
@@ -64,6 +65,7 @@ struct written_flags {
     bool no_middleware = false;
     bool log = false;
     bool metrics = false;
+    std::string trace;
 };
 
 void add_server_flags(CLI::App& app, written_flags& written) {
@@ -84,6 +86,7 @@ void add_server_flags(CLI::App& app, written_flags& written) {
         ->capture_default_str();
     app.add_flag("--no-middleware", written.no_middleware, "The same routes without idempotency, to compare");
     app.add_flag("--log", written.log, "What becomes of each keyed request, on standard error");
+    app.add_option("--trace", written.trace, "A file, at whose end the trace is written: see docs/traces.md");
 #ifdef CHARGE_SERVER_HAS_METRICS
     app.add_flag("--metrics", written.metrics, "GET /metrics: the same, counted and timed, for Prometheus");
 #endif
@@ -258,6 +261,15 @@ void add_metrics(server_flags& flags) {
 
 #endif
 
+/// Each line is in the file before anything that it tells of happens: this server is killed in tests.
+void add_trace(std::string const& path, server_flags& flags) {
+    auto const file = std::make_shared<std::ofstream>(path, std::ios::app);
+    if (!*file) throw std::invalid_argument("--trace: cannot write '" + path + '\'');
+    auto write = [file, sink = idempo::trace_to(*file)](std::string_view lines) { sink(lines); };
+    flags.trace.emplace(std::move(write), idempo::trace_options{.buffer_bytes = 0});
+    flags.options.observer = flags.trace->observing(std::move(flags.options.observer));
+}
+
 server_flags understand(written_flags const& written) {
     server_flags flags;
     flags.address = parse_address(written.address);
@@ -274,6 +286,7 @@ server_flags understand(written_flags const& written) {
     flags.options = options_of(written);
     flags.protected_fields.push_back(flags.options.header);
     apply_identity(written, flags);
+    if (!written.trace.empty()) add_trace(written.trace, flags);
 #ifdef CHARGE_SERVER_HAS_METRICS
     if (written.metrics) add_metrics(flags);
 #endif

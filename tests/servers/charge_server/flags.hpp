@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/options.hpp>
+#include <idempo/tracer.hpp>
 
 #include <boost/asio/ip/address.hpp>
 
@@ -25,6 +26,8 @@ struct server_flags {
     session_style style = session_style::awaitable;
     bool use_middleware = true;
     idempo::options options;
+    /// With `--trace`.
+    std::optional<idempo::tracer> trace;
     /// The text at `/metrics`; empty without `--metrics`.
     std::function<std::string()> metrics;
     /// Fields of this server's own that a trailer must not bring: the key's, and that of the scope.

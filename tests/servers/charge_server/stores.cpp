@@ -3,6 +3,7 @@
 
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/open_store.hpp>
+#include <idempo/stores/traced.hpp>
 #include <idempo/stores/url_scheme.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -65,9 +66,11 @@ void check_postgres_table(std::string_view url) {
 
 }  // namespace
 
-idempo::any_store open_any_store(boost::asio::any_io_executor executor, std::string_view url) {
-    return std::apply([&](auto const&... known) { return idempo::open_store(std::move(executor), url, known...); },
-                      schemes());
+idempo::any_store open_any_store(boost::asio::any_io_executor executor, std::string_view url,
+                                 std::optional<idempo::tracer> const& trace) {
+    auto store = std::apply(
+        [&](auto const&... known) { return idempo::open_store(std::move(executor), url, known...); }, schemes());
+    return trace ? idempo::any_store(idempo::traced(std::move(store), *trace)) : store;
 }
 
 void check_store(std::string_view url) {

@@ -133,7 +133,7 @@ std::unique_ptr<sessions> make(session_setup& setup, Handle handle) {
 std::unique_ptr<sessions> make_sync_sessions(session_setup& setup) {
     sync_charges const charges(setup.service);
     if (!setup.flags.use_middleware) return make(setup, bare{charges});
-    auto store =
-        idempo::blocking([&](auto executor) { return open_any_store(std::move(executor), setup.flags.store_url); });
+    auto store = idempo::blocking(
+        [&](auto executor) { return open_any_store(std::move(executor), setup.flags.store_url, setup.flags.trace); });
     return make(setup, idempo::idempotency(std::move(store), setup.flags.options) | charges);
 }

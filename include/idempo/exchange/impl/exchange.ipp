@@ -838,6 +838,7 @@ void exchange::tell_step(event_type type, event_step timed, std::chrono::steady_
     event.type = type;
     event.step = timed;
     event.key = claim_.key;
+    event.fencing_token = claim_.fencing_token;
     event.attempt = attempt_;
     event.duration = duration;
     event.error = error;
@@ -853,6 +854,7 @@ void exchange::tell(event_type type, error_code error, std::exception_ptr except
     event.type = type;
     event.step = current_;
     event.key = claim_.key;
+    event.fencing_token = claim_.fencing_token;
     event.attempt = attempt_;
     event.status = status_;
     event.error = error;

@@ -54,6 +54,7 @@ void step_saving::tell(event_type type, error_code error) const {
     event.type = type;
     event.step = event_step::save_step;
     event.key = request_.key;
+    event.fencing_token = request_.fencing_token;
     event.attempt = attempt_;
     event.error = error;
     if (type != event_type::step_began) event.duration = now_() - began_;

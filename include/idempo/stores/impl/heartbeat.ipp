@@ -83,6 +83,7 @@ private:
         event.type = type;
         event.step = event_step::renew;
         event.key = claim_.key;
+        event.fencing_token = claim_.fencing_token;
         event.error = error;
         notify(observer_, event);
     }
