@@ -79,6 +79,8 @@ inline claim_again(k) {
 }
 
 inline claim(k, r, t) {
+    look_before(k, t);
+    look_at_request(k, r);
     if
     :: is_absent(k) ->
         write_claim(k, r, t, 1);
@@ -100,7 +102,8 @@ inline claim(k, r, t) {
             met = granted
 #endif
         fi
-    fi
+    fi;
+    must_be_in_table(claims, k, t, met)
 }
 
 inline write_answer(k, r, t, is_tombstone) {
@@ -124,20 +127,27 @@ inline write_answer(k, r, t, is_tombstone) {
     rename(past_of[k].seen, t, stored)
 }
 
+#define is_about_another(k, r) (!is_absent(k) && rec[k].request != (r))
+
 inline complete(k, r, t, is_tombstone) {
+    look_before(k, t);
+    look_at_request(k, r);
     if
-    :: may_complete(k, t) ->
+    :: is_about_another(k, r) -> met = mismatch
+    :: !is_about_another(k, r) && may_complete(k, t) ->
         write_answer(k, r, t, is_tombstone);
         met = done
-    :: !may_complete(k, t) && rec[k].state == done && rec[k].token == (t) -> met = done
-    :: !may_complete(k, t) && rec[k].state == done && rec[k].token != (t) -> met = completed
-    :: !may_complete(k, t) && rec[k].state != done ->
+    :: !is_about_another(k, r) && !may_complete(k, t) && rec[k].state == done && rec[k].token == (t) -> met = done
+    :: !is_about_another(k, r) && !may_complete(k, t) && rec[k].state == done && rec[k].token != (t) -> met = completed
+    :: !is_about_another(k, r) && !may_complete(k, t) && rec[k].state != done ->
         must_holder_completes(!is_absent(k) && !holds(k, t));
         met = in_flight
-    fi
+    fi;
+    must_be_in_table(op_complete, k, t, met)
 }
 
 inline renew(k, t) {
+    look_before(k, t);
     if
     :: may_renew(k, t) ->
         must_stored_stays(rec[k].state != done);
@@ -147,11 +157,13 @@ inline renew(k, t) {
         met = held
     :: !may_renew(k, t) -> met = answer_of_lost_renew
     fi;
-    must_renew_is_true(met == lost || holds(k, t))
+    must_renew_is_true(met == lost || holds(k, t));
+    must_be_in_table(op_renew, k, t, met)
 }
 
 /* After a takeover, Abandon keeps the attempt's number: an earlier attempt may have had its effect. */
 inline abandon(k, t, by_policy) {
+    look_before(k, t);
     if
     :: may_abandon(k, t) ->
         must_stored_stays(rec[k].state != done);
@@ -165,5 +177,6 @@ inline abandon(k, t, by_policy) {
         :: else -> remove_record(k)
         fi
     :: else
-    fi
+    fi;
+    must_be_in_table(op_abandon, k, t, answer_ok)
 }

@@ -3,12 +3,14 @@
 is answered in the end, with the same answer for everybody, and runs once where nothing has failed.
 
 usage: soak.py CHARGE_SERVER [--store redis|sentinel|cluster|postgresql] [--minutes N] [--think-time S] [--seed N]
+               [--check-trace PROGRAM]
 
 Clients send each request twice at once, hang up now and then, repeat it until they have an answer, ask for old answers
 again, and use a key for another request. Meanwhile a server is killed, stopped for up to twice its lease, or shut down
 with requests on it; the store is killed or stopped; and the network between them is slow, cut or silent (Redis and
 PostgreSQL; the addresses that sentinels and nodes of a cluster tell lead past a proxy). Each kind of fault comes once
-before any comes again; without --minutes, each comes once.
+before any comes again; without --minutes, each comes once. With check-trace the servers write traces, which it then holds
+against the model.
 """
 
 import argparse
@@ -19,6 +21,8 @@ import json
 import os
 import pathlib
 import random
+import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -131,13 +135,15 @@ class Faults:
 class Service:
     """Two servers."""
 
-    def __init__(self, program, url, work, chance):
+    def __init__(self, program, url, work, chance, is_traced):
         self.program, self.url, self.work, self.chance = program, url, work, chance
+        self.is_traced = is_traced
         self.all = []
         self.instances = [None, None]
 
     def start(self, place):
-        instance = Instance(("one", "other")[place], self.program, self.url, self.work, f"{LEASE:.0f}s")
+        trace = ("--trace", f"{self.work}/{len(self.all)}.trace") if self.is_traced else ()
+        instance = Instance(("one", "other")[place], self.program, self.url, self.work, f"{LEASE:.0f}s", trace)
         self.all.append(instance)
         self.instances[place] = instance
 
@@ -193,6 +199,32 @@ def check(service, crowd, tally, verdict, faults):
     )
 
 
+# Without these, the traces show nothing: at least one of each.
+TRACED = ("claim granted", "claim completed", "claim in_flight", "claim mismatch", "complete done", "renew held", "told executed",
+          "told replayed", "told takeover", "handler begun")
+
+
+def check_traces(program, work):
+    """What the servers have written, against the model."""
+    traces = sorted(str(each) for each in pathlib.Path(work).glob("*.trace"))
+    done = subprocess.run([program, "--json", "--from-empty", *traces], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        kept = pathlib.Path(tempfile.mkdtemp(prefix="idempo-traces-"))
+        for each in traces:
+            shutil.copy(each, kept)
+        raise Failure(f"the traces in {kept}: {done.stdout}{done.stderr}")
+    found = json.loads(done.stdout)
+    for event in TRACED:
+        demand(found["counts"].get(event, 0) > 0, f"no {event} in the traces")
+    demand(found["undecided"] == 0, f"{found['undecided']} calls could not be judged")
+    print(
+        f"  Traces: {found['events']} events of {found['processes']} processes, {found['calls']} calls, {found['unanswered']} "
+        f"without an answer, {found['counts'].get('claim granted', 0)} grants, {found['counts']['told takeover']} takeovers, "
+        f"{found['counts'].get('told fenced', 0)} fenced; {found['outside']} outside the model.",
+        flush=True,
+    )
+
+
 def run(arguments):
     chance = random.Random(f"{arguments.seed} {arguments.store}")
     with tempfile.TemporaryDirectory(prefix="idempo-soak-") as work, contextlib.ExitStack() as ends:
@@ -204,7 +236,7 @@ def run(arguments):
             ends.callback(network.stop)
             url = store.url_at(network.port)
         migrate(arguments.program, store.url)
-        service = Service(os.path.abspath(arguments.program), url, work, chance)
+        service = Service(os.path.abspath(arguments.program), url, work, chance, bool(arguments.check_trace))
         ends.callback(service.kill)
         for place in range(2):
             service.start(place)
@@ -225,6 +257,8 @@ def run(arguments):
         crowd.stop()
         service.stop()
         check(service, crowd, tally, verdict, faults)
+        if arguments.check_trace:
+            check_traces(arguments.check_trace, work)
 
 
 def main():
@@ -233,6 +267,7 @@ def main():
     parser.add_argument("--store", choices=STORES, default="redis")
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--think-time", type=float, default=0, help="seconds between two requests of a client")
+    parser.add_argument("--check-trace", metavar="PROGRAM")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     arguments = parser.parse_args()
     print(f"{arguments.store}, seed {arguments.seed}:", flush=True)
