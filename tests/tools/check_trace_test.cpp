@@ -15,6 +15,7 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -201,6 +202,41 @@ TEST_CASE("check_trace: each forbidden step is found at its line, with its rule"
         REQUIRE(found.first.size() == 1);
         CHECK(contains(found.first.front().rule, each.rule));
         CHECK(found.first.front().where.line == each.trace.number());
+    }
+}
+
+TEST_CASE("check_trace: what is told of a request, and its handler, fit its calls") {
+    auto const told = [](writer trace, std::string const& what, unsigned attempt = 1) {
+        return trace.add("- 1111111111111111 0000000000000001 " + std::to_string(attempt) + ' ' + what);
+    };
+    auto const ran = [&] {
+        auto trace = told(writer().claim('1', "1 granted"), "handler begun");
+        return told(trace, "handler ended");
+    };
+    SECTION("they do") {
+        CHECK(check(told(ran().complete('1'), "told executed status=201")).violations == 0);
+        CHECK(check(told(ran().abandon('1'), "told released status=503")).violations == 0);
+        auto replayed = ran().complete('1').claim('2', "0 completed");
+        replayed.add("- 1111111111111111 0000000000000002 0 told replayed status=201");
+        CHECK(check(replayed).violations == 0);
+    }
+    SECTION("they do not") {
+        std::vector<std::pair<writer, std::string>> const cases{
+            {told(ran(), "told executed status=201"), "stored before it is told"},
+            {told(ran().abandon('1'), "told executed status=201"), "stored before it is told"},
+            {told(ran().complete('1').claim('1', "0 completed"), "told replayed"), "a token is for one claim"},
+            {told(ran(), "told replayed"), "was in the store"},
+            {told(writer().claim('1', "0 error"), "told replayed"), "was in the store"},
+            {told(told(ran(), "handler begun"), "told held"), "under a claim that was granted"},
+            {told(writer().claim('1', "1 granted"), "told released"), "released by Abandon"},
+            {told(ran().complete('1').abandon('1'), "told executed"), "a claim is abandoned where"},
+        };
+        for (auto const& [trace, rule] : cases) {
+            auto const found = check(trace);
+            INFO(trace.text);
+            REQUIRE(found.violations > 0);
+            CHECK(contains(found.first.front().rule, rule));
+        }
     }
 }
 

@@ -44,6 +44,8 @@ void keep_last(std::vector<call>& calls) {
     calls.erase(calls.begin(), calls.end() - static_cast<std::ptrdiff_t>(most_lost));
 }
 
+constexpr bits unknown_stage = 1U << 31U;
+
 bool is_begin(entry const& line) { return line.how == "begun"; }
 
 }  // namespace
@@ -58,7 +60,45 @@ void checker::add(entry const& line, place where) {
     }
     std::string const name = std::string(to_string(line.what)) + ' ' + std::string(line.how);
     ++found_.counts[name];
+    if (line.token != 0) follow_request(line, by, where);
     if (line.is_call()) add_call(line, where);
+}
+
+/// A request that had begun before the trace did is followed from where it is seen first.
+void checker::follow_request(entry const& line, process& by, place where) {
+    if (line.what == subject::handler || line.what == subject::told) by.has_observer = true;
+    auto const event = request_event_of(line.what, line.how);
+    if (!event) return;
+    bool const is_begin = *event == request_event::claim_begun;
+    auto const [at, is_new] = requests_.try_emplace(line.token);
+    auto& followed = at->second;
+    followed.latest = line.time;
+    bool const is_unknown = followed.stage == unknown_stage || (is_new && !is_begin && (by.has_gap || by.began_late));
+    if (is_unknown || !by.has_observer) {
+        auto const next =
+            is_begin || !is_unknown ? next_stage(all_request_steps(), followed.stage, *event) : std::nullopt;
+        followed.stage = next.value_or(unknown_stage);
+        return;
+    }
+    auto const next = next_stage(all_request_steps(), followed.stage, *event);
+    if (!next) {
+        ++found_.violations;
+        if (found_.first.size() < most_reported) {
+            auto name = std::string(to_string(line.what)) + ' ' + std::string(line.how);
+            found_.first.push_back({where, line.time, std::string(line.store), line.key, std::move(name),
+                                    "of the request: " + std::string(stage_name(followed.stage)),
+                                    std::string(rule_of(*event))});
+        }
+    }
+    followed.stage = next.value_or(unknown_stage);
+    if (followed.stage == stage::over) requests_.erase(at);
+    if (requests_.size() >= look_at_requests_) forget_requests();
+}
+
+/// Of processes that were killed, and of those whose observer does not write.
+void checker::forget_requests() {
+    std::erase_if(requests_, [&](auto const& each) { return later(each.second.latest, 10 * longest_call) < now_; });
+    look_at_requests_ = std::max<std::size_t>(2 * requests_.size(), 1U << 16U);
 }
 
 /// After a gap nothing is known of any record.
@@ -66,9 +106,12 @@ checker::process& checker::number(entry const& line) {
     auto const [place, is_new] = processes_.try_emplace(line.process);
     auto& by = place->second;
     if (is_new) ++found_.processes;
+    if (is_new) by.began_late = line.number > 1;
     if (!is_new && line.number > by.last_number + 1) {
         found_.missing += line.number - by.last_number - 1;
         ++epoch_;
+        by.has_gap = true;
+        requests_.clear();
     }
     by.last_number = std::max(by.last_number, line.number);
     by.last_time = line.time;

@@ -4,6 +4,7 @@
 #include "check_trace/entry.hpp"
 #include "check_trace/history.hpp"
 #include "check_trace/record.hpp"
+#include "check_trace/request.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -69,6 +70,10 @@ private:
     struct process {
         std::uint64_t last_number = 0;
         microseconds last_time = 0;
+        /// Its observer writes, too.
+        bool has_observer = false;
+        bool has_gap = false;
+        bool began_late = false;
         bool is_buffered = false;
         bool has_ended = false;
     };
@@ -104,6 +109,8 @@ private:
 
     process& number(entry const& line);
     std::uint64_t store_number(entry const& line);
+    void follow_request(entry const& line, process& by, place where);
+    void forget_requests();
     void add_call(entry const& line, place where);
     [[nodiscard]] bool is_apart(record_history const& history, microseconds time) const;
     [[nodiscard]] microseconds last_time(call const& of) const;
@@ -124,6 +131,13 @@ private:
     std::map<std::string, std::uint64_t, std::less<>> stores_;
     std::vector<std::string> store_names_;
     std::unordered_map<record_key, record_history, record_key_hash> records_;
+    struct request {
+        bits stage = stage::fresh;
+        microseconds latest = always;
+    };
+    /// By token.
+    std::unordered_map<std::uint64_t, request> requests_;
+    std::size_t look_at_requests_ = 1U << 16U;
     std::size_t look_at_size_ = 1U << 16U;
     std::uint64_t epoch_ = 0;
     microseconds now_ = always;
