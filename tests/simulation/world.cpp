@@ -51,7 +51,8 @@ std::vector<store_key> make_keys(unsigned count) {
 
 class world {
 public:
-    world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store, trace_sink const& trace)
+    world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store,
+          trace_sink const& trace)
         : setup_(make_scenario(seed, store)),
           random_(seed ^ 0x5EEDU),
           told_(history),

@@ -25,7 +25,9 @@ TEST_CASE("traces: the page switches them on") {
         auto store = idempo::traced(redis_store, trace);  // idempo/stores/traced.hpp
         //]
         idempo::error_code error;
-        static_cast<void>(store.claim({.key = {{1}}, .lease = std::chrono::minutes{1}}, error));
+        idempo::claim_request claim;
+        claim.lease = std::chrono::minutes{1};
+        static_cast<void>(store.claim(claim, error));
         trace.flush();
         CHECK(file.str().find(" claim granted ") != std::string::npos);
     }
