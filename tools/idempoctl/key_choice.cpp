@@ -19,7 +19,7 @@ namespace idempoctl {
 namespace {
 
 /// Enough to show that they are not unique.
-constexpr std::size_t most_found = 5;
+constexpr std::size_t max_found = 5;
 
 std::optional<idempo::endpoint> endpoint_in(std::string_view text) {
     if (text.empty()) return std::nullopt;
@@ -65,7 +65,7 @@ idempo::store_key search(store_link& link, std::string const& digits) {
         require(link, error);
         for (auto const& each : page.records) found.insert(each.key);
         request.after = page.next;
-    } while (!request.after.empty() && found.size() < most_found);
+    } while (!request.after.empty() && found.size() < max_found);
     return only_one_of(found, digits);
 }
 

@@ -37,7 +37,7 @@ void run(flags const& given) {
                given.command);
 }
 
-int complain(std::exception const& error, exit_code code) {
+int report(std::exception const& error, exit_code code) {
     std::cerr << "idempoctl: " << error.what() << std::endl;
     return static_cast<int>(code);
 }
@@ -50,8 +50,8 @@ int main(int count, char** words) {
         std::cout.flush();
         return static_cast<int>(exit_code::done);
     } catch (failure const& error) {
-        return complain(error, error.code);
+        return report(error, error.code);
     } catch (std::exception const& error) {
-        return complain(error, exit_code::failed);
+        return report(error, exit_code::failed);
     }
 }

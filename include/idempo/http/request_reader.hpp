@@ -94,7 +94,7 @@ private:
     template <class DynamicBuffer>
     bool skip_empty_lines(DynamicBuffer& buffer) {
         constexpr std::size_t line_size = 2;
-        while (empty_lines_ < most_empty_lines) {
+        while (empty_lines_ < max_empty_lines) {
             char start[line_size] = {};
             auto const got = boost::asio::buffer_copy(boost::asio::buffer(start), buffer.data());
             if (got == 0 || (got == 1 && start[0] == '\r')) return false;
@@ -178,7 +178,7 @@ private:
         return read_step::finished;
     }
 
-    static constexpr unsigned most_empty_lines = 4;
+    static constexpr unsigned max_empty_lines = 4;
 
     parser_type* parser_;
     std::span<std::string_view const> also_protected_;

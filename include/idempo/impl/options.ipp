@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 constexpr std::chrono::hours a_year{24 * 365};
 
 /// One bit each in an exchange.
-constexpr std::size_t most_rules = 64;
+constexpr std::size_t max_rules = 64;
 
 /// The lengths of steps have four bytes, and they travel with each takeover.
 constexpr std::size_t largest_steps = std::size_t{16} << 20;
@@ -55,7 +55,7 @@ void require_identities(options const& options) {
     }
     require(identities <= max_previous_identities + 1,
             "options.previous and options.digest_keys have too many entries");
-    require(identities * (options.previous_rules.size() + 1) <= most_rules,
+    require(identities * (options.previous_rules.size() + 1) <= max_rules,
             "options.previous_rules, options.previous and options.digest_keys make too many rules");
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <idempo/detail/deadline.hpp>
-#include <idempo/stores/memory_room.hpp>
+#include <idempo/stores/memory_budget.hpp>
 #include <idempo/stores/record_memory.hpp>
 #include <idempo/stores/used_keys.hpp>
 
@@ -66,8 +66,8 @@ using memory_record_ptr = std::unique_ptr<memory_record, memory_record_delete>;
 class alignas(64) memory_shard {
 public:
     /// Both outlive it.
-    memory_shard(memory_room& room, record_memory& memory)
-        : room_(room),
+    memory_shard(memory_budget& budget, record_memory& memory)
+        : budget_(budget),
           memory_(&memory),
           buckets_(16 + table::bucket_overhead),
           by_key_({buckets_.data(), buckets_.size()}) {}
@@ -132,10 +132,10 @@ public:
     /// Adds a record under a key that has none. False where there is no room for it, or an expired one is left because
     /// memory for its mark ran out.
     [[nodiscard]] bool add(memory_record_ptr record) {
-        if (!room_.take(1, counted(record->bytes.size()))) return false;
+        if (!budget_.acquire(1, counted(record->bytes.size()))) return false;
         if (by_key_.size() >= by_key_.split_count()) grow_table();
         if (!by_key_.insert(*record).second) {
-            room_.give_back(1, counted(record->bytes.size()));
+            budget_.give_back(1, counted(record->bytes.size()));
             return false;
         }
         by_expiry_.insert(by_expiry_.end(), *record);
@@ -147,14 +147,14 @@ public:
     [[nodiscard]] bool fill(memory_record& record, shared_bytes const& bytes) {
         auto const before = counted(record.bytes.size());
         auto const after = counted(bytes.size());
-        if (after > before && !room_.take(0, after - before)) return false;
+        if (after > before && !budget_.acquire(0, after - before)) return false;
         try {
             record.bytes = keep(bytes);
         } catch (std::bad_alloc const&) {
-            if (after > before) room_.give_back(0, after - before);
+            if (after > before) budget_.give_back(0, after - before);
             return false;
         }
-        if (before > after) room_.give_back(0, before - after);
+        if (before > after) budget_.give_back(0, before - after);
         return true;
     }
 
@@ -225,12 +225,12 @@ private:
     }
 
     void give_marks_back(std::size_t before) noexcept {
-        if (before > marks_.size()) room_.give_back(0, (before - marks_.size()) * used_keys::bytes_each);
+        if (before > marks_.size()) budget_.give_back(0, (before - marks_.size()) * used_keys::bytes_each);
     }
 
     /// \param kept bytes that stay taken
     void remove(memory_record& record, std::size_t kept) {
-        room_.give_back(1, counted(record.bytes.size()) - kept);
+        budget_.give_back(1, counted(record.bytes.size()) - kept);
         by_expiry_.erase(by_expiry_.iterator_to(record));
         by_key_.erase_and_dispose(by_key_.iterator_to(record), memory_record_delete{memory_});
     }
@@ -276,7 +276,7 @@ private:
     }
 
     std::mutex mutex_;
-    memory_room& room_;
+    memory_budget& budget_;
     record_memory* memory_;
     std::vector<table::bucket_type> buckets_;
     table by_key_;

@@ -16,7 +16,7 @@ namespace {
 
 enum exit_code { success = 0, failure = 1, wrong_usage = 2 };
 
-int complain(std::exception const& error, exit_code code) {
+int report(std::exception const& error, exit_code code) {
     std::cerr << "charge_server: " << error.what() << std::endl;
     return code;
 }
@@ -34,8 +34,8 @@ int main(int argument_count, char** arguments) {
         }
         return success;
     } catch (std::invalid_argument const& error) {
-        return complain(error, wrong_usage);
+        return report(error, wrong_usage);
     } catch (std::exception const& error) {
-        return complain(error, failure);
+        return report(error, failure);
     }
 }

@@ -119,7 +119,7 @@ void run(flags const& written) {
     serve(context, acceptor, sessions);
 }
 
-int complain(std::string const& sentence, int code) {
+int report(std::string const& sentence, int code) {
     std::cerr << "transfer_server: " << sentence << std::endl;
     return code;
 }
@@ -135,8 +135,8 @@ int main(int argument_count, char** arguments) {
     } catch (CLI::ParseError const& error) {
         return app.exit(error) == 0 ? 0 : 2;
     } catch (std::invalid_argument const& error) {
-        return complain(error.what(), 2);
+        return report(error.what(), 2);
     } catch (std::exception const& error) {
-        return complain(error.what(), 1);
+        return report(error.what(), 1);
     }
 }

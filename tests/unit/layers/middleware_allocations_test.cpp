@@ -77,16 +77,16 @@ TEST_CASE("middleware: a request that is none of its business costs no allocatio
 }
 
 TEST_CASE("middleware: a first request and a replay stay within their allocations", "[middleware]") {
-    constexpr std::uint64_t most_for_first = 14;
-    constexpr std::uint64_t most_for_replay = 4;
+    constexpr std::uint64_t max_for_first = 14;
+    constexpr std::uint64_t max_for_replay = 4;
     auto const handle = idempo::idempotency(idempo::memory_store()) | &plain;
     auto const request = keyed_request("a-key-that-is-longer-than-a-short-string");
     auto const first = allocations_of(handle, request);
     auto const replay = allocations_of(handle, request);
     CHECK(is_replay(handle(text_request(request))));
     CAPTURE(first, replay);
-    CHECK(first <= most_for_first);
-    CHECK(replay <= most_for_replay);
+    CHECK(first <= max_for_first);
+    CHECK(replay <= max_for_replay);
 }
 
 #endif

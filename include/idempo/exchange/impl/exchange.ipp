@@ -20,10 +20,10 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds shortest_retry_after{1};
 
 /// A record that expires between look and claim costs one. More happen only where servers of two releases meet.
-constexpr unsigned most_claims_given_up = 3;
+constexpr unsigned max_claims_given_up = 3;
 
 /// A store that is slower than the lease so often is of no use.
-constexpr unsigned most_late_claims = 3;
+constexpr unsigned max_late_claims = 3;
 
 // A refusal that is stored for a later request cannot know that request's connection; a replay sets both anew.
 constexpr unsigned any_version = 11;
@@ -131,7 +131,7 @@ exchange::step exchange::give_up(std::size_t identity, bool looks_again) {
 exchange::step exchange::gave_up() {
     auto const identity = *goes_to_;
     goes_to_.reset();
-    if (++given_up_ <= most_claims_given_up) return go_to(identity);
+    if (++given_up_ <= max_claims_given_up) return go_to(identity);
     last_was_unknown_ = false;
     last_lease_remaining_ = milliseconds::zero();
     return wait_or(&exchange::refuse_met_in_flight);
@@ -384,7 +384,7 @@ bool exchange::lease_may_have_ended() const {
 
 /// The late claim has been given up.
 exchange::step exchange::claim_again(error_code error) {
-    if (error || ++late_claims_ == most_late_claims) return go_without_claim();
+    if (error || ++late_claims_ == max_late_claims) return go_without_claim();
     if (acquiring_) has_asked_ = false;
     begin_anew();
     return start_claim();

@@ -158,9 +158,9 @@ std::string decode_secret(std::string_view base64) {
 }
 
 std::optional<std::chrono::seconds> parse_timestamp(std::string_view value) {
-    constexpr std::size_t most_digits = 12;  // thirty thousand years
+    constexpr std::size_t max_digits = 12;  // thirty thousand years
     auto const digits = trimmed(value);
-    if (digits.empty() || digits.size() > most_digits) return std::nullopt;
+    if (digits.empty() || digits.size() > max_digits) return std::nullopt;
     std::int64_t seconds = 0;
     for (char const c : digits) {
         if (c < '0' || c > '9') return std::nullopt;

@@ -87,11 +87,11 @@ postgres_options parse_postgres_url(std::string_view url, postgres_options other
 }
 
 void validate(postgres_options const& options) {
-    constexpr std::size_t most_workers = 64;
+    constexpr std::size_t max_workers = 64;
     if (!libpq_understands(options.connection)) refuse("libpq does not understand the connection string");
     validate_name("schema", options.schema);
     validate_name("table", options.table);
-    if (options.workers == 0 || options.workers > most_workers) refuse("workers must be 1 to 64");
+    if (options.workers == 0 || options.workers > max_workers) refuse("workers must be 1 to 64");
     if (options.max_pending == 0 || options.max_pending_bytes == 0) {
         refuse("max_pending and max_pending_bytes must be positive");
     }

@@ -5,7 +5,7 @@
 
 #include <idempo/detail/deadline.hpp>
 #include <idempo/detail/open_notes.hpp>
-#include <idempo/stores/memory_room.hpp>
+#include <idempo/stores/memory_budget.hpp>
 #include <idempo/stores/memory_shard.hpp>
 
 #include <algorithm>
@@ -42,10 +42,10 @@ class memory_store::records {
 public:
     explicit records(memory_store_options options)
         : clock_(std::move(options.clock)),
-          room_(options.max_records, options.max_bytes) {
+          budget_(options.max_records, options.max_bytes) {
         for (std::size_t i = 0; i < options.shards; ++i) {
             if (i % shards_per_memory == 0) memories_.push_back(detail::record_memory::make());
-            shards_.emplace_back(room_, *memories_.back());
+            shards_.emplace_back(budget_, *memories_.back());
         }
     }
 
@@ -82,7 +82,7 @@ public:
         return action(shard, now());
     }
 
-    [[nodiscard]] detail::memory_room const& room() const noexcept { return room_; }
+    [[nodiscard]] detail::memory_budget const& budget() const noexcept { return budget_; }
 
 private:
     [[nodiscard]] time_point now() const { return clock_ ? clock_() : std::chrono::steady_clock::now(); }
@@ -111,7 +111,7 @@ private:
     static constexpr std::size_t shards_per_memory = 16;
 
     std::function<time_point()> clock_;
-    detail::memory_room room_;
+    detail::memory_budget budget_;
     std::vector<detail::record_memory::owner> memories_;
     std::deque<memory_shard> shards_;  // which does not move what it holds
 };
@@ -448,8 +448,8 @@ bool memory_store::forget(store_key const& key, error_code& ec) {
     });
 }
 
-std::size_t memory_store::size() const noexcept { return records_->room().records(); }
+std::size_t memory_store::size() const noexcept { return records_->budget().records(); }
 
-std::size_t memory_store::bytes() const noexcept { return records_->room().bytes(); }
+std::size_t memory_store::bytes() const noexcept { return records_->budget().bytes(); }
 
 }  // namespace idempo

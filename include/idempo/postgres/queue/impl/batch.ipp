@@ -22,7 +22,7 @@ using requests = std::vector<request const*>;
 using std::chrono::milliseconds;
 
 /// So often a claim may find, when it looks why it was not granted, that it would be granted by now.
-constexpr int most_rounds = 10;
+constexpr int max_rounds = 10;
 
 std::int64_t span(milliseconds given) {
     constexpr milliseconds longest = std::chrono::years{1000};
@@ -159,7 +159,7 @@ private:
     /// \param decide makes the answer of a request that met a record, if it can
     template <class Attempt, class Decide>
     void until_answered(Attempt attempt, Decide decide) {
-        for (int round = 0; round < most_rounds && !open_.empty(); ++round) {
+        for (int round = 0; round < max_rounds && !open_.empty(); ++round) {
             met_.clear();
             attempt();
             for (auto const& each : met_) {

@@ -20,7 +20,7 @@ constexpr std::size_t small_bytes = 1024;
 constexpr std::size_t max_moving_bytes = std::size_t{4} * 1024 * 1024;
 
 /// What waits for its turn among large records that keep coming is given up after so many timeouts.
-constexpr int most_timeouts = 10;
+constexpr int max_timeouts = 10;
 
 template <class Lines>
 bool has_own(Lines const& line, operation const& submitted) {
@@ -49,7 +49,7 @@ bool pending_load::admit(operation const& submitted, redis_options const& limits
 void pipeline::submit(std::unique_ptr<operation> submitted, time_point now) {
     if (submitted->deadline == time_point{}) {
         submitted->deadline = now + timeout_;
-        submitted->last_deadline = now + timeout_ * most_timeouts;
+        submitted->last_deadline = now + timeout_ * max_timeouts;
     }
     submitted->stage = operation::progress::unsent;
     await(*submitted);

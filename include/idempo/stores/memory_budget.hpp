@@ -8,14 +8,14 @@ namespace idempo::detail {
 
 /// How much a memory store may take, and how much it has taken, for all of its shards together.
 /// Adding, growing and removing a record write here, nothing else does.
-class alignas(64) memory_room {
+class alignas(64) memory_budget {
 public:
-    memory_room(std::size_t max_records, std::size_t max_bytes) noexcept
+    memory_budget(std::size_t max_records, std::size_t max_bytes) noexcept
         : max_records_(max_records),
           max_bytes_(max_bytes) {}
 
-    /// Takes both, or nothing and says false.
-    [[nodiscard]] bool take(std::size_t records, std::size_t bytes) noexcept {
+    /// Acquires both, or nothing and says false.
+    [[nodiscard]] bool acquire(std::size_t records, std::size_t bytes) noexcept {
         if (!add_within(bytes_, bytes, max_bytes_)) return false;
         if (add_within(records_, records, max_records_)) return true;
         bytes_.fetch_sub(bytes, std::memory_order_relaxed);
@@ -31,10 +31,10 @@ public:
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
 
 private:
-    static bool add_within(std::atomic<std::size_t>& sum, std::size_t amount, std::size_t most) noexcept {
+    static bool add_within(std::atomic<std::size_t>& sum, std::size_t amount, std::size_t limit) noexcept {
         std::size_t before = sum.load(std::memory_order_relaxed);
         do {
-            if (amount > most - before) return false;
+            if (amount > limit - before) return false;
         } while (!sum.compare_exchange_weak(before, before + amount, std::memory_order_relaxed));
         return true;
     }
