@@ -2,8 +2,8 @@
 """Two charge_servers on one store under load, while everything fails that can be made to fail from outside: each request
 is answered in the end, with the same answer for everybody, and runs once where nothing has failed.
 
-usage: soak.py CHARGE_SERVER [--store redis|sentinel|cluster|postgresql] [--minutes N] [--think-time S] [--seed N]
-               [--check-trace PROGRAM]
+usage: soak.py CHARGE_SERVER [--store redis|sentinel|cluster|postgresql] [--minutes N] [--rest S] [--think-time S]
+       [--check-trace PROGRAM] [--seed N]
 
 Clients send each request twice at once, hang up now and then, repeat it until they have an answer, ask for old answers
 again, and use a key for another request. Meanwhile a server is killed, stopped for up to twice its lease, or shut down
@@ -249,6 +249,7 @@ def run(arguments):
             for kind in faults.each_once():
                 crowd.until_more(ANSWERS_BETWEEN_FAULTS)
                 faults.make(kind)
+                time.sleep(arguments.rest)
                 crowd.check()
             if time.monotonic() >= end:
                 break
@@ -266,6 +267,7 @@ def main():
     parser.add_argument("program", metavar="CHARGE_SERVER")
     parser.add_argument("--store", choices=STORES, default="redis")
     parser.add_argument("--minutes", type=float, default=0)
+    parser.add_argument("--rest", type=float, default=AFTERMATH, help="seconds without a fault after each one")
     parser.add_argument("--think-time", type=float, default=0, help="seconds between two requests of a client")
     parser.add_argument("--check-trace", metavar="PROGRAM")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
