@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/message_proxy.hpp"
 #include "support/pgbouncer.hpp"
 #include "support/poll_until.hpp"
 #include "support/postgres_scene.hpp"
@@ -20,6 +21,7 @@
 #include <pqxx/subtransaction>
 #include <pqxx/transaction>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -30,7 +32,6 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -404,8 +405,15 @@ TEST_CASE("transactional: through pgbouncer, which pools transactions") {
 }
 
 TEST_CASE("transactional: a request that waits gets the first one's response") {
-    auto options = single_tenant();
-    options.wait = 30s;
+    std::array<std::atomic<bool>, 3> waits{};
+    auto const telling = [](std::atomic<bool>& began) {
+        auto options = single_tenant();
+        options.wait = 30s;
+        options.observer = [&began](idempo::event const& event) {
+            if (event.type == idempo::event_type::step_began && event.step == idempo::event_step::wait) began = true;
+        };
+        return options;
+    };
     std::promise<void> gate;
     auto const opened = gate.get_future().share();
     std::atomic<bool> is_inside{false};
@@ -414,20 +422,21 @@ TEST_CASE("transactional: a request that waits gets the first one's response") {
         opened.wait();
         return charge(request, transaction, execution);
     };
-    scene one(charge_later, options);
-    scene other(charge_later, options);
+    scene one(charge_later, telling(waits[0]));
+    scene other(charge_later, telling(waits[1]));
+    scene blocking(charge_later, telling(waits[2]));
     auto first = one.send_async(keyed_request("waits"));
     poll_until([&] { return is_inside.load(); });
     auto same_process = one.send_async(keyed_request("waits"));
     auto other_process = other.send_async(keyed_request("waits"));
-    auto blocked_thread = std::async(std::launch::async, [&] { return other.send("waits"); });
-    std::this_thread::sleep_for(100ms);
+    auto blocked_thread = std::async(std::launch::async, [&] { return blocking.send("waits"); });
+    for (auto const& each : waits) poll_until([&] { return each.load(); });
     gate.set_value();
     CHECK(read(first.get()).result_int() == 201);
     CHECK(is_replay(read(same_process.get())));
     CHECK(is_replay(read(other_process.get())));
     CHECK(is_replay(blocked_thread.get()));
-    CHECK(one.runs + other.runs == 1);
+    CHECK(one.runs + other.runs + blocking.runs == 1);
 }
 
 TEST_CASE("transactional: a handler that ends the transaction is found out, however it goes on") {
@@ -928,13 +937,16 @@ TEST_CASE("transactional: a handler that outlives its transaction has no effect,
 TEST_CASE("transactional: the end of the executor's context ends what a stopped server keeps waiting") {
     postgres_server server;
     server.ask("CREATE TABLE effects (name text NOT NULL)");
+    message_proxy const network(server);
     auto database = database_of(server);
+    database.database.connection = network.connection();
     database.database.operation_timeout = 30min;
     auto ended = std::make_unique<scene>(charge, database);
     CHECK(ended->send("first").result_int() == 201);
     server.send_signal(SIGSTOP);
+    auto const before = network.messages('B');
     auto sent = ended->send_async(keyed_request("stuck"));
-    std::this_thread::sleep_for(100ms);
+    poll_until([&] { return network.messages('B') > before; });
     ended.reset();                                // or the test takes half an hour
     CHECK(read(sent.get()).result_int() == 503);  // on the system's executor, where use_future completes
     server.send_signal(SIGCONT);
