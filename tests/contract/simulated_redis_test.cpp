@@ -27,6 +27,7 @@
 #include <new>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -107,12 +108,19 @@ private:
     redis::reply reply_;
 };
 
+/// A real server and a simulated one have answered differently.
+struct difference : std::runtime_error {
+    using runtime_error::runtime_error;
+};
+
 /// A real server and a simulated one, whose clocks are the same, and which are asked the same.
 class two_servers {
 public:
-    two_servers() { socket_.connect({real_.unix_path()}); }
+    explicit two_servers(simulation::mutant bug = simulation::mutant::none) : bug_(bug) {
+        socket_.connect({real_.unix_path()});
+    }
 
-    /// What both answer, or the test has failed.
+    /// What both answer. \throws difference
     std::unique_ptr<answer> ask(std::string const& command) {
         asio::write(socket_, asio::buffer(command));
         auto real = std::make_unique<answer>("");
@@ -126,8 +134,8 @@ public:
         std::string bytes;
         append(bytes, simulated_.execute(*reader.next()));
         answer const simulated(bytes);
-        INFO("real: " << real->outcome() << ", simulated: " << simulated.outcome());
-        REQUIRE(real->is_like(simulated));
+        if (!real->is_like(simulated))
+            throw difference("real: " + real->outcome() + ", simulated: " + simulated.outcome());
         return real;
     }
 
@@ -162,9 +170,10 @@ public:
 private:
     void command(std::initializer_list<std::string_view> words) { REQUIRE(real_.ask(words) == "OK"); }
 
+    simulation::mutant bug_;
     clock_file clock_;
     redis_server real_{{}, {}, {"LD_PRELOAD=" IDEMPO_FROZEN_CLOCK, "FROZEN_CLOCK=" + clock_.path()}};
-    simulation::simulated_redis simulated_{{redis::scripts::claim().sha1, redis::scripts::claim().source}};
+    simulation::simulated_redis simulated_{{redis::scripts::claim().sha1, redis::scripts::claim().source}, bug_};
     asio::io_context context_;
     asio::local::stream_protocol::socket socket_{context_};
     std::array<char, std::size_t{1} << 18U> buffer_{};
@@ -406,7 +415,7 @@ TEST_CASE("simulated redis: random operations are answered as by a real server, 
     random_operations operations(servers, seed);
     for (int step = 0; step < least || (step < most && !have_met_all(operations)); ++step) {
         INFO("seed " << seed << ", step " << step);
-        operations.step();
+        REQUIRE_NOTHROW(operations.step());
     }
     for (auto const& [name, answers] : all_answers) {
         for (auto const& each : answers) {
@@ -418,4 +427,23 @@ TEST_CASE("simulated redis: random operations are answered as by a real server, 
         INFO("seed " << seed << ": " << what.first << " was answered " << what.second << ", " << count << " times");
         CHECK(all_answers.at(what.first).contains(what.second));
     }
+}
+
+TEST_CASE("simulated redis: each bug in a script shows beside a real server") {
+    using simulation::mutant;
+    constexpr int most = 20'000;
+    auto const bug = GENERATE(
+        mutant::redis_abandon_without_fence, mutant::redis_abandon_removes, mutant::redis_complete_without_fence,
+        mutant::redis_renew_without_fence, mutant::redis_renew_does_nothing, mutant::redis_step_without_fence,
+        mutant::redis_takeover_of_live_lease, mutant::redis_takeover_is_not_counted, mutant::redis_takeover_drops_steps,
+        mutant::redis_claim_ignores_fingerprint, mutant::redis_park_stays_open, mutant::redis_forgets_used_keys,
+        mutant::redis_mark_ends_early, mutant::redis_set_replaces, mutant::redis_script_is_not_atomic);
+    auto const seed = std::random_device{}();
+    two_servers servers(bug);
+    random_operations operations(servers, seed);
+    INFO("seed " << seed << ", " << simulation::name_of(bug));
+    auto const run = [&] {
+        for (int step = 0; step < most; ++step) operations.step();
+    };
+    CHECK_THROWS_AS(run(), difference);
 }

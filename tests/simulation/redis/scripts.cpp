@@ -112,12 +112,13 @@ void redis_script::keep(std::string const& record, std::int64_t life) {
 
 void redis_script::mark(std::int64_t life, std::string const& remember) {
     if (!has_mark() || bug_ == mutant::redis_forgets_used_keys) return;
-    set(keys_->at(1), remember, life + std::stoll(remember));
+    auto const outlives = bug_ == mutant::redis_mark_ends_early ? 0 : life;
+    set(keys_->at(1), remember, outlives + std::stoll(remember));
 }
 
 void redis_script::move_mark(std::int64_t life) {
     auto const remember = as_number(data_.get(keys_->at(1)));
-    if (!remember || bug_ == mutant::redis_mark_ends_early) return;
+    if (!remember) return;
     write(false);
     data_.pexpire(keys_->at(1), life + *remember);
 }
