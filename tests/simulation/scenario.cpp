@@ -74,7 +74,7 @@ redis_plan make_redis_plan(random_source random) {
     plan.connections = random.in_100(50) ? 1 : 2;
     plan.connect_timeout = milliseconds(random.between(300, 1000));
     plan.health_interval = milliseconds(random.one_of<int>({500, 5000, 60'000}));
-    plan.stores_large_answers = random.in_100(5);
+    plan.stores_large_answers = random.in_100(10);
     return plan;
 }
 
@@ -102,7 +102,10 @@ scenario make_scenario(std::uint64_t seed, std::optional<store_kind> store) {
     made.store = store.value_or(is_redis ? store_kind::redis : store_kind::memory);
     if (made.store != store_kind::redis) return made;
     made.redis = make_redis_plan(more.fork());
-    if (made.redis.stores_large_answers) made.options.max_response_body = 80'000;
+    if (made.redis.stores_large_answers) {
+        made.options.max_response_body = 80'000;
+        made.service.large_answers = 300;
+    }
     bool const remembers = made.options.remember_expired > std::chrono::milliseconds::zero();
     if (remembers && more.in_100(70)) made.options.remember_expired = milliseconds(more.between(1000, 5000));
     return made;

@@ -82,6 +82,8 @@ void redis_machine::serve(redis_link& of) {
 
 void redis_machine::execute(redis_link& of, redis_words const& words) {
     if (words.front() == "WAIT") return wait_for_replicas(of, words);
+    bool const is_script = words.front() == "EVALSHA" || words.front() == "EVAL";
+    world_.told.count("Redis: " + (is_script ? "script " + words.back() : words.front()));
     auto reply = run(words);
     if (std::holds_alternative<redis_reply::error>(reply.value)) {
         world_.told.count("errors of Redis");
