@@ -6,3 +6,4 @@
 #include <idempo/detail/impl/step_log.ipp>
 #include <idempo/detail/impl/structured_field.ipp>
 #include <idempo/detail/impl/target.ipp>
+#include <idempo/detail/impl/traceparent.ipp>

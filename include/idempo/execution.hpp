@@ -127,6 +127,11 @@ public:
 
     [[nodiscard]] std::optional<std::chrono::milliseconds> retention() const noexcept { return retention_; }
 
+    /// Stores a tombstone instead of the answer, where one would be stored: the client gets the answer once, and each
+    /// retry 409 with its status (`refusal::not_retained`). Nothing of the answer reaches the store.
+    void forget_body() noexcept { forgets_body_ = true; }
+    [[nodiscard]] bool forgets_body() const noexcept { return forgets_body_; }
+
     /// What the handler said last; `by_policy` if nothing.
     enum class verdict { by_policy, keep, release, unknown };
     [[nodiscard]] verdict decision() const noexcept { return verdict_; }
@@ -187,6 +192,7 @@ private:
     verdict verdict_ = verdict::by_policy;
     bool keyed_ = false;
     bool passes_replay_ = false;
+    bool forgets_body_ = false;
 };
 
 }  // namespace idempo

@@ -7,6 +7,7 @@
 
 #include <boost/system/errc.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -24,12 +25,24 @@ struct list_request {
     /// `record_page::next` of the page before; empty for the first page. A cursor belongs to the store that made it.
     std::string after{};
     /// How many records a call looks at, about, whether they match or not; at most `largest_page`. A store may look at
-    /// fewer, and never looks at so many that other operations have to wait for long.
+    /// fewer, or at more where it expects few to match, and never at so many that other operations have to wait for
+    /// long.
     std::size_t limit = 100;
     /// Only records in this state.
     std::optional<record_state> state{};
     /// Only records whose key begins with these digits, in lower-case hexadecimal: what a log prints of it.
     std::string digits{};
+
+    /// \name What the stores of this library leave out, too
+    /// Another store may tell records that do not match.
+    /// @{
+    /// Only this attempt and later ones.
+    unsigned least_attempt = 0;
+    /// Only records in flight whose lease has ended, and which are not free (attempt 0).
+    bool lease_ended = false;
+    /// Only records whose `age` is at least this, or not known.
+    std::optional<std::chrono::milliseconds> older_than{};
+    /// @}
 
     static constexpr std::size_t largest_page = 10'000;
 };
@@ -72,6 +85,11 @@ namespace detail {
 /// Whether the request asks for such a record.
 [[nodiscard]] inline bool is_asked_for(list_request const& request, store_key const& key, record_info const& info) {
     if (request.state && *request.state != info.state) return false;
+    if (info.attempt < request.least_attempt) return false;
+    bool const is_over = info.state == record_state::in_flight && info.attempt > 0 &&
+                         info.lease_remaining <= std::chrono::milliseconds::zero();
+    if (request.lease_ended && !is_over) return false;
+    if (request.older_than && info.age && *info.age < *request.older_than) return false;
     return request.digits.empty() || to_hex(key.view()).starts_with(request.digits);
 }
 

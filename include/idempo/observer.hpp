@@ -83,13 +83,18 @@ struct event {
     /// Of the claim that the request made last: it tells requests with the same key apart. All zeros where there is
     /// none.
     idempo::fencing_token fencing_token{};
+    /// The `traceparent` of the request, with `options::keep_trace` and where it had a valid one. Else empty.
+    std::string_view traceparent;
+    /// That of the request whose run made the record, where the store has told the record: `replayed`, `settled`, a
+    /// refusal for a tombstone. Else empty.
+    std::string_view first_traceparent;
 };
 
 [[nodiscard]] std::string_view to_string(event_type type) noexcept;
 [[nodiscard]] std::string_view to_string(event_step step) noexcept;
 
 /// A ready-made observer: one line for each event except `step_began` and `step_ended`. It prints only the first digits
-/// of the store key. Serialises its writes; `out` must outlive every copy of the observer.
+/// of the store key, and of a trace its id. Serialises its writes; `out` must outlive every copy of the observer.
 [[nodiscard]] observer log_to(std::ostream& out);
 
 namespace detail {

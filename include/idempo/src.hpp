@@ -12,6 +12,7 @@
 #include <idempo/detail/impl/step_log.ipp>
 #include <idempo/detail/impl/structured_field.ipp>
 #include <idempo/detail/impl/target.ipp>
+#include <idempo/detail/impl/traceparent.ipp>
 #include <idempo/exchange/impl/exchange.ipp>
 #include <idempo/exchange/impl/step_saving.ipp>
 #include <idempo/http/impl/answer_and_close.ipp>

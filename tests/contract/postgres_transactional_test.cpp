@@ -29,9 +29,11 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -66,6 +68,30 @@ std::string effects(std::string const& key, postgres_server const& server = shar
 }
 
 }  // namespace
+
+TEST_CASE("transactional: a replay is told with the trace of the first request") {
+    constexpr std::string_view first_trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    constexpr std::string_view later_trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    auto options = single_tenant();
+    options.keep_trace = true;
+    std::mutex mutex;
+    std::vector<std::string> told;
+    options.observer = [&](idempo::event const& event) {
+        if (event.type != idempo::event_type::replayed) return;
+        std::lock_guard const lock(mutex);
+        told.push_back(std::string(event.traceparent) + ' ' + std::string(event.first_traceparent));
+    };
+    scene scene(charge, std::move(options));
+    auto request = keyed_request("traced");
+    request.set("traceparent", first_trace);
+    CHECK(scene.await(request).result_int() == 201);
+    request.set("traceparent", later_trace);
+    auto const replay = scene.await(request);
+    CHECK(is_replay(replay));
+    CHECK(replay.count("Idempo-Traceparent") == 0);
+    std::lock_guard const lock(mutex);
+    CHECK(told == std::vector{std::string(later_trace) + ' ' + std::string(first_trace)});
+}
 
 TEST_CASE("transactional: a retry gets the stored response, in both styles") {
     scene scene(charge);

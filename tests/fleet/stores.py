@@ -229,7 +229,8 @@ class Cluster:
 class Postgres:
     """A server of our own, on a socket; not as root, which it refuses."""
 
-    def __init__(self, work):
+    def __init__(self, work, settings=()):
+        self.settings = settings
         newest = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
         self.programs = newest[-1] if newest else os.path.dirname(shutil.which("initdb"))
         self.work = f"{work}/postgres"
@@ -241,13 +242,14 @@ class Postgres:
             os.chmod(work, 0o755)
             account = pwd.getpwnam("postgres")
             os.chown(self.work, account.pw_uid, account.pw_gid)
-        self._run("initdb", f"--pgdata={self.work}/data", "--auth=trust", "--username=shop", "--encoding=UTF8", "--no-sync")
+        self.run("initdb", f"--pgdata={self.work}/data", "--auth=trust", "--username=shop", "--encoding=UTF8", "--no-sync")
         self.path = f"{self.work}/.s.PGSQL.5432"
         self.log = f"{work}/postgres.log"
         self.start()
 
     def start(self):
         settings = ("listen_addresses=", f"unix_socket_directories={self.work}", "dynamic_shared_memory_type=mmap")
+        settings += self.settings
         words = [f"{self.programs}/postgres", "-D", f"{self.work}/data", *(f"--{setting}" for setting in settings)]
         # Not KILL, which would leave its shared memory behind.
         self.process = launch(words, self.log, self.user, dies_by="INT")
@@ -257,14 +259,14 @@ class Postgres:
         """The same, through a proxy."""
         return f"postgresql://shop@127.0.0.1:{port}/postgres"
 
-    def _run(self, program, *flags):
+    def run(self, program, *flags):
         words = ["setpriv", *self.user, f"{self.programs}/{program}", *flags]
         done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=self.work)
         demand(done.returncode == 0, f"{program}: {done.stdout}{done.stderr}")
 
     def migrate_further(self):
         """What a later version might do: migrations only add."""
-        self._run(
+        self.run(
             *("psql", "-h", self.work, "-U", "shop", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-1"),
             *("-c", "ALTER TABLE idempo_records ADD COLUMN of_a_successor text"),
             *("-c", "INSERT INTO idempo_records_migrations (number) VALUES (1000)"),

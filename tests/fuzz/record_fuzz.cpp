@@ -28,10 +28,10 @@ shared_bytes sealed(std::string_view record) {
 }
 
 std::string written_again(stored_response const& stored) {
-    if (!stored.retained()) return std::string(make_tombstone(stored.status()).view());
+    if (!stored.retained()) return std::string(make_tombstone(stored.status(), stored.traceparent()).view());
     detail::record_writer writer(stored.status(), stored.reason());
     for (auto const& [name, value] : stored.fields()) writer.add(http::field::unknown, name, value);
-    auto const record = writer.write({stored.body().size(), true}, stored.body().size(),
+    auto const record = writer.write({stored.body().size(), true, stored.traceparent()}, stored.body().size(),
                                      [&stored](auto&& append) { append(stored.body()); });
     require(record.has_value(), "what is read can be written");
     return std::string(record->view());

@@ -165,6 +165,23 @@ TEST_CASE("idempoctl: show tells status and size, and the body only where it is 
     CHECK(with.look("dead")->attempt == 1);
 }
 
+TEST_CASE("idempoctl: show tells the trace that made the record", "[idempoctl]") {
+    constexpr std::string_view trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    scene with;
+    auto const by = with.claim("traced", 1h);
+    idempo::error_code error;
+    auto const record = idempo::make_tombstone(201, trace);
+    static_cast<void>(with.records.complete({idempo::make_store_key("", "", "traced"), {{1}}, by, record, 1h}, error));
+    CHECK(with.run(show("traced")) == exit_code::done);
+    CHECK(contains(with.out.str(), "trace     " + std::string(trace) + "\n"));
+    with.as_json = true;
+    CHECK(with.run(show("traced")) == exit_code::done);
+    CHECK(contains(with.out.str(), "\"traceparent\":\"" + std::string(trace) + '"'));
+    with.complete("full", "secret");
+    CHECK(with.run(show("full")) == exit_code::done);
+    CHECK_FALSE(contains(with.out.str(), "traceparent"));
+}
+
 TEST_CASE("idempoctl: a key is found by the digits that a log prints", "[idempoctl]") {
     scene with;
     with.claim("one", 1h);

@@ -15,14 +15,18 @@
 #include <idempo/redis/scheme.hpp>
 #include <idempo/stores/blocking.hpp>
 #include <idempo/stores/open_store.hpp>
+#include <idempo/stores/sealed.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <set>
@@ -45,10 +49,12 @@ std::string url_of(postgres_server const& server, std::string const& user = "ide
 /// A store as a service left it, and the program beside it.
 class service {
 public:
-    explicit service(std::string url)
+    explicit service(std::string url, idempo::seal_options const& seal = {})
         : url_(std::move(url)),
-          store_([this](boost::asio::any_io_executor executor) {
-              return idempo::open_store(std::move(executor), url_, idempo::redis_scheme{}, idempo::postgres_scheme{});
+          store_([&](boost::asio::any_io_executor executor) {
+              auto opened =
+                  idempo::open_store(std::move(executor), url_, idempo::redis_scheme{}, idempo::postgres_scheme{});
+              return seal.keys.empty() ? opened : idempo::any_store(idempo::sealed(std::move(opened), seal));
           }) {}
 
     template <class Call>
@@ -99,6 +105,8 @@ private:
 
 std::string const of_service = " --namespace charges --scope acct_7 ";
 
+std::ptrdiff_t lines_of(std::string const& text) { return std::count(text.begin(), text.end(), '\n'); }
+
 /// All commands once, on any store.
 void check_commands(service& with) {
     with.complete("full", "the answer");
@@ -112,6 +120,10 @@ void check_commands(service& with) {
     CHECK(check.exit_code == 0);
     CHECK(contains(with.ctl("stats").output, "records          7\n  in flight      4\n    lease ended  3\n"));
     CHECK(contains(with.ctl("list --state parked --json").output, "\"reason\":\"the bank did not answer\""));
+    CHECK(lines_of(with.ctl("list --lease-ended --json").output) == 3);
+    CHECK(lines_of(with.ctl("list --min-attempt 2 --json").output) == 0);
+    CHECK(lines_of(with.ctl("list --state completed --min-attempt 1 --json").output) == 1);
+    CHECK(lines_of(with.ctl("list --older-than 1d --json").output) == 0);
 
     auto const shown = with.ctl("show full" + of_service);
     CHECK(shown.exit_code == 0);
@@ -195,6 +207,40 @@ TEST_CASE("idempoctl: every command does its work on PostgreSQL, which knows age
     CHECK(contains(with.ctl("check").output, "ok    rights\n"));
 }
 
+TEST_CASE("idempoctl: sealed records are shown, held and settled with their key, and not without it", "[idempoctl]") {
+    redis_server const redis({"--appendonly", "yes"});
+    postgres_server const postgres;
+    auto const directory = make_server_directory("seal");
+    std::string const secret(32, 's');
+    std::ofstream(directory + "/keys") << "2:" << std::string(32, 't') << "\n1:" << secret << '\n';
+    std::ofstream(directory + "/others") << "1:" << std::string(32, 'o') << '\n';
+    auto const with_key = "--seal-key-file " + directory + "/keys ";
+    for (auto const& url : {redis.url(), url_of(postgres)}) {
+        service with(url, {.keys = {{1, secret}, {2, std::string(32, 't')}}});
+        with.complete("full", "the answer");
+        auto const shown = with.ctl(with_key + "show full --body" + of_service);
+        INFO(shown.output << shown.errors);
+        CHECK(contains(shown.output, "status    201\n"));
+        CHECK(contains(shown.output, "the answer"));
+        CHECK(contains(with.ctl("show full --body" + of_service).output, "not readable here"));
+        CHECK(contains(with.ctl("--seal-key-file " + directory + "/others show full" + of_service).output,
+                       "not readable here"));
+
+        with.park("held");
+        CHECK(contains(with.ctl(with_key + "show held" + of_service).output, "the bank did not answer"));
+        CHECK(with.ctl(with_key + "settle held --yes --status 201 --body settled" + of_service).exit_code == 0);
+        CHECK(contains(with.ctl(with_key + "show held --body" + of_service).output, "settled"));
+        CHECK_FALSE(contains(with.ctl("show held --body" + of_service).output, "settled"));
+        with.leave("dead");
+        CHECK(with.ctl(with_key + "hold dead --yes --reason 'asked the bank'" + of_service).exit_code == 0);
+        CHECK(with.look("dead")->reason == "asked the bank");
+        CHECK(contains(with.ctl(with_key + "list --state parked").output, "asked the bank"));
+        CHECK(with.ctl(with_key + "stats").exit_code == 0);
+        CHECK(with.ctl(with_key + "check").exit_code == 0);
+    }
+    std::filesystem::remove_all(directory);
+}
+
 TEST_CASE("idempoctl: pages of a list lead to each record", "[idempoctl]") {
     redis_server const redis;
     postgres_server const postgres;
@@ -247,7 +293,7 @@ TEST_CASE("idempoctl: each command of the runbook runs as it stands there", "[id
     redis_server const redis({"--appendonly", "yes"});
     postgres_server const postgres;
     auto const commands = runbook_commands();
-    CHECK(commands.size() == 12);
+    CHECK(commands.size() == 13);
     for (auto const& url : {redis.url(), url_of(postgres)}) {
         service with(url);
         int number = 0;

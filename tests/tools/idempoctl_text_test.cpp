@@ -9,6 +9,7 @@
 #include "idempoctl/flags.hpp"
 #include "idempoctl/key_choice.hpp"
 #include "idempoctl/outcome.hpp"
+#include "idempoctl/seal_keys.hpp"
 
 #include <idempo/digest_key.hpp>
 #include <idempo/key.hpp>
@@ -167,6 +168,39 @@ TEST_CASE("idempoctl: with a secret, a client's key leads to the store key of a 
           idempo::make_store_key("", "", "k1", {}, &secrets.list().front()));
     std::ofstream(directory + "/secret") << "short";
     CHECK_THROWS_AS(client_key({.key = "k1", .secret_file = directory + "/secret"}), failure);
+    std::filesystem::remove_all(directory);
+}
+
+TEST_CASE("idempoctl: a file of seal keys", "[idempoctl]") {
+    auto const directory = idempo::tests::make_server_directory("seal");
+    auto const path = directory + "/keys";
+    auto const keys_in = [&path](std::string const& content) {
+        std::ofstream(path) << content;
+        return read_seal_keys(path);
+    };
+    std::string const secret(32, 's');
+    auto const keys = keys_in("# of May\n7:" + secret + "\r\n\n4294967295:hex:" + std::string(64, 'A'));
+    REQUIRE(keys.size() == 2);
+    CHECK(keys[0].id == 7);
+    CHECK(keys[0].secret == secret);
+    CHECK(keys[1].id == 4294967295U);
+    CHECK(keys[1].secret == std::string(32, '\xAA'));
+    CHECK(read_seal_keys("").empty());
+    std::vector<std::string> const wrong_contents{"",
+                                                  "7",
+                                                  "7:",
+                                                  secret,
+                                                  "-1:" + secret,
+                                                  "4294967296:" + secret,
+                                                  "7:hex:abc",
+                                                  "7:hex:zz",
+                                                  "7:short",
+                                                  "7:" + secret + "\n7:" + secret};
+    for (auto const& wrong : wrong_contents) {
+        INFO(wrong);
+        CHECK_THROWS_AS(keys_in(wrong), failure);
+    }
+    CHECK_THROWS_AS(read_seal_keys(directory + "/none"), failure);
     std::filesystem::remove_all(directory);
 }
 

@@ -102,3 +102,21 @@ TEST_CASE("golden vectors: the record of a response and a tombstone", "[golden]"
           "6e08000a004c6f636174696f6e2f636861726765732f317b226964223a2263685f31227dbf56bf36e1d216d9");
     CHECK(hex(idempo::make_tombstone(201).view()) == "0101c9000000000000000000cd959b8d11251416");
 }
+
+TEST_CASE("golden vectors: the record of a response and a tombstone with a trace", "[golden]") {
+    constexpr std::string_view trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    http::response<http::string_body> response(http::status::created, 11);
+    response.set(http::field::content_type, "application/json");
+    response.set(http::field::location, "/charges/1");
+    response.body() = R"({"id":"ch_1"})";
+    auto const record = idempo::make_record(response, {.traceparent = trace});
+    REQUIRE(record);
+    CHECK(hex(record->view()) ==
+          "0100c900070003000d000000437265617465640c001000436f6e74656e742d547970656170706c69636174696f6e2f6a736f"
+          "6e08000a004c6f636174696f6e2f636861726765732f31120037004964656d706f2d5472616365706172656e7430302d3462"
+          "6639326633353737623334646136613363653932396430653065343733362d303066303637616130626139303262372d3031"
+          "7b226964223a2263685f31227de4b21f36a5b7f081");
+    CHECK(hex(idempo::make_tombstone(201, trace).view()) ==
+          "0102c900000000003700000030302d34626639326633353737623334646136613363653932396430653065343733362d3030"
+          "66303637616130626139303262372d3031f3a52b9b13d4d776");
+}

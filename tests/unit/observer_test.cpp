@@ -42,6 +42,14 @@ TEST_CASE("log_to: one line an event, with the first digits of the store key", "
     CHECK(logged(of(event_type::held)) == "idempo held key=a0a1a2a3\n");
 }
 
+TEST_CASE("log_to: the ids of the request's trace and of the first one's", "[observer]") {
+    auto told = of(event_type::replayed);
+    told.traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    told.first_traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    CHECK(logged(told) == "idempo replayed key=a0a1a2a3 trace=4bf92f3577b34da6a3ce929d0e0e4736"
+                          " first_trace=0af7651916cd43dd8448eb211c80319c\n");
+}
+
 TEST_CASE("log_to: an error by category and number, never by its text", "[observer]") {
     auto told = of(event_type::store_error);
     told.step = event_step::complete;

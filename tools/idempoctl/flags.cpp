@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 /// The flags as they were written.
 struct written_flags {
     std::string url;
+    std::string seal_key_file;
     bool as_json = false;
     bool is_confirmed = false;
     key_choice key;
@@ -97,6 +98,7 @@ void add_all(CLI::App& app, written_flags& written) {
     app.add_option("--url", written.url, "redis://…, rediss://…, redis+sentinel://…, redis+cluster://…, postgresql://…")
         ->envname("IDEMPO_URL")
         ->required();
+    app.add_option("--seal-key-file", written.seal_key_file, "The keys of sealed records in a file, ID:SECRET a line");
     app.add_flag("--json", written.as_json, "An object in each line");
     app.add_flag("--yes", written.is_confirmed, "Do not ask");
     app.require_subcommand(1);
@@ -128,7 +130,11 @@ list_flags list_of(written_flags const& written) {
 }
 
 flags flags_of(written_flags written, std::string const& command) {
-    flags given{.url = written.url, .as_json = written.as_json, .is_confirmed = written.is_confirmed, .command = {}};
+    flags given{.url = written.url,
+                .seal_key_file = written.seal_key_file,
+                .as_json = written.as_json,
+                .is_confirmed = written.is_confirmed,
+                .command = {}};
     auto const change = change_of(written);
     if (command == "list") given.command = list_of(written);
     if (command == "show") given.command = show_flags{written.key, written.with_body};

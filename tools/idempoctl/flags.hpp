@@ -16,6 +16,8 @@ struct check_flags {};
 /// What the command line asks for.
 struct flags {
     std::string url;
+    /// Empty: the service does not seal.
+    std::string seal_key_file{};
     bool as_json = false;
     bool is_confirmed = false;
     std::variant<list_flags, show_flags, release_flags, settle_flags, hold_flags, forget_flags, stats_flags,

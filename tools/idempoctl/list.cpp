@@ -37,6 +37,18 @@ bool is_any(list_filter const& filter) {
     return !filter.older_than && filter.least_attempt == 0 && !filter.has_ended_lease && !filter.state;
 }
 
+idempo::list_request request_of(list_flags const& flags) {
+    idempo::list_request request;
+    request.after = flags.after;
+    request.limit = is_any(flags.filter) ? flags.limit : records_a_call;
+    request.state = flags.filter.state;
+    if (flags.filter.has_ended_lease) request.state = idempo::record_state::in_flight;
+    request.least_attempt = flags.filter.least_attempt;
+    request.lease_ended = flags.filter.has_ended_lease;
+    request.older_than = flags.filter.older_than;
+    return request;
+}
+
 }  // namespace
 
 bool matches(list_filter const& filter, idempo::record_info const& info) {
@@ -47,9 +59,7 @@ bool matches(list_filter const& filter, idempo::record_info const& info) {
 }
 
 void run_list(store_link& link, console& io, list_flags const& flags) {
-    idempo::list_request request{.after = flags.after, .limit = flags.limit, .state = flags.filter.state, .digits = {}};
-    if (!is_any(flags.filter)) request.limit = records_a_call;
-    if (flags.filter.has_ended_lease) request.state = idempo::record_state::in_flight;
+    auto request = request_of(flags);
     std::size_t shown = 0;
     std::size_t unreadable = 0;
     std::size_t of_unknown_age = 0;
@@ -70,6 +80,8 @@ void run_list(store_link& link, console& io, list_flags const& flags) {
             }
         }
         request.after = page.next;
+        // A server that knows the age of none knows none in the rest either, and would send all of it.
+        if (of_unknown_age > 0 && shown == 0) break;
     } while (!request.after.empty() && shown < flags.limit);
     if (unreadable > 0) io.err << unreadable << " values are no records of this version\n";
     if (of_unknown_age > 0) {

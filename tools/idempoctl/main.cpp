@@ -2,6 +2,7 @@
 #include "idempoctl/commands.hpp"
 #include "idempoctl/flags.hpp"
 #include "idempoctl/outcome.hpp"
+#include "idempoctl/seal_keys.hpp"
 
 #include <exception>
 #include <iostream>
@@ -25,7 +26,7 @@ overloaded(Calls...) -> overloaded<Calls...>;  // clang 16 cannot deduce an aggr
 
 void run(flags const& given) {
     console io{std::cin, std::cout, std::cerr, ::isatty(STDIN_FILENO) == 1, given.as_json, given.is_confirmed};
-    auto link = open_link(given.url);
+    auto link = open_link(given.url, read_seal_keys(given.seal_key_file));
     std::visit(overloaded{[&](list_flags const& command) { run_list(link, io, command); },
                           [&](show_flags const& command) { run_show(link, io, command); },
                           [&](release_flags const& command) { run_release(link, io, command); },

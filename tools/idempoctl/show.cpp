@@ -68,8 +68,10 @@ std::optional<idempo::stored_response> answer_of(store_link& link, seen_record c
 void print_answer(std::ostream& out, idempo::record_info const& info,
                   std::optional<idempo::stored_response> const& answer, bool with_body) {
     line(out, "size", std::to_string(info.record_bytes) + " bytes");
-    if (!answer) return line(out, "status", "not readable here: the record is sealed, or of another version");
+    if (!answer)
+        return line(out, "status", "not readable here: the record is sealed (--seal-key-file), or of another version");
     line(out, "status", std::to_string(answer->status()) + (answer->retained() ? "" : ", the answer was not kept"));
+    if (!answer->traceparent().empty()) line(out, "trace", answer->traceparent());
     if (!with_body) return;
     for (auto const field : answer->fields()) {
         line(out, "field", printable(std::string(field.name) + ": " + std::string(field.value)));
@@ -82,6 +84,7 @@ std::string json_of_answer(seen_record const& seen, std::optional<idempo::stored
                            bool with_body) {
     auto object = json_of(seen.key, seen.info);
     if (answer) object.add("status", std::int64_t{answer->status()});
+    if (answer && !answer->traceparent().empty()) object.add("traceparent", answer->traceparent());
     if (answer && with_body) object.add("body_hex", idempo::to_hex(answer->body()));
     return object.text();
 }

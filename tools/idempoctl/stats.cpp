@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "idempoctl/commands.hpp"
+#include "idempoctl/outcome.hpp"
 #include "idempoctl/text.hpp"
 
 #include <idempo/listing.hpp>
+#include <idempo/stores/url_scheme.hpp>
+
+#ifdef IDEMPOCTL_HAS_POSTGRES
+#include <idempo/postgres/migrate.hpp>
+#include <idempo/postgres/scheme.hpp>
+#endif
 
 #include <algorithm>
 #include <cstdint>
 #include <ostream>
+#include <stdexcept>
 
 namespace idempoctl {
 
@@ -33,7 +41,22 @@ struct totals {
     }
 };
 
-totals count_all(store_link& link) {
+#ifdef IDEMPOCTL_HAS_POSTGRES
+totals count_in_server(store_link const& link) {
+    try {
+        auto const counted = idempo::count_postgres(idempo::parse_postgres_url(link.url));
+        return {counted.records,      counted.in_flight,
+                counted.ended_leases, counted.completed,
+                counted.parked,       0,
+                counted.record_bytes, static_cast<unsigned>(counted.highest_attempt)};
+    } catch (std::runtime_error const& error) {
+        throw failure(exit_code::failed, error.what());
+    }
+}
+#endif
+
+/// A walk through the store, for servers that cannot count.
+totals walk(store_link& link) {
     totals all;
     idempo::list_request request{.after = {}, .limit = records_a_call, .state = {}, .digits = {}};
     do {
@@ -45,6 +68,13 @@ totals count_all(store_link& link) {
         request.after = page.next;
     } while (!request.after.empty());
     return all;
+}
+
+totals count_all([[maybe_unused]] store_link& link) {
+#ifdef IDEMPOCTL_HAS_POSTGRES
+    if (idempo::postgres_scheme().accepts(idempo::url_scheme(link.url))) return count_in_server(link);
+#endif
+    return walk(link);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "idempoctl/outcome.hpp"
 
 #include <idempo/stores/open_store.hpp>
+#include <idempo/stores/sealed.hpp>
 #include <idempo/stores/url_scheme.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -78,6 +79,11 @@ auto schemes([[maybe_unused]] report_ptr const& report) {
         std::tuple());
 }
 
+/// Records that are not sealed are shown, too: a service may be about to introduce sealing.
+idempo::any_store with_seal(idempo::any_store store, std::vector<idempo::seal_key> keys) {
+    return idempo::any_store(idempo::sealed(std::move(store), {.keys = std::move(keys), .reads_unsealed = true}));
+}
+
 }  // namespace
 
 void server_report::tell_problem(std::string sentence) {
@@ -106,16 +112,17 @@ std::string server_report::facts() const {
     return facts_;
 }
 
-store_link open_link(std::string const& url) {
+store_link open_link(std::string const& url, std::vector<idempo::seal_key> seal_keys) {
     auto report = std::make_shared<server_report>();
     try {
         if (idempo::url_scheme(url) == "memory") {
             throw std::invalid_argument("a memory store can be reached in its own process only");
         }
         auto const open = [&](boost::asio::any_io_executor executor) {
-            return std::apply(
-                [&](auto const&... known) { return idempo::open_store(std::move(executor), url, known...); },
-                schemes(report));
+            auto opened =
+                std::apply([&](auto const&... known) { return idempo::open_store(std::move(executor), url, known...); },
+                           schemes(report));
+            return seal_keys.empty() ? opened : with_seal(std::move(opened), seal_keys);
         };
         return {url, report, operated_store(open)};
     } catch (std::invalid_argument const& error) {

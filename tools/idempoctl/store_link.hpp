@@ -2,8 +2,10 @@
 #pragma once
 
 #include <idempo/error.hpp>
+#include <idempo/listing.hpp>
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/blocking.hpp>
+#include <idempo/stores/record_seal.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -11,12 +13,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace idempoctl {
 
-/// How many records a command looks at in one call where it walks through the store: few enough for a busy server to
-/// answer in time.
-inline constexpr std::size_t records_a_call = 1000;
+/// How many records a command looks at in one call where it walks through the store; the store looks at fewer where
+/// others would have to wait.
+inline constexpr std::size_t records_a_call = idempo::list_request::largest_page;
 
 using operated_store = idempo::blocking_store<idempo::any_store>;
 
@@ -45,8 +48,9 @@ struct store_link {
     operated_store store;
 };
 
+/// \param seal_keys of the service, where it seals its records; else empty
 /// \throws failure for a URL that makes no sense; that the server cannot be reached shows later
-[[nodiscard]] store_link open_link(std::string const& url);
+[[nodiscard]] store_link open_link(std::string const& url, std::vector<idempo::seal_key> seal_keys = {});
 
 /// \throws failure with what is known of the reason, where there is an error
 void require(store_link const& link, idempo::error_code error);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 namespace idempo::detail {
@@ -21,6 +22,13 @@ public:
     sha256(sha256 const&) = delete;
     sha256& operator=(sha256 const&) = delete;
     ~sha256();
+
+    /// Begins behind what has been hashed into `prepared` (`prepared_sha256`) instead of at the beginning. Called
+    /// before anything is added; `prepared` must outlive the hash.
+    sha256& behind(void const* prepared) {
+        prepared_ = prepared;
+        return *this;
+    }
 
     /// The length, then the bytes, so that no byte can move between two parts without changing the digest.
     sha256& part(std::string_view bytes) { return part_size(bytes.size()).raw(bytes); }
@@ -43,7 +51,7 @@ public:
         return *this;
     }
 
-    /// The digest. Nothing may be added afterwards.
+    /// The digest. Nothing may be added afterwards. The thread's context is free again.
     [[nodiscard]] std::array<unsigned char, 32> finish();
 
 private:
@@ -58,6 +66,11 @@ private:
     std::array<unsigned char, gathered_bytes> gathered_;  // not initialised: only the first `gathered_size_` are read
     std::size_t gathered_size_ = 0;
     void* context_ = nullptr;  // EVP_MD_CTX, from the first flush on
+    void const* prepared_ = nullptr;
 };
+
+/// The state of SHA-256 behind some bytes, which are hashed once. Freed with the last copy, and wiped then.
+/// \throws std::runtime_error as `sha256`
+[[nodiscard]] std::shared_ptr<void const> prepared_sha256(std::string_view bytes);
 
 }  // namespace idempo::detail

@@ -5,6 +5,7 @@
 #include <idempo/detail/field_lines.hpp>
 #include <idempo/detail/sha256.hpp>
 #include <idempo/detail/target.hpp>
+#include <idempo/detail/traceparent.hpp>
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/request_rules.hpp>
 #include <idempo/execution.hpp>
@@ -29,6 +30,18 @@
 
 namespace idempo::detail {
 
+/// W3C Trace Context, section 3.2: of several, none counts.
+template <class Request>
+std::string_view only_traceparent(Request const& request) {
+    std::size_t lines = 0;
+    std::string_view found;
+    visit_field_lines(request, traceparent::field_name, [&](std::string_view value) {
+        ++lines;
+        found = value;
+    });
+    return lines == 1 ? found : std::string_view();
+}
+
 /// What the exchange needs to know of a request. Views into it.
 template <class Request>
 request_facts facts_of(options const& options, Request const& request) {
@@ -37,6 +50,7 @@ request_facts facts_of(options const& options, Request const& request) {
         if (facts.key_lines++ == 0) facts.key_field = value;
     });
     if constexpr (in_memory_body<typename Request::body_type>) facts.body_size = body_size(request);
+    if (options.keep_trace) facts.traceparent = only_traceparent(request);
     return facts;
 }
 
@@ -173,9 +187,9 @@ exchange::step capture_answer(exchange& exchange, std::optional<Captured>& held,
 
 /// Makes the record of what `capture_answer` holds.
 template <class Captured>
-exchange::step capture(exchange& exchange, Captured const& held, options const& options) {
+exchange::step capture(exchange& exchange, Captured const& held) {
     try {
-        return exchange.captured(held.record({options.max_response_body, options.store_set_cookie}));
+        return exchange.captured(held.record(exchange.policy()));
     } catch (...) {
         return exchange.capture_threw(std::current_exception());
     }

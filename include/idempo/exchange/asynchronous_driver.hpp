@@ -90,7 +90,7 @@ public:
         drive([this] { return next_step(outcome()); });
     }
     void threw_late(std::exception_ptr exception) const {
-        tell_exception(state_->options.observer, std::move(exception), exchange_.claim().key);
+        tell_exception(exchange_.observer_with_trace(), std::move(exception), exchange_.claim().key);
     }
     /// @}
 
@@ -135,7 +135,7 @@ private:
         case step::reconcile: return detail::reconcile(exchange_, state_->options);
         case step::heartbeat: return start_heartbeat();
         case step::run: return run();
-        case step::capture: return capture(exchange_, *response_, state_->options);
+        case step::capture: return capture(exchange_, *response_);
         case step::complete: return complete();
         case step::renew: return exchange_.renewed(renew());
         case step::park: return park();
@@ -391,7 +391,7 @@ private:
                 start_renew(state->store, claim, std::move(renewed));
             };
             heartbeat_ = heartbeat::start(renewal_executor(state_->store), std::move(renew), exchange_.claim(),
-                                          exchange_.claimed_at(), state_->options.observer);
+                                          exchange_.claimed_at(), exchange_.observer_with_trace());
         }
         return exchange_.beating(heartbeat_.lost());
     }
@@ -436,7 +436,7 @@ private:
     /// `offload`, while this object still lives on another thread.
     void respond() {
         if (outer_ != nullptr && !failed_) exchange_.report_to(*outer_);
-        if (failed_) tell_exception(state_->options.observer, exception_);
+        if (failed_) tell_exception(exchange_.observer_with_trace(), exception_);
         if (state_->draining) answered_.keep_alive = false;
         auto message = message_or([this] { return make_message(); }, [this] { return failure(); });
         auto slot = asio::get_associated_cancellation_slot(completion_.handler());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/detail/traceparent.hpp>
 #include <idempo/error.hpp>
 #include <idempo/exchange/step_saving.hpp>
 #include <idempo/execution.hpp>
@@ -36,6 +37,8 @@ struct request_facts {
     std::size_t body_size = 0;
     /// The service takes nothing new.
     bool draining = false;
+    /// Of the only field line; with `options::keep_trace`.
+    std::string_view traceparent{};
 };
 
 /// A store key under one identity, and which of the rules made its records.
@@ -232,13 +235,19 @@ public:
     [[nodiscard]] park_request park() const;
     /// The saving of a step of the running handler, or of `step::take_back`.
     [[nodiscard]] step_saving save(step_place at, shared_bytes entry) const {
-        return {options_, claim_, attempt_, at, std::move(entry), now_};
+        return {options_, claim_, attempt_, at, std::move(entry), now_, trace_};
     }
     /// From `reconcile` or `run` on.
     [[nodiscard]] idempo::execution& execution() noexcept { return *execution_; }
     [[nodiscard]] answer_source answer() const noexcept { return answer_; }
     [[nodiscard]] stored_response const& stored() const noexcept { return stored_; }
     [[nodiscard]] refusal_details const& refusal() const noexcept { return refusal_; }
+    /// What of a response is stored.
+    [[nodiscard]] capture_policy policy() const noexcept {
+        return {options_.max_response_body, options_.store_set_cookie, trace_.view()};
+    }
+    /// For what others tell of this request.
+    [[nodiscard]] idempo::observer observer_with_trace() const;
     /// For the answer, whoever gives it; not for the record.
     [[nodiscard]] response_fields answer_fields() const;
     /// Whether the handler has been given the request.
@@ -284,6 +293,7 @@ private:
     step call_handler();
     step start_complete(shared_bytes record);
     step start_tombstone();
+    [[nodiscard]] shared_bytes tombstone() const { return make_tombstone(status_, trace_.view()); }
     step start_abandon();
     void keep_rows(bool keeps) noexcept;
     step end_unkeyed();
@@ -318,6 +328,7 @@ private:
     std::string key_;
     /// The field's value as the client sent it, where it is to be echoed.
     std::string echoed_;
+    traceparent trace_;
     claim_request claim_;
     time_point claimed_at_{};
     idempo::fingerprint asked_;

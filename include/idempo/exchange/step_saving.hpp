@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/detail/step_log.hpp>
+#include <idempo/detail/traceparent.hpp>
 #include <idempo/error.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/options.hpp>
@@ -33,7 +34,7 @@ public:
     };
 
     step_saving(options const& options, claim_request const& claim, unsigned attempt, step_place at, shared_bytes step,
-                clock now);
+                clock now, traceparent const& trace = {});
 
     next saved(error_code error, bool is_kept);
     next paused();
@@ -51,6 +52,7 @@ private:
     step_request request_;
     unsigned attempt_;
     clock now_;
+    traceparent trace_;
     std::chrono::milliseconds pause_{};
     std::optional<time_point> until_;
     time_point began_{};

@@ -82,7 +82,7 @@ private:
         case step::reconcile: return detail::reconcile(exchange_, state_.options);
         case step::heartbeat: return start_heartbeat();
         case step::run: return run_handler();
-        case step::capture: return capture(exchange_, *captured_, state_.options);
+        case step::capture: return capture(exchange_, *captured_);
         case step::complete: {
             beat_.stop();
             auto result = store.complete(exchange_.complete(), error);
@@ -131,7 +131,7 @@ private:
 
     step start_heartbeat() {
         if constexpr (keeps_alive) {
-            beat_ = state_.store.keep_alive(exchange_.claim(), exchange_.claimed_at(), state_.options.observer);
+            beat_ = state_.store.keep_alive(exchange_.claim(), exchange_.claimed_at(), exchange_.observer_with_trace());
         }
         return exchange_.beating(beat_.lost());
     }

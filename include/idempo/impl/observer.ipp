@@ -3,6 +3,8 @@
 
 #include <idempo/observer.hpp>
 
+#include <idempo/detail/traceparent.hpp>
+
 #include <memory>
 #include <mutex>
 #include <ostream>
@@ -73,6 +75,8 @@ observer log_to(std::ostream& out) {
         if (event.type == event_type::store_error) line << " step=" << to_string(event.step);
         // The category and number, not the message: a server's text may quote its input.
         if (event.error) line << " error=" << event.error;
+        if (!event.traceparent.empty()) line << " trace=" << detail::trace_id(event.traceparent);
+        if (!event.first_traceparent.empty()) line << " first_trace=" << detail::trace_id(event.first_traceparent);
         line << '\n';
         std::lock_guard const lock(*mutex);
         out << line.str() << std::flush;

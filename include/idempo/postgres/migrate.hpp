@@ -4,6 +4,7 @@
 #include <idempo/postgres/options.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -59,5 +60,24 @@ struct postgres_check {
 /// \throws std::invalid_argument where the options make no sense
 /// \throws std::runtime_error with a sentence where the server cannot be asked
 [[nodiscard]] postgres_check check_postgres(postgres_options const& options);
+
+/// What the table holds that has not expired.
+struct postgres_counts {
+    std::int64_t records = 0;
+    std::int64_t in_flight = 0;
+    /// Of those in flight, whose lease has ended. A record that has been freed counts as in flight alone.
+    std::int64_t ended_leases = 0;
+    std::int64_t completed = 0;
+    std::int64_t parked = 0;
+    /// Of all answers together.
+    std::int64_t record_bytes = 0;
+    std::int64_t highest_attempt = 0;
+};
+
+/// Counts by one walk through the table in the server: some seconds for ten million records, and more where the table
+/// is not in memory. Nobody waits for it, and it holds no lock that a service needs.
+/// \throws std::invalid_argument where the options make no sense
+/// \throws std::runtime_error with a sentence where the server cannot be asked
+[[nodiscard]] postgres_counts count_postgres(postgres_options const& options);
 
 }  // namespace idempo

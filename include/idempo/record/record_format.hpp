@@ -22,8 +22,11 @@ namespace idempo::record_format {
 inline constexpr char version_1 = 1;
 inline constexpr char response_kind = 0;
 inline constexpr char tombstone_kind = 1;
+inline constexpr char traced_tombstone_kind = 2;
+inline constexpr std::string_view traceparent_field = "Idempo-Traceparent";
 inline constexpr std::size_t version_offset = 0;
 inline constexpr std::size_t kind_offset = 1;
+inline constexpr std::size_t body_size_offset = 8;
 inline constexpr std::size_t fixed_size = 12;
 inline constexpr std::size_t field_lengths_size = 4;
 inline constexpr std::size_t tombstone_size = fixed_size + detail::record_checksum_size;

@@ -35,6 +35,10 @@
 ///
 /// A tombstone has neither reason nor fields nor body: 20 bytes.
 ///
+/// With `options::keep_trace` a record has the `traceparent` of its request: a response as its last field, with the
+/// name `Idempo-Traceparent`, which a version that does not know it sends on with a replay; a tombstone, then of kind
+/// 2, as its body, 75 bytes, which such a version cannot read.
+///
 /// Status, reason, body and fields are kept, except those of one connection or one moment: `Connection` and
 /// everything it names, `Keep-Alive`, `Proxy-*`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade` (RFC 9110, section
 /// 7.6.1), `Content-Length`, `Date`, `Age`, and, unless asked for, `Set-Cookie`.
@@ -49,6 +53,8 @@ struct capture_policy {
     std::size_t max_body = std::size_t{1} << 20;
     /// Cookies are for the client of the first response, so they are dropped by default.
     bool store_set_cookie = false;
+    /// A valid W3C `traceparent` to keep with the record; else empty.
+    std::string_view traceparent{};
 };
 
 /// The record of a response, ready for a store. One allocation (two with more than 16 fields or with a large
@@ -66,9 +72,10 @@ template <class Body, class Fields>
                         [&response](auto&& append) { detail::visit_body(response, append); });
 }
 
-/// The record of a response that was not kept, with its status. At most `small_record_bytes` bytes.
+/// The record of a response that was not kept, with its status. At most `small_record_bytes` bytes without a trace.
 /// `status` may be any that Beast can send, 0 to 999; a larger one is stored as 999.
-[[nodiscard]] shared_bytes make_tombstone(unsigned status);
+/// \param traceparent a valid one, or empty
+[[nodiscard]] shared_bytes make_tombstone(unsigned status, std::string_view traceparent = {});
 
 /// A name and its value, as views into a record.
 struct stored_field {
@@ -133,6 +140,8 @@ public:
     [[nodiscard]] std::string_view reason() const noexcept { return reason_; }
     [[nodiscard]] stored_fields fields() const noexcept { return stored_fields(fields_); }
     [[nodiscard]] std::string_view body() const noexcept { return body_; }
+    /// The `traceparent` that was kept with it, of a tombstone, too; empty where there is none.
+    [[nodiscard]] std::string_view traceparent() const noexcept { return traceparent_; }
 
     /// The value of the first field with that name, in any case; empty if there is none.
     [[nodiscard]] std::string_view field(std::string_view name) const noexcept;
@@ -144,6 +153,7 @@ private:
     std::string_view reason_;
     std::string_view fields_;
     std::string_view body_;
+    std::string_view traceparent_;
     unsigned status_ = 0;
     bool retained_ = false;
 };

@@ -298,8 +298,8 @@ private:
     /// Completes with the error, as the store would.
     template <class Result, class Handler>
     static void fail(Store const& store, error_code error, Handler handler) {
-        auto const executor = asio::get_associated_executor(handler, store.get_executor());
-        asio::post(executor, asio::append(std::move(handler), error, Result{}));
+        // Not to the handler's executor, on which asio calls it: an erased one takes no post.
+        asio::post(store.get_executor(), asio::append(std::move(handler), error, Result{}));
     }
 
     /// `handler`, on its executor, with the result as `adjust(result)` has changed it.

@@ -1116,3 +1116,37 @@ TEST_CASE("exchange: the fields of every answer", "[exchange]") {
         CHECK(fields_of(tested).count("Idempotency-Key") == 0);
     }
 }
+
+TEST_CASE("exchange: where a full store has no room for a trace, the tombstone goes without it", "[exchange]") {
+    constexpr std::string_view trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    idempo::options options;
+    options.keep_trace = true;
+    session tested(options);
+    REQUIRE(tested->admit({1, "k-1", 10, false, trace}) == step::identify);
+    REQUIRE(tested->identified(idempo::detail::request_identity{}) == step::claim);
+    REQUIRE(tested->claimed({}, idempo::granted{1}) == step::run);
+    SECTION("after an answer") {
+        REQUIRE(tested->ran(201) == step::capture);
+        REQUIRE(tested->captured(session::record(201)) == step::complete);
+    }
+    SECTION("after a tombstone with one") {
+        tested->execution().forget_body();
+        REQUIRE(tested->ran(201) == step::complete);
+        CHECK(tested->complete().record.view() == idempo::make_tombstone(201, trace).view());
+    }
+    CHECK(tested->completed(idempo::error::store_full, {}) == step::complete);
+    CHECK(tested->complete().record.view() == idempo::make_tombstone(201).view());
+    CHECK(tested->completed({}, idempo::done{}) == step::respond);
+    CHECK(tested.told(idempo::event_type::tombstone) == 1);
+}
+
+TEST_CASE("exchange: forget_body stores a tombstone, and only where an answer would be stored", "[exchange]") {
+    session tested;
+    tested.run();
+    tested->execution().forget_body();
+    SECTION("an answer") {
+        CHECK(tested->ran(201) == step::complete);
+        CHECK(tested->complete().record.view() == idempo::make_tombstone(201).view());
+    }
+    SECTION("a status that is not stored") { CHECK(tested->ran(503) == step::abandon); }
+}

@@ -6,6 +6,7 @@
 
 #include "support/catch.hpp"
 
+#include <string>
 #include <vector>
 
 namespace {
@@ -48,6 +49,16 @@ TEST_CASE("step_saving: asks for what the claim holds") {
     REQUIRE(with.events.size() == 2);
     CHECK(with.events[1].step == idempo::event_step::save_step);
     CHECK(with.events[1].attempt == 2);
+}
+
+TEST_CASE("step_saving: its events have the request's trace") {
+    scene with;
+    std::vector<std::string> told;
+    with.options.observer = [&told](idempo::event const& event) { told.emplace_back(event.traceparent); };
+    std::string const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    step_saving tested(with.options, with.claim, 1, {}, {}, &now, idempo::detail::traceparent::parse(trace));
+    CHECK(tested.saved({}, true) == next::end);
+    CHECK(told == std::vector{trace, trace});
 }
 
 TEST_CASE("step_saving: a claim that is lost is no error") {

@@ -47,6 +47,8 @@ using field_vector = std::vector<std::pair<std::string, std::string>>;
 
 static_assert(std::ranges::forward_range<idempo::stored_fields>);
 
+constexpr std::string_view sample_trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 string_response sample_response() {
     string_response response(http::status::created, 11);
     response.set(http::field::content_type, "application/json");
@@ -650,4 +652,53 @@ TEST_CASE("stored_response: random responses replay as exactly one message with 
     CHECK(with_body > 1000);
     CHECK(with_repeats > 500);
     CHECK(with_dropped > 500);
+}
+
+TEST_CASE("stored_response: a trace is kept with a record, and no replay has it", "[stored_response]") {
+    auto const record = make_record(sample_response(), {.traceparent = sample_trace});
+    REQUIRE(record);
+    auto const read = decoded(*record);
+    CHECK(read.traceparent() == sample_trace);
+    CHECK(read.field("Idempo-Traceparent").empty());
+    CHECK(read.body() == sample_response().body());
+    CHECK(fields_of(read) == fields_of(decoded(*make_record(sample_response(), {}))));
+    auto const replay = idempo::make_replay(read, 11, true, "Replayed", "true");
+    CHECK(replay.count("Idempo-Traceparent") == 0);
+    CHECK(decoded(*make_record(sample_response(), {})).traceparent().empty());
+}
+
+TEST_CASE("stored_response: a tombstone keeps the status and a trace", "[stored_response]") {
+    auto const read = decoded(make_tombstone(504, sample_trace));
+    CHECK_FALSE(read.retained());
+    CHECK(read.status() == 504);
+    CHECK(read.traceparent() == sample_trace);
+    CHECK(read.body().empty());
+    CHECK(fields_of(read).empty());
+}
+
+TEST_CASE("stored_response: a version that knows no trace reads a response with one", "[stored_response]") {
+    // What it knows is the format: another field, which may be sent. So the record must be the one of such a response.
+    auto response = sample_response();
+    response.insert("Idempo-Traceparent", sample_trace);
+    CHECK(make_record(response, {})->view() == make_record(sample_response(), {.traceparent = sample_trace})->view());
+}
+
+TEST_CASE("stored_response: a field that only looks like a trace stays a field", "[stored_response]") {
+    auto response = sample_response();
+    SECTION("no valid trace") { response.insert("Idempo-Traceparent", "00-none"); }
+    SECTION("not the last field") {
+        response.insert("Idempo-Traceparent", sample_trace);
+        response.insert("Last", "1");
+    }
+    auto const read = decoded(*make_record(response, {}));
+    CHECK(read.traceparent().empty());
+    CHECK_FALSE(read.field("Idempo-Traceparent").empty());
+}
+
+TEST_CASE("stored_response: a tombstone with anything but a trace is unreadable", "[stored_response]") {
+    for (auto const& text : {std::string("00-none"), std::string(55, '0'), std::string(sample_trace) + "0"}) {
+        idempo::error_code error;
+        static_cast<void>(idempo::stored_response::decode(make_tombstone(200, text), error));
+        CHECK(error == idempo::error::record_unreadable);
+    }
 }

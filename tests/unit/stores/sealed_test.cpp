@@ -22,6 +22,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -47,6 +48,7 @@ static_assert(idempo::async_renewable_store<sealed_offloaded>);
 static_assert(idempo::async_checkpointing_store<sealed_offloaded> && idempo::async_parking_store<sealed_offloaded>);
 static_assert(!idempo::store<sealed_offloaded>);
 static_assert(idempo::async_renewable_store<idempo::sealed_store<idempo::any_store>>);
+static_assert(std::is_constructible_v<idempo::any_store, idempo::sealed_store<idempo::any_store>>);
 static_assert(idempo::renewable_store<idempo::sealed_store<idempo::blocking_store<idempo::any_store>>>);
 
 class sealed_fixture {
@@ -492,4 +494,20 @@ TEST_CASE("sealed: a record that is parked and settled shows neither reason nor 
     CHECK(scene.read(store, scene.key, scene.fingerprint) == secret_answer);
     CHECK_FALSE(has_any_of(scene.stored(), secret_answer));
     CHECK(scene.read(store, scene.plant(scene.stored(), scene.fingerprint), scene.fingerprint).empty());
+}
+
+TEST_CASE("sealed: the type of a sealed store can be erased, and the store inside, too", "[sealed]") {
+    idempo::blocking_store<idempo::any_store> store([](asio::any_io_executor executor) {
+        idempo::any_store inside(idempo::memory_store(), std::move(executor));
+        return idempo::any_store(idempo::sealed(std::move(inside), one_key()));
+    });
+    idempo::error_code error;
+    idempo::claim_request const claim{{}, {}, idempo::make_fencing_token(), 1h, 1h};
+    REQUIRE(std::holds_alternative<idempo::granted>(store.claim(claim, error)));
+    auto const answer = idempo::make_tombstone(201);
+    static_cast<void>(store.complete({{}, {}, claim.fencing_token, answer, 1h}, error));
+    REQUIRE_FALSE(error);
+    auto const met = store.claim({{}, {}, idempo::make_fencing_token(), 1h, 1h}, error);
+    REQUIRE(std::holds_alternative<idempo::completed>(met));
+    CHECK(std::get<idempo::completed>(met).record.view() == answer.view());
 }

@@ -34,12 +34,23 @@ EVP_MD const* algorithm() {
     return fetched;
 }
 
-/// A context with nothing hashed yet.
-context_pointer borrow_context() {
+void begin_hash(EVP_MD_CTX* context) { check(EVP_DigestInit_ex2(context, algorithm(), nullptr) == 1); }
+
+context_pointer make_context() {
+    context_pointer made(EVP_MD_CTX_new());
+    check(made != nullptr);
+    return made;
+}
+
+/// A context with nothing hashed yet, or with what has been hashed into another one.
+context_pointer borrow_context(void const* prepared) {
     auto context = std::move(spare_context);
-    if (context == nullptr) context.reset(EVP_MD_CTX_new());
-    check(context != nullptr);
-    check(EVP_DigestInit_ex2(context.get(), algorithm(), nullptr) == 1);
+    if (context == nullptr) context = make_context();
+    if (prepared == nullptr) {
+        begin_hash(context.get());
+    } else {
+        check(EVP_MD_CTX_copy_ex(context.get(), static_cast<EVP_MD_CTX const*>(prepared)) == 1);
+    }
     return context;
 }
 
@@ -71,13 +82,21 @@ std::array<unsigned char, 32> sha256::finish() {
     flush();
     std::array<unsigned char, 32> digest;
     check(EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest.data(), nullptr) == 1);
+    return_context(context_pointer(static_cast<EVP_MD_CTX*>(std::exchange(context_, nullptr))));
     return digest;
 }
 
 void sha256::flush() {
-    if (context_ == nullptr) context_ = borrow_context().release();
+    if (context_ == nullptr) context_ = borrow_context(prepared_).release();
     check(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), gathered_.data(), gathered_size_) == 1);
     gathered_size_ = 0;
+}
+
+std::shared_ptr<void const> prepared_sha256(std::string_view bytes) {
+    auto context = make_context();
+    begin_hash(context.get());
+    check(EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1);
+    return {context.release(), [](void* last) { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(last)); }};
 }
 
 }  // namespace idempo::detail

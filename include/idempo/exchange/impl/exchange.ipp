@@ -6,6 +6,7 @@
 #include <idempo/exchange/step_saving.hpp>
 #include <idempo/fingerprint.hpp>
 #include <idempo/key.hpp>
+#include <idempo/record/record_format.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -32,6 +33,7 @@ constexpr bool any_keep_alive = true;
 }  // namespace
 
 exchange::step exchange::admit(request_facts const& facts) {
+    if (options_.keep_trace) trace_ = traceparent::parse(facts.traceparent);
     if (facts.key_lines == 0) return refuse(refusal::key_missing);
     if (facts.key_lines > 1) return refuse(refusal::key_malformed);
     auto key = parse_key(facts.key_field, options_.syntax);
@@ -193,7 +195,8 @@ void exchange::tell_settled(claim_result const& met) {
     if (!options_.observer) return;
     if (auto const* has_response = std::get_if<idempo::completed>(&met)) {
         error_code ignored;  // whoever replays the record tells that it cannot be read
-        status_ = stored_response::decode(has_response->record, ignored).status();
+        stored_ = stored_response::decode(has_response->record, ignored);
+        status_ = stored_.status();
         return tell(event_type::settled);
     }
     if (std::holds_alternative<granted>(met)) tell(event_type::settled);
@@ -274,9 +277,9 @@ exchange::step exchange::wait_or(step (exchange::*refusing)()) {
 }
 
 exchange::step exchange::met_completed(shared_bytes record) {
-    if (guards()) return refuse(refusal::duplicate);
     error_code error;
-    stored_ = stored_response::decode(std::move(record), error);
+    if (!guards() || options_.keep_trace) stored_ = stored_response::decode(std::move(record), error);
+    if (guards()) return refuse(refusal::duplicate);
     if (error) return refuse(refusal::record_unreadable, event_type::record_unreadable);
     status_ = stored_.status();
     if (!stored_.retained()) {
@@ -345,7 +348,7 @@ exchange::step exchange::reconciled(reconciliation result) {
     tombstone_ = !record;
     has_reconciled_record_ = true;
     running_ = true;
-    return start_complete(record ? std::move(*record) : make_tombstone(status_));
+    return start_complete(record ? std::move(*record) : tombstone());
 }
 
 exchange::step exchange::reconcile_threw(std::exception_ptr exception) {
@@ -458,7 +461,8 @@ exchange::step exchange::ran(unsigned status) {
     bool const is_stored = stores(status);
     // Rows that are committed leave a record in any case: a retry must not make them again.
     if (!is_stored && !keeps_rows_) return start_release();
-    return is_stored && !guards() ? step::capture : start_tombstone();
+    bool const keeps_answer = is_stored && !guards() && !execution_->forgets_body();
+    return keeps_answer ? step::capture : start_tombstone();
 }
 
 void exchange::keep_rows(bool keeps) noexcept {
@@ -491,7 +495,7 @@ exchange::step exchange::ran_unreadably(std::exception_ptr lost) {
 exchange::step exchange::captured(std::optional<shared_bytes> record) {
     if (record && options_.sanitize) {
         record = sanitized(std::move(*record));
-        if (!record) return start_complete(make_tombstone(status_));
+        if (!record) return start_complete(tombstone());
     }
     if (record) return start_complete(std::move(*record));
     auto const kept = execution_->decision() == execution::verdict::keep;
@@ -506,7 +510,7 @@ exchange::step exchange::capture_threw(std::exception_ptr exception) {
 
 exchange::step exchange::start_tombstone() {
     tombstone_ = true;
-    return start_complete(make_tombstone(status_));
+    return start_complete(tombstone());
 }
 
 exchange::step exchange::threw(std::exception_ptr exception) {
@@ -643,8 +647,12 @@ exchange::step exchange::settle() {
 exchange::step exchange::complete_failed(error_code error) {
     // There is no effect either, unless the store cannot tell: the response would promise too much.
     if (lifetime_ == claim_lifetime::transaction) return refuse_unavailable();
-    // No room for the response is room for a tombstone: Claim has reserved it.
-    if (error == idempo::error::store_full && !tombstone_) return start_tombstone();
+    // No room for the response is room for a tombstone without a trace: Claim has reserved it.
+    bool const is_smallest = tombstone_ && record_.size() <= record_format::tombstone_size;
+    if (error == idempo::error::store_full && !is_smallest) {
+        tombstone_ = true;
+        return start_complete(make_tombstone(status_));
+    }
     return try_again(error);
 }
 
@@ -743,6 +751,7 @@ void exchange::report_to(idempo::execution& outer) const noexcept {
     if (answer_ == answer_source::refusal) return outer.release();
     if (answer_ == answer_source::stored) return outer.pass_replay();
     if (!execution_) return;
+    if (execution_->forgets_body()) outer.forget_body();
     if (execution_->decision() == execution::verdict::keep) outer.keep();
     // Where it is parked here, the outer layer must ask here again.
     if (execution_->decision() == execution::verdict::release) outer.release();
@@ -787,7 +796,7 @@ bool exchange::holds(unsigned status) {
 }
 
 std::optional<shared_bytes> exchange::record_of(http::response<http::string_body> const& response) const {
-    return make_record(response, capture_policy{options_.max_response_body, options_.store_set_cookie});
+    return make_record(response, policy());
 }
 
 /// Empty where the application cannot say what may be stored: then nothing of the response is.
@@ -842,6 +851,7 @@ void exchange::tell_step(event_type type, event_step timed, std::chrono::steady_
     event.attempt = attempt_;
     event.duration = duration;
     event.error = error;
+    event.traceparent = trace_.view();
     notify(options_.observer, event);
 }
 
@@ -859,7 +869,17 @@ void exchange::tell(event_type type, error_code error, std::exception_ptr except
     event.status = status_;
     event.error = error;
     event.exception = std::move(exception);
+    event.traceparent = trace_.view();
+    if (options_.keep_trace) event.first_traceparent = stored_.traceparent();
     notify(options_.observer, event);
+}
+
+observer exchange::observer_with_trace() const {
+    if (!options_.observer || trace_.view().empty()) return options_.observer;
+    return [told = options_.observer, trace = trace_](event traced) {
+        traced.traceparent = trace.view();
+        told(traced);
+    };
 }
 
 }  // namespace idempo::detail

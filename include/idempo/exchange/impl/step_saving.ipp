@@ -17,11 +17,12 @@ std::chrono::milliseconds longer_pause(std::chrono::milliseconds last, std::chro
 }
 
 step_saving::step_saving(options const& options, claim_request const& claim, unsigned attempt, step_place at,
-                         shared_bytes step, clock now)
+                         shared_bytes step, clock now, traceparent const& trace)
     : options_(options),
       request_{claim.key, claim.fencing_token, at.offset, std::move(step), at.index, claim.fingerprint},
       attempt_(attempt),
-      now_(now) {
+      now_(now),
+      trace_(trace) {
     begin();
 }
 
@@ -57,6 +58,7 @@ void step_saving::tell(event_type type, error_code error) const {
     event.fencing_token = request_.fencing_token;
     event.attempt = attempt_;
     event.error = error;
+    event.traceparent = trace_.view();
     if (type != event_type::step_began) event.duration = now_() - began_;
     notify(options_.observer, event);
 }

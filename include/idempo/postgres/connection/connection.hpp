@@ -47,6 +47,9 @@ public:
     /// is others', too. \throws statement_failure where the connection is lost
     void turn_jit_off();
 
+    /// Whether the server can read a part of a table by where it lies, without a walk through all of it.
+    [[nodiscard]] bool reads_pages() const noexcept;
+
     /// Which of the server's processes serves it.
     [[nodiscard]] server_process process() const { return process_; }
 

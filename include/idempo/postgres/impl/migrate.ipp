@@ -210,6 +210,16 @@ postgres_check check_postgres(postgres_options const& options) {
     });
 }
 
+postgres_counts count_postgres(postgres_options const& options) {
+    validate(options);
+    table_names const names(options);
+    return in_transaction(options, [&](pqxx::work& transaction) {
+        auto const counted = transaction.exec(postgres::count_statement(names.records));
+        auto const number = [&](int column) { return counted[0][column].as<std::int64_t>(); };
+        return postgres_counts{number(0), number(1), number(2), number(3), number(4), number(5), number(6)};
+    });
+}
+
 std::vector<string> postgres_check::warnings() const {
     std::vector<string> sentences;
     auto const warn_if = [&](bool condition, string sentence) {

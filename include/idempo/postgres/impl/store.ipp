@@ -5,6 +5,7 @@
 
 #include <idempo/postgres/queue/called_operation.hpp>
 #include <idempo/postgres/queue/client.hpp>
+#include <idempo/postgres/queue/page_walk.hpp>
 
 #include <boost/asio/append.hpp>
 #include <boost/asio/post.hpp>
@@ -107,16 +108,22 @@ void postgres_store::start_forget(postgres::client& client, store_key const& key
 
 void postgres_store::start_list(postgres::client& client, list_request const& request,
                                 erased_handler<record_page> done) {
-    auto first = request.digits;
-    first.resize(2 * sizeof(store_key), '0');
-    auto const after = detail::key_from_hex(request.after.empty() ? first : request.after);
-    if (!after) {
-        return asio::post(client.executor(), asio::append(std::move(done), detail::cursor_refused(), record_page()));
-    }
-    postgres::request asked{operation_kind::list, *after};
+    postgres::request asked;
+    asked.kind = operation_kind::list;
     asked.number = static_cast<std::int64_t>(detail::bounded_page(request.limit));
-    asked.state = request.state;
-    asked.record = shared_bytes(std::string_view(request.digits));
+    asked.wanted = request;
+    asked.page = postgres::read_page_cursor(request.after);
+    if (request.after.empty() && request.digits.empty()) asked.page = 0;
+    if (!asked.page) {
+        auto first = request.digits;
+        first.resize(2 * sizeof(store_key), '0');
+        auto const after = detail::key_from_hex(request.after.empty() ? first : request.after);
+        if (!after) {
+            return asio::post(client.executor(),
+                              asio::append(std::move(done), detail::cursor_refused(), record_page()));
+        }
+        asked.key = *after;
+    }
     submit<record_page>(client, std::move(asked), std::move(done));
 }
 

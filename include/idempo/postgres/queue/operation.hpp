@@ -62,9 +62,10 @@ struct request {
     std::int64_t number = 0;
     /// Another operation of the key has just run here, so that there is a record in all likelihood.
     bool expects_record = false;
-    /// That are listed; empty for all.
-    std::optional<record_state> state{};
     std::chrono::milliseconds remember{};
+    /// What is listed, and where that begins: behind `key`, or without a value in the order of keys, at a page.
+    list_request wanted{};
+    std::optional<std::int64_t> page{};
 };
 
 /// Abandon has none.

@@ -29,6 +29,10 @@ struct claim_statement {
 /// bytes of an answer are known before it is asked for.
 inline constexpr std::size_t largest_inline_record = 8192;
 
+/// Without parameters: the number of records, of those in flight, of those among them whose lease has ended, of
+/// completed and of parked ones, the bytes of all answers, and the highest attempt.
+[[nodiscard]] std::string count_statement(std::string const& table);
+
 /// The columns of `statements::claim` and `statements::read`.
 struct record_columns {
     static constexpr int key = 0;
@@ -110,6 +114,12 @@ struct statements {
     /// that matches, and for the last row of a page that is not the last, the first eight of `peek`, the key, whether
     /// the record matches, and whether it is that row.
     std::string list;
+
+    /// The places (`tid`) where a range of the table begins and ends, the number of a `record_state` or -1, the least
+    /// attempt, 1 for only those whose lease has ended, the least age in milliseconds or -1. Returns for each record
+    /// that matches the first eight of `peek` and the key; and a row that has only a second column, how many pages the
+    /// table has.
+    std::string list_pages;
 
     /// Key. Returns a row where there was an unexpired record, or a mark.
     std::string forget;

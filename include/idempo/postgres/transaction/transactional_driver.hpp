@@ -152,7 +152,7 @@ public:
     /// As `release`; what was thrown is answered with a refusal.
     http::message_generator release_message() && {
         if (failed_) {
-            tell_exception(state_->options.observer, exception_);
+            tell_exception(exchange_.observer_with_trace(), exception_);
             return failure();
         }
         report();
@@ -218,7 +218,7 @@ private:
         }
         case step::open: transaction_.open(error); return exchange_.opened(error);
         case step::run: return run();
-        case step::capture: return capture(exchange_, *response_, state_->options);
+        case step::capture: return capture(exchange_, *response_);
         case step::complete: {
             auto ended =
                 transaction_.complete(exchange_.complete(), exchange_.keeps_rows(), [this] { exchange_.committing(); });

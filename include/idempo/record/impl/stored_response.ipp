@@ -3,6 +3,7 @@
 
 #include <idempo/record/stored_response.hpp>
 
+#include <idempo/detail/traceparent.hpp>
 #include <idempo/record/record_format.hpp>
 
 #include <boost/beast/core/string.hpp>
@@ -110,6 +111,9 @@ std::size_t record_writer::prepare(capture_policy const& policy, std::size_t bod
                            [&](std::string_view list) { return is_listed(list, candidate.name); });
     };
     fields_.erase(std::remove_if(fields_.begin(), fields_.end(), dropped), fields_.end());
+    if (!policy.traceparent.empty()) {
+        fields_.push_back({http::field::unknown, traceparent_field, policy.traceparent});
+    }
 
     bool storable = is_stored_status(status_) && reason_.size() <= max_count && is_text(reason_) &&
                     fields_.size() <= max_count && body_size <= policy.max_body &&
@@ -147,13 +151,16 @@ void seal_record(char* record, std::size_t size) {
 
 }  // namespace detail
 
-shared_bytes make_tombstone(unsigned status) {
-    return shared_bytes(tombstone_size, [status](char* record) {
+shared_bytes make_tombstone(unsigned status, std::string_view traceparent) {
+    std::size_t const size = tombstone_size + traceparent.size();
+    return shared_bytes(size, [&](char* record) {
         std::fill_n(record, fixed_size, '\0');
         record[version_offset] = version_1;
-        record[kind_offset] = tombstone_kind;
+        record[kind_offset] = traceparent.empty() ? tombstone_kind : traced_tombstone_kind;
         store_u16(record + kind_offset + 1, std::min(status, max_tombstone_status));
-        detail::seal_record(record, tombstone_size);
+        store_u32(record + body_size_offset, traceparent.size());
+        store_text(record + fixed_size, traceparent);
+        detail::seal_record(record, size);
     });
 }
 
@@ -198,20 +205,30 @@ bool stored_response::decode_version_1() noexcept {
     std::size_t const body_size = in.u32();
     reason_ = in.text(reason_size);
     char const* const first_field = in.rest.data();
+    char const* last_field = first_field;
     for (std::size_t i = 0; i < field_count; ++i) {
+        char const* const this_field = in.rest.data();
         std::size_t const name_size = in.u16();
         std::size_t const value_size = in.u16();
         auto const name = in.text(name_size);
         auto const value = in.text(value_size);
         if (!in.ok || !is_field(name, value) || is_connection_field(name) || is_proxy_field(name)) return false;
+        traceparent_ = name == traceparent_field ? value : std::string_view();
+        last_field = this_field;
     }
-    fields_ = {first_field, static_cast<std::size_t>(in.rest.data() - first_field)};
+    if (!detail::traceparent::is_valid(traceparent_)) traceparent_ = {};
+    char const* const end_of_fields = traceparent_.empty() ? in.rest.data() : last_field;
+    fields_ = {first_field, static_cast<std::size_t>(end_of_fields - first_field)};
     body_ = in.text(body_size);
     if (!in.ok || !in.rest.empty()) return false;
 
     retained_ = kind == response_kind;
     if (retained_) return is_stored_status(status_) && is_text(reason_);
-    return kind == tombstone_kind && status_ <= max_tombstone_status && summed.size() == fixed_size;
+    if (status_ > max_tombstone_status) return false;
+    if (kind == tombstone_kind) return summed.size() == fixed_size;
+    if (kind != traced_tombstone_kind || summed.size() != fixed_size + body_.size()) return false;
+    traceparent_ = std::exchange(body_, {});
+    return detail::traceparent::is_valid(traceparent_);
 }
 
 std::string_view stored_response::field(std::string_view name) const noexcept {

@@ -26,6 +26,7 @@ public:
     [[nodiscard]] std::string_view prefix() const noexcept { return setup_->options.prefix; }
 
     void submit(std::unique_ptr<operation> submitted) { router_->submit(std::move(submitted)); }
+    [[nodiscard]] bool takes_many_keys() const noexcept { return router_->takes_many_keys(); }
     [[nodiscard]] std::optional<std::uint16_t> next_primary(std::uint16_t slot) const {
         return router_->next_primary(slot);
     }

@@ -33,6 +33,7 @@ public:
     void start();
 
     void submit(std::unique_ptr<operation> submitted) override;
+    [[nodiscard]] bool takes_many_keys() const noexcept override { return false; }
     [[nodiscard]] std::optional<std::uint16_t> next_primary(std::uint16_t slot) const override;
 
     /// For the connections, on any thread.

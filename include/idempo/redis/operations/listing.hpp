@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace idempo::redis {
 
@@ -28,7 +29,8 @@ struct list_cursor {
 [[nodiscard]] std::string write_cursor(list_cursor const& at);
 [[nodiscard]] std::optional<list_cursor> read_cursor(std::string_view text);
 
-/// One page: a SCAN, and a peek at each key that it has found, all of them sent together. Completions come on any
+/// One page: a SCAN, and a look at the keys that it has found, many by a call, or in a cluster one; all of them sent
+/// together. Completions come on any
 /// thread of the executor.
 ///
 /// It holds the client weakly, since the client's connections hold it: where the last copy of the store goes meanwhile,
@@ -43,6 +45,8 @@ public:
 
 private:
     void look_at(scanned_keys const& found);
+    void look_at_many(client& with, std::vector<store_key> const& keys);
+    void look_at_each(client& with, std::vector<store_key> const& keys);
     void add(store_key const& key, error_code error, std::optional<record_info> info);
     void finish(error_code error);
 

@@ -39,8 +39,8 @@ struct scan_range {
 /// SCAN: https://redis.io/docs/latest/commands/scan/
 class scan_operation final : public called_operation<scanned_keys> {
 public:
-    /// A call looks at about as many keys, so that no other command waits for it.
-    static constexpr std::size_t most = 250;
+    /// A call looks at about as many keys, in one or two milliseconds: so that no other command waits for longer.
+    static constexpr std::size_t most = 1000;
 
     scan_operation(scan_range range, std::string_view prefix, boost::asio::any_io_executor executor, handler done);
     [[nodiscard]] std::uint16_t slot() const override { return range_.slot; }

@@ -27,6 +27,7 @@ namespace scripts {
 [[nodiscard]] script const& fetch();
 [[nodiscard]] script const& park();
 [[nodiscard]] script const& peek();
+[[nodiscard]] script const& peek_many();
 [[nodiscard]] script const& renew();
 [[nodiscard]] script const& save_step();
 [[nodiscard]] script const& settle();

@@ -10,6 +10,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace idempo::redis {
 
@@ -28,6 +29,15 @@ public:
     void append_with_mark(std::string& to, std::string_view key, std::string_view mark,
                           Arguments const&... arguments) const {
         append_command(to, {command(), sha_or_source(), "2", key, mark, arguments..., script_.name});
+    }
+
+    /// With any number of keys.
+    void append_with_keys(std::string& to, std::vector<std::string> const& keys, std::string_view argument) const {
+        auto const count = std::to_string(keys.size());
+        std::vector<std::string_view> words{command(), sha_or_source(), count};
+        words.insert(words.end(), keys.begin(), keys.end());
+        words.insert(words.end(), {argument, std::string_view(script_.name)});
+        append_command(to, words);
     }
 
     /// What an error reply means; `script_unknown` the first time that the server does not know it, else `error` is

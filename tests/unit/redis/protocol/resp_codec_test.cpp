@@ -43,6 +43,14 @@ TEST_CASE("resp: a command is an array of bulk strings, whatever bytes they have
     CHECK(text == "before*3\r\n$3\r\nSET\r\n$3\r\n\0\r\n\r\n$0\r\n\r\n"sv);
 }
 
+TEST_CASE("resp: a command may have any number of words") {
+    std::vector<std::string_view> const words(300, "k");
+    std::string text;
+    append_command(text, words);
+    CHECK(text.starts_with("*300\r\n$1\r\nk\r\n$1\r\nk\r\n"));
+    CHECK(text.size() == std::string_view("*300\r\n").size() + 300 * std::string_view("$1\r\nk\r\n").size());
+}
+
 TEST_CASE("resp: replies are read wherever they are cut") {
     for (std::size_t cut = 0; cut <= three_replies.size(); ++cut) {
         CAPTURE(cut);

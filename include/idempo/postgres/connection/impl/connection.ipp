@@ -46,6 +46,11 @@ connection::connection(libpq_connection made, socket_guard& guard, std::chrono::
 
 connection::~connection() { guard_.release(); }
 
+bool connection::reads_pages() const noexcept {
+    constexpr int first_version = 140000;  // https://www.postgresql.org/docs/14/release-14.html, E.23.3.1.3
+    return PQserverVersion(connection_.get()) >= first_version;
+}
+
 std::chrono::steady_clock::time_point connection::deadline() const {
     return std::chrono::steady_clock::now() + timeout_;
 }

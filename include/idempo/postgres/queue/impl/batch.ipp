@@ -3,6 +3,7 @@
 
 #include <idempo/postgres/queue/batch.hpp>
 
+#include <idempo/postgres/queue/page_walk.hpp>
 #include <idempo/postgres/queue/record_row.hpp>
 
 #include <idempo/identifiers.hpp>
@@ -346,23 +347,62 @@ answered peek(connection& with, statements const& sql, requests const& one) {
     return told;
 }
 
-/// As the statement counts them; -1 for all of them.
-std::int64_t state_of(request const& of) { return of.state ? static_cast<std::int64_t>(*of.state) : -1; }
+/// As the statements count them; -1 for all of them.
+std::int64_t state_of(list_request const& wanted) {
+    return wanted.state ? static_cast<std::int64_t>(*wanted.state) : -1;
+}
+
+listed_record read_listed(result const& rows, std::size_t row) {
+    auto const key = idempo::detail::key_from_hex(to_hex(rows.bytes(row, 8)));
+    if (!key) throw statement_failure({}, true);
+    return {*key, read_info(rows, row)};
+}
 
 /// The rows come in the order of their keys: those that begin with the same digits are side by side.
-answered list(connection& with, statements const& sql, requests const& one) {
-    auto const rows = with.execute(sql.list, parameters_of(one, true, key_of, number_of, state_of));
+record_page list_by_key(connection& with, statements const& sql, request const& asked) {
+    binary_parameters parameters;
+    parameters.add(asked.key.view());
+    parameters.add(asked.number);
+    parameters.add(state_of(asked.wanted));
+    auto const rows = with.execute(sql.list, parameters);
     record_page page;
     for (std::size_t row = 0; row < rows.size(); ++row) {
-        auto const bytes = rows.bytes(row, 8);
-        auto const digits = to_hex(bytes);
-        auto const key = idempo::detail::key_from_hex(digits);
-        if (!key) throw statement_failure({}, true);
-        if (!digits.starts_with(record_of(*one.front()))) break;
-        if (rows.flag(row, 9)) page.records.push_back({*key, read_info(rows, row)});
+        auto listed = read_listed(rows, row);
+        auto const digits = to_hex(listed.key.view());
+        if (!digits.starts_with(asked.wanted.digits)) break;
+        bool const is_match = rows.flag(row, 9) && idempo::detail::is_asked_for(asked.wanted, listed.key, listed.info);
+        if (is_match) page.records.push_back(std::move(listed));
         if (rows.flag(row, 10)) page.next = digits;
     }
+    return page;
+}
+
+/// The rows come as they lie on the disk, and the last one has no key: it tells how many pages there are.
+record_page list_pages(connection& with, statements const& sql, request const& asked) {
+    auto const end = *asked.page + pages_listed(asked.wanted);
+    binary_parameters parameters;
+    parameters.add(first_place_in(*asked.page));
+    parameters.add(first_place_in(end));
+    parameters.add(state_of(asked.wanted));
+    parameters.add(std::int64_t{asked.wanted.least_attempt});
+    parameters.add(std::int64_t{asked.wanted.lease_ended ? 1 : 0});
+    parameters.add(asked.wanted.older_than ? span(*asked.wanted.older_than) : -1);
+    auto const rows = with.execute(sql.list_pages, parameters);
+    record_page page;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+        if (!rows.is_null(row, 8)) {
+            page.records.push_back(read_listed(rows, row));
+        } else if (end < rows.number(row, 1)) {
+            page.next = write_page_cursor(end);
+        }
+    }
+    return page;
+}
+
+answered list(connection& with, statements const& sql, request const& asked) {
     answered told;
+    bool const by_page = asked.page && with.reads_pages();
+    auto page = by_page ? list_pages(with, sql, asked) : list_by_key(with, sql, asked);
     told.emplace_back(0, outcome{{}, std::move(page)});
     return told;
 }
@@ -401,7 +441,7 @@ void carry_out(connection& with, statements const& sql, std::vector<request cons
         return tell(find_one(with, sql.free, parameters_of(all, true, key_of, number_of, retention_of)));
     case operation_kind::abandon: return tell(abandon(with, sql, all));
     case operation_kind::peek: return tell(peek(with, sql, all));
-    case operation_kind::list: return tell(list(with, sql, all));
+    case operation_kind::list: return tell(list(with, sql, *all.front()));
     case operation_kind::forget: return tell(find_one(with, sql.forget, parameters_of(all, true, key_of)));
     }
 }

@@ -4,6 +4,7 @@
 #include <idempo/postgres/queue/sweeper.hpp>
 
 #include <idempo/postgres/connection/binary_parameters.hpp>
+#include <idempo/postgres/queue/page_walk.hpp>
 #include <idempo/postgres/statements/filled.hpp>
 #include <idempo/postgres/statements/lock_number.hpp>
 #include <idempo/postgres/statements/statements.hpp>
@@ -60,13 +61,6 @@ SELECT CASE
     ELSE true
 END)sql";
 
-/// The first place in a page, as `tidrecv` reads it.
-std::string first_in(std::int64_t page) {
-    std::string bytes;
-    for (int const shift : {24, 16, 8, 0}) bytes += static_cast<char>(static_cast<unsigned char>(page >> shift));
-    return bytes + std::string(2, '\0');
-}
-
 }  // namespace
 
 sweeper::sweeper(std::string const& table, std::chrono::milliseconds grace)
@@ -96,8 +90,8 @@ bool sweeper::may_walk(connection& with) const {
 sweeper::slice sweeper::sweep(connection& with) {
     auto& present = walks_[present_];
     binary_parameters range;
-    range.add(first_in(present.next_page));
-    range.add(first_in(present.next_page + pages_in_slice));
+    range.add(first_place_in(present.next_page));
+    range.add(first_place_in(present.next_page + pages_in_slice));
     auto const rows = with.execute(present.text, range);
     slice swept{static_cast<std::size_t>(rows.number(0, 0)), false};
     if (swept.deleted == rows_in_slice) return swept;

@@ -317,6 +317,67 @@ FROM (
 WHERE is_match OR is_end
 ORDER BY number)sql";
 
+// As the records lie on the disk. The clock is read once: a table is long.
+constexpr auto list_pages_text = R"sql(
+WITH listed AS MATERIALIZED (
+    SELECT *, (SELECT {now}) AS now
+    FROM (
+        SELECT key, attempt, lease_until, expires_at, response, steps, parked, {age} AS age
+        FROM {table}
+        WHERE ctid OPERATOR(pg_catalog.>=) $1::pg_catalog.tid AND ctid OPERATOR(pg_catalog.<) $2::pg_catalog.tid
+            AND expires_at {>} (SELECT {now})
+            AND ($3::pg_catalog.int8 {<} 0::pg_catalog.int8 OR $3::pg_catalog.int8 {=} {state})
+            AND ($4::pg_catalog.int8 {<=} attempt)
+            AND ($5::pg_catalog.int8 {=} 0::pg_catalog.int8 OR {is_abandoned})
+        OFFSET 0
+    ) AS record
+    WHERE $6::pg_catalog.int8 {<} 0::pg_catalog.int8 OR age IS NULL
+        OR $6::pg_catalog.int8 {*} 1000::pg_catalog.int8 {<=} age
+)
+SELECT
+    attempt,
+    (pg_catalog.date_part('epoch', lease_until {-} now) {*} 1000000::pg_catalog.float8)::pg_catalog.int8,
+    (pg_catalog.date_part('epoch', expires_at {-} now) {*} 1000000::pg_catalog.float8)::pg_catalog.int8,
+    pg_catalog.octet_length(response),
+    pg_catalog.octet_length(COALESCE(steps, ''::pg_catalog.bytea)),
+    parked,
+    parked IS NOT NULL AND lease_until {<=} now,
+    age,
+    key
+FROM listed
+UNION ALL
+SELECT NULL::pg_catalog.int4, pg_catalog.pg_relation_size({literal}::pg_catalog.regclass)
+        OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8,
+    NULL::pg_catalog.int8, NULL::pg_catalog.int4, NULL::pg_catalog.int4, NULL::pg_catalog.bytea, NULL::pg_catalog.bool,
+    NULL::pg_catalog.int8, NULL::pg_catalog.bytea)sql";
+
+/// The number of a `record_state`.
+constexpr auto state = R"sql(CASE
+        WHEN response IS NOT NULL THEN 1::pg_catalog.int8
+        WHEN parked IS NOT NULL AND lease_until {<=} (SELECT {now}) THEN 2::pg_catalog.int8
+        ELSE 0::pg_catalog.int8
+    END)sql";
+
+/// In flight, and nobody works on it.
+constexpr auto is_abandoned = R"sql((response IS NULL AND parked IS NULL AND attempt {>} 0::pg_catalog.int4
+        AND lease_until {<=} (SELECT {now})))sql";
+
+// One walk through the table, which the server may share among its workers.
+constexpr auto count_text = R"sql(
+SELECT
+    pg_catalog.count(*),
+    pg_catalog.count(*) FILTER (WHERE response IS NULL
+        AND NOT (parked IS NOT NULL AND lease_until {<=} pg_catalog.statement_timestamp())),
+    pg_catalog.count(*) FILTER (WHERE response IS NULL AND parked IS NULL AND attempt {>} 0::pg_catalog.int4
+        AND lease_until {<=} pg_catalog.statement_timestamp()),
+    pg_catalog.count(response),
+    pg_catalog.count(*) FILTER (WHERE response IS NULL AND parked IS NOT NULL
+        AND lease_until {<=} pg_catalog.statement_timestamp()),
+    COALESCE(pg_catalog.sum(pg_catalog.octet_length(response)), 0::pg_catalog.int8),
+    COALESCE(pg_catalog.max(attempt), 0::pg_catalog.int4)
+FROM {table}
+WHERE expires_at {>} pg_catalog.statement_timestamp())sql";
+
 // Since the transaction that has written the row, in microseconds.
 constexpr std::string_view age = R"sql(CASE
         WHEN pg_catalog.current_setting('track_commit_timestamp') {=} 'on'::pg_catalog.text THEN
@@ -357,6 +418,8 @@ std::string marks_table(std::string const& table) {
     return table.substr(0, table.size() - 1) + "_marks\"";
 }
 
+std::string count_statement(std::string const& table) { return filled(with_operators(count_text), {{"table", table}}); }
+
 statements::statements(std::string const& table, std::chrono::milliseconds lock_timeout) {
     auto const made = [&](std::string_view text) {
         auto whole = filled(text, {{"held", held},
@@ -368,10 +431,11 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
                                    {"unmarked", unmarked},
                                    {"is_remembered", is_remembered}});
         whole = filled(whole, {{"set", set}, {"is_not_parked", is_not_parked}, {"is_left", is_left}});
-        whole = filled(whole, {{"age", age}});
+        whole = filled(whole, {{"age", age}, {"state", state}, {"is_abandoned", is_abandoned}});
         whole = filled(whole, {{"lock_timeout", std::to_string(lock_timeout.count())},
                                {"inline", std::to_string(largest_inline_record)}});
-        return filled(with_operators(whole), {{"table", table}, {"marks", marks_table(table)}});
+        return filled(with_operators(whole),
+                      {{"table", table}, {"marks", marks_table(table)}, {"literal", quoted_string(table)}});
     };
     auto const made_claim = [&](std::string_view or_is_over, std::string_view or_takeover) {
         auto const text = filled(claim_text, {{"or_is_over", or_is_over}, {"or_takeover", or_takeover}});
@@ -407,6 +471,7 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
     peek = made(peek_text);
     forget = made(forget_text);
     list = made(list_text);
+    list_pages = made(list_pages_text);
 }
 
 }  // namespace idempo::postgres

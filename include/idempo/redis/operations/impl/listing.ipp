@@ -4,12 +4,15 @@
 #include <idempo/redis/operations/listing.hpp>
 
 #include <idempo/redis/operations/operations.hpp>
+#include <idempo/redis/operations/peek_many_operation.hpp>
 #include <idempo/redis/protocol/key_slot.hpp>
 
 #include <boost/asio/append.hpp>
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <system_error>
 #include <utility>
 
@@ -55,13 +58,35 @@ void listing::look_at(scanned_keys const& found) {
     at_.cursor = found.cursor;
     auto const slot = found.cursor != 0 ? at_.slot : with->next_primary(static_cast<std::uint16_t>(at_.slot + 1));
     if (slot) page_.next = write_cursor({*slot, found.cursor});
-    unanswered_ = found.keys.size();
     if (found.keys.empty()) return finish({});
-    for (auto const& key : found.keys) {
-        auto peeked = [self = shared_from_this(), key](error_code error, std::optional<record_info> info) {
+    return with->takes_many_keys() ? look_at_many(*with, found.keys) : look_at_each(*with, found.keys);
+}
+
+void listing::look_at_many(client& with, std::vector<store_key> const& keys) {
+    constexpr auto most = peek_many_operation::most;
+    unanswered_ = keys.size();
+    for (std::size_t first = 0; first < keys.size(); first += most) {
+        auto const begin = keys.begin() + static_cast<std::ptrdiff_t>(first);
+        std::vector<store_key> const some(begin,
+                                          begin + static_cast<std::ptrdiff_t>(std::min(most, keys.size() - first)));
+        auto told = [self = shared_from_this(), some](error_code error, std::vector<peeked> all) {
+            for (std::size_t place = 0; place < some.size(); ++place) {
+                auto found = error ? peeked() : std::move(all[place]);
+                auto const what = found.is_unreadable ? make_error_code(idempo::error::record_unreadable) : error;
+                self->add(some[place], what, std::move(found.info));
+            }
+        };
+        with.submit(std::make_unique<peek_many_operation>(some, with.prefix(), executor_, std::move(told)));
+    }
+}
+
+void listing::look_at_each(client& with, std::vector<store_key> const& keys) {
+    unanswered_ = keys.size();
+    for (auto const& key : keys) {
+        auto told = [self = shared_from_this(), key](error_code error, std::optional<record_info> info) {
             self->add(key, error, std::move(info));
         };
-        with->submit(std::make_unique<peek_operation>(key, with->prefix(), executor_, std::move(peeked)));
+        with.submit(std::make_unique<peek_operation>(key, with.prefix(), executor_, std::move(told)));
     }
 }
 

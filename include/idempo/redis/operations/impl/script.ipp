@@ -34,16 +34,17 @@ local function sum(header)
     return (a + b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r + s + t) % 4294967296
 end
 
--- What is under KEYS[1]: nil where nothing is; else the value, or of a large record's hash the header; and the size of
+-- What is under a key: nil where nothing is; else the value, or of a large record's hash the header; and the size of
 -- header and answer together.
-local function fetch()
-    local value = redis.pcall('get', KEYS[1])
+local function fetch_from(key)
+    local value = redis.pcall('get', key)
     if not value then return nil end
     if type(value) == 'string' then return value, #value end
     -- A hash, or an error that this command repeats.
-    local header = redis.call('hget', KEYS[1], 'header') or ''
-    return header, #header + redis.call('hstrlen', KEYS[1], 'answer')
+    local header = redis.call('hget', key, 'header') or ''
+    return header, #header + redis.call('hstrlen', key, 'answer')
 end
+local function fetch() return fetch_from(KEYS[1]) end
 
 -- What Complete was given.
 local function answer_in(value, size)
@@ -98,6 +99,21 @@ local function notes(found, value)
     if found.state ~= 'park' then return '', string.sub(value, 85) end
     local first = 87 + struct.unpack('>I2', value, 85)
     return string.sub(value, 87, first - 1), string.sub(value, first)
+end
+
+-- What is told of a record: the record's header, the size of the value, its life, the size of its steps, and the reason
+-- why it is parked, if there is one. Nil where there is no record. The caller's answer begins with `first`. Of a completed
+-- record the caller checks the header, which is faster.
+local function look(key, first)
+    local value, size = fetch_from(key)
+    if not value then return nil end
+    local left = redis.call('pttl', key)
+    if string.sub(value, 5, 8) == 'done' then return {first, 'found', string.sub(value, 1, 84), size, left, 0, ''} end
+    local found = read(value, size)
+    if not found or left < 0 then return {first, 'unreadable'} end
+    local reason, steps = '', ''
+    if found.state ~= 'done' then reason, steps = notes(found, value) end
+    return {first, 'found', string.sub(value, 1, 84), size, left, #steps, reason}
 end
 
 -- What is left of the lease. The life counts down while the lease does, so the time that has passed is what is missing
@@ -237,19 +253,18 @@ return {token, 'done'}
 )lua";
 
 constexpr std::string_view peek_source =
-    R"lua(-- Peek. ARGV: what the answer begins with. Then the record's header, the size of the value, its life, the size of its
--- steps, and the reason why it is parked, if there is one. Where there is no record, the life of its mark, KEYS[2].
-local value, size = fetch()
-if not value then
-    if not redis.call('get', KEYS[2]) then return {ARGV[1], 'absent'} end
-    return {ARGV[1], 'remembered', math.max(0, redis.call('pttl', KEYS[2]))}
-end
-local left = redis.call('pttl', KEYS[1])
-local found = read(value, size)
-if not found or left < 0 then return {ARGV[1], 'unreadable'} end
-local reason, steps = '', ''
-if found.state ~= 'done' then reason, steps = notes(found, value) end
-return {ARGV[1], 'found', string.sub(value, 1, 84), size, left, #steps, reason}
+    R"lua(-- Peek. ARGV: what the answer begins with. Where there is no record, the life of its mark, KEYS[2].
+local found = look(KEYS[1], ARGV[1])
+if found then return found end
+if not redis.call('get', KEYS[2]) then return {ARGV[1], 'absent'} end
+return {ARGV[1], 'remembered', math.max(0, redis.call('pttl', KEYS[2]))}
+)lua";
+
+constexpr std::string_view peek_many_source =
+    R"lua(-- Peek at many. KEYS: those of records. ARGV: what the answer begins with. Then of each key what is told of it.
+local answer = {ARGV[1], 'many'}
+for number, key in ipairs(KEYS) do answer[number + 2] = look(key, '') or {'', 'absent'} end
+return answer
 )lua";
 
 constexpr std::string_view renew_source =
@@ -381,13 +396,14 @@ std::string all_sources() {
     add("fetch_", fetch_source);
     add("park_", park_source);
     add("peek_", peek_source);
+    add("peek_many_", peek_many_source);
     add("renew_", renew_source);
     add("save_step_", save_step_source);
     add("settle_", settle_source);
     add("take_", take_source);
     source += "local name = ARGV[#ARGV]\n";
-    for (std::string_view const name :
-         {"abandon", "claim", "complete", "fetch", "park", "peek", "renew", "save_step", "settle", "take"}) {
+    for (std::string_view const name : {"abandon", "claim", "complete", "fetch", "park", "peek", "peek_many", "renew",
+                                        "save_step", "settle", "take"}) {
         source.append("if name == '").append(name).append("' then return ").append(name).append("_() end\n");
     }
     return source;
@@ -430,6 +446,11 @@ script const& park() {
 
 script const& peek() {
     static script const instance = make_script("peek");
+    return instance;
+}
+
+script const& peek_many() {
+    static script const instance = make_script("peek_many");
     return instance;
 }
 

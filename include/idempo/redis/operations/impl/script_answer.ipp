@@ -128,7 +128,7 @@ answer_of<std::optional<record_info>> read_peek(reply_view answer) {
     auto const left = number_at(answer, 4);
     if (word != "found" || !size || !left || *size < 0) return std::nullopt;
     auto const found = read_header(answer[2].text(), static_cast<std::size_t>(*size));
-    if (!found) return std::nullopt;  // the script could read it
+    if (!found || *left < 0) return unreadable<result>();  // damaged, or somebody has made it last for ever
 
     record_info info;
     info.state = found->is_completed ? record_state::completed : record_state::in_flight;

@@ -3,17 +3,17 @@
 
 #include <idempo/redis/protocol/resp_codec.hpp>
 
+#include <boost/container/small_vector.hpp>
 #include <hiredis/hiredis.h>
 
-#include <array>
-#include <cassert>
 #include <new>
 
 namespace idempo::redis {
 
 namespace {
 
-constexpr std::size_t max_words = 12;
+/// So many need no allocation; a look at many keys has more.
+constexpr std::size_t usual_words = 12;
 
 /// An empty buffer that is larger is given back.
 constexpr std::size_t max_idle_buffer = std::size_t{512} * 1024;
@@ -33,16 +33,14 @@ void append_command(std::string& to, std::initializer_list<std::string_view> wor
 }
 
 void append_command(std::string& to, std::span<std::string_view const> words) {
-    assert(words.size() <= max_words);
-    std::array<char const*, max_words> texts{};
-    std::array<std::size_t, max_words> sizes{};
-    std::size_t count = 0;
+    boost::container::small_vector<char const*, usual_words> texts;
+    boost::container::small_vector<std::size_t, usual_words> sizes;
     for (auto const word : words) {
-        texts[count] = word.data() == nullptr ? "" : word.data();
-        sizes[count++] = word.size();
+        texts.push_back(word.data() == nullptr ? "" : word.data());
+        sizes.push_back(word.size());
     }
     char* formatted = nullptr;
-    auto const size = redisFormatCommandArgv(&formatted, static_cast<int>(count), texts.data(), sizes.data());
+    auto const size = redisFormatCommandArgv(&formatted, static_cast<int>(texts.size()), texts.data(), sizes.data());
     if (size < 0) throw std::bad_alloc();
     std::unique_ptr<char, decltype(&redisFreeCommand)> const owned(formatted, redisFreeCommand);
     to.append(formatted, static_cast<std::size_t>(size));
