@@ -83,7 +83,7 @@ struct event {
     /// Of the claim that the request made last: it tells requests with the same key apart. All zeros where there is
     /// none.
     idempo::fencing_token fencing_token{};
-    /// The `traceparent` of the request, with `options::keep_trace` and where it had a valid one. Else empty.
+    /// The `traceparent` of the request, with `options::keep_traceparent` and where it had a valid one. Else empty.
     std::string_view traceparent;
     /// That of the request whose run made the record, where the store has told the record: `replayed`, `settled`, a
     /// refusal for a tombstone. Else empty.

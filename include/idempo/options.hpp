@@ -205,7 +205,7 @@ struct options {
     /// Keeps the W3C `traceparent` of the request that made a record with it, and tells the observer of both: of each
     /// request's own, and on a replay of the first one's (`event::first_traceparent`). No client gets it. What is not
     /// valid counts as absent. Put this version on all servers before you turn it on: docs/monitoring.md says why.
-    bool keep_trace = false;
+    bool keep_traceparent = false;
     /// Sends the client's key back, as it was sent, in each answer to a request with a valid key.
     bool echo_key = false;
     /// Sent as `false` with refusals that a retry cannot change (`is_final`), since SDKs retry a 409 otherwise:

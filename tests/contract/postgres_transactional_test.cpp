@@ -73,7 +73,7 @@ TEST_CASE("transactional: a replay is told with the trace of the first request")
     constexpr std::string_view first_trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     constexpr std::string_view later_trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
     auto options = single_tenant();
-    options.keep_trace = true;
+    options.keep_traceparent = true;
     std::mutex mutex;
     std::vector<std::string> told;
     options.observer = [&](idempo::event const& event) {

@@ -50,7 +50,7 @@ request_facts facts_of(options const& options, Request const& request) {
         if (facts.key_lines++ == 0) facts.key_field = value;
     });
     if constexpr (in_memory_body<typename Request::body_type>) facts.body_size = body_size(request);
-    if (options.keep_trace) facts.traceparent = only_traceparent(request);
+    if (options.keep_traceparent) facts.traceparent = only_traceparent(request);
     return facts;
 }
 

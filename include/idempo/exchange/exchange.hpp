@@ -37,7 +37,7 @@ struct request_facts {
     std::size_t body_size = 0;
     /// The service takes nothing new.
     bool draining = false;
-    /// Of the only field line; with `options::keep_trace`.
+    /// Of the only field line; with `options::keep_traceparent`.
     std::string_view traceparent{};
 };
 

@@ -35,9 +35,9 @@
 ///
 /// A tombstone has neither reason nor fields nor body: 20 bytes.
 ///
-/// With `options::keep_trace` a record has the `traceparent` of its request: a response as its last field, with the
-/// name `Idempo-Traceparent`, which a version that does not know it sends on with a replay; a tombstone, then of kind
-/// 2, as its body, 75 bytes, which such a version cannot read.
+/// With `options::keep_traceparent` a record has the `traceparent` of its request: a response as its last field, with
+/// the name `Idempo-Traceparent`, which a version that does not know it sends on with a replay; a tombstone, then of
+/// kind 2, as its body, 75 bytes, which such a version cannot read.
 ///
 /// Status, reason, body and fields are kept, except those of one connection or one moment: `Connection` and
 /// everything it names, `Keep-Alive`, `Proxy-*`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade` (RFC 9110, section

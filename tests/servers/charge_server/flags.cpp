@@ -64,7 +64,7 @@ struct written_flags {
     std::string bodies = "content";
     bool no_middleware = false;
     bool log = false;
-    bool keep_trace = false;
+    bool keep_traceparent = false;
     bool metrics = false;
     std::string trace;
 };
@@ -88,7 +88,8 @@ void add_server_flags(CLI::App& app, written_flags& written) {
     app.add_flag("--no-middleware", written.no_middleware, "The same routes without idempotency, to compare");
     app.add_flag("--log", written.log, "What becomes of each keyed request, on standard error");
     app.add_option("--trace", written.trace, "A file, at whose end the trace is written: see docs/traces.md");
-    app.add_flag("--keep-trace", written.keep_trace, "Keep the traceparent of each first request; --log prints it");
+    app.add_flag("--keep-traceparent", written.keep_traceparent,
+                 "Keep the traceparent of each first request; --log prints it");
 #ifdef CHARGE_SERVER_HAS_METRICS
     app.add_flag("--metrics", written.metrics, "GET /metrics: the same, counted and timed, for Prometheus");
 #endif
@@ -231,7 +232,7 @@ idempo::options options_of(written_flags const& written) {
     if (written.methods) options.methods = parse_methods(*written.methods);
     if (written.header) options.header = *written.header;
     options.require_key = written.require_key;
-    options.keep_trace = written.keep_trace;
+    options.keep_traceparent = written.keep_traceparent;
     apply_duration("--lease", written.lease, options.lease);
     apply_duration("--retention", written.retention, options.retention);
     apply_duration("--wait", written.wait, options.wait);

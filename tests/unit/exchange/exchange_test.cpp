@@ -1120,7 +1120,7 @@ TEST_CASE("exchange: the fields of every answer", "[exchange]") {
 TEST_CASE("exchange: where a full store has no room for a trace, the tombstone goes without it", "[exchange]") {
     constexpr std::string_view trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     idempo::options options;
-    options.keep_trace = true;
+    options.keep_traceparent = true;
     session tested(options);
     REQUIRE(tested->admit({1, "k-1", 10, false, trace}) == step::identify);
     REQUIRE(tested->identified(idempo::detail::request_identity{}) == step::claim);

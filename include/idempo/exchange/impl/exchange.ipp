@@ -33,7 +33,7 @@ constexpr bool any_keep_alive = true;
 }  // namespace
 
 exchange::step exchange::admit(request_facts const& facts) {
-    if (options_.keep_trace) trace_ = traceparent::parse(facts.traceparent);
+    if (options_.keep_traceparent) trace_ = traceparent::parse(facts.traceparent);
     if (facts.key_lines == 0) return refuse(refusal::key_missing);
     if (facts.key_lines > 1) return refuse(refusal::key_malformed);
     auto key = parse_key(facts.key_field, options_.syntax);
@@ -278,7 +278,7 @@ exchange::step exchange::wait_or(step (exchange::*refusing)()) {
 
 exchange::step exchange::met_completed(shared_bytes record) {
     error_code error;
-    if (!guards() || options_.keep_trace) stored_ = stored_response::decode(std::move(record), error);
+    if (!guards() || options_.keep_traceparent) stored_ = stored_response::decode(std::move(record), error);
     if (guards()) return refuse(refusal::duplicate);
     if (error) return refuse(refusal::record_unreadable, event_type::record_unreadable);
     status_ = stored_.status();
@@ -870,7 +870,7 @@ void exchange::tell(event_type type, error_code error, std::exception_ptr except
     event.error = error;
     event.exception = std::move(exception);
     event.traceparent = trace_.view();
-    if (options_.keep_trace) event.first_traceparent = stored_.traceparent();
+    if (options_.keep_traceparent) event.first_traceparent = stored_.traceparent();
     notify(options_.observer, event);
 }
 

@@ -50,7 +50,7 @@ public:
 
     [[nodiscard]] idempo::options options(bool keeps = true) {
         idempo::options options;
-        options.keep_trace = keeps;
+        options.keep_traceparent = keeps;
         options.observer = observer();
         return options;
     }
