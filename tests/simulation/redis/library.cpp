@@ -30,6 +30,7 @@
 #include <idempo/redis/impl/url.ipp>
 #include <idempo/redis/operations/impl/listing.ipp>
 #include <idempo/redis/operations/impl/operations.ipp>
+#include <idempo/redis/operations/impl/peek_many_operation.ipp>
 #include <idempo/redis/operations/impl/record.ipp>
 #include <idempo/redis/operations/impl/scan_operation.ipp>
 #include <idempo/redis/operations/impl/script.ipp>
