@@ -257,16 +257,19 @@ redis_reply redis_script::peek() {
         return redis_reply::array{token_, std::string("remembered"), static_cast<long long>(left)};
     }
     auto const left = data_.pttl(key());
+    auto const tell = [&](std::size_t steps, std::string_view reason) {
+        return redis_reply::array{token_,
+                                  std::string("found"),
+                                  found->text.substr(0, redis_record::header_size),
+                                  static_cast<long long>(found->size),
+                                  static_cast<long long>(left),
+                                  static_cast<long long>(steps),
+                                  std::string(reason)};
+    };
+    // The caller checks the header of a completed record.
+    if (std::string_view(found->text).substr(0, 8).ends_with("done") && found->text.size() >= 8) return tell(0, {});
     if (!found->record || left < 0) return says("unreadable");
-    auto const& record = *found->record;
-    auto const steps = record.is_done() ? std::size_t{0} : record.steps().size();
-    return redis_reply::array{token_,
-                              std::string("found"),
-                              found->text.substr(0, redis_record::header_size),
-                              static_cast<long long>(found->size),
-                              static_cast<long long>(left),
-                              static_cast<long long>(steps),
-                              std::string(record.is_done() ? std::string_view() : record.reason())};
+    return tell(found->record->steps().size(), found->record->reason());
 }
 
 redis_reply redis_script::renew() {
