@@ -165,7 +165,8 @@ TEST_CASE("charge_server: mutated requests do not harm it") {
         client.send_raw(bytes);
         client.end_sending();
         auto const answer = client.receive_or_closed();
-        CHECK((!answer || answer->result_int() < 500));
+        // A mutation may ask for a transfer coding that nobody has.
+        CHECK((!answer || answer->result_int() < 500 || answer->result_int() == 501));
     }
     CHECK(scene.client.get("/healthz").result_int() == 200);
     CHECK(scene.server.errors().empty());
