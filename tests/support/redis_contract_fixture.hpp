@@ -45,6 +45,7 @@ public:
 private:
     /// A slow machine does not violate the contract.
     static redis_options with_patience(redis_options options) {
+        options.connect_timeout = std::chrono::seconds(10);
         options.operation_timeout = std::chrono::seconds(10);
         return options;
     }
