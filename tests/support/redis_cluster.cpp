@@ -44,6 +44,7 @@ redis_cluster::redis_cluster(redis_cluster_setup const& setup) : setup_(setup) {
     wait_until_healthy();
     auto const timeout = std::to_string(setup.node_timeout.count());
     for (auto const& node : nodes_) expect_ok(node->ask({"CONFIG", "SET", "cluster-node-timeout", timeout}));
+    wait_until_healthy();  // on a busy machine a failover may have begun under the short timeout
 }
 
 void redis_cluster::start_node() {
