@@ -12,17 +12,18 @@ import time
 from fleet.processes import PATIENCE, demand, wait_for
 
 CLIENTS = 8
+DELAYS_MS = (0, 5, 20, 60)  # how long handlers take
 
 
 class Request:
     """What a client sends under a key, and what it was told."""
 
-    def __init__(self, name, chance):
+    def __init__(self, name, chance, delays=DELAYS_MS):
         self.name = name
         self.amount = chance.randrange(1, 1000)
         status = chance.choice((201, 201, 201, 402))
         self.status = status
-        self.target = f"/charge?status={status}&delay_ms={chance.choice((0, 5, 20, 60))}"
+        self.target = f"/charge?status={status}&delay_ms={chance.choice(delays)}"
         self.target += f"&size={chance.choice((0, 0, 300, 20_000))}"
         self.lock = threading.Lock()
         self.body = None
@@ -147,8 +148,10 @@ class Crowd:
     known and asked again. Each client rests for `think_time` seconds between two requests.
     """
 
-    def __init__(self, fleet, seed, tally, client_type=Client, finished=lambda request: None, keep=None, think_time=0):
+    def __init__(self, fleet, seed, tally, client_type=Client, finished=lambda request: None, keep=None, think_time=0,
+                 delays=DELAYS_MS):
         self.seed, self.tally, self.finished, self.think_time = seed, tally, finished, think_time
+        self.delays = delays
         self.numbers = itertools.count()
         self.lock = threading.Lock()
         self.requests = collections.deque(maxlen=keep)
@@ -215,5 +218,5 @@ class Crowd:
             number = next(self.numbers)
             if number % 2 == 0:
                 self.issued += 1
-                self.requests.append(Request(f"request {number // 2}", random.Random(f"{self.seed} {number // 2}")))
+                self.requests.append(Request(f"request {number // 2}", random.Random(f"{self.seed} {number // 2}"), self.delays))
             return self.requests[-1]

@@ -45,6 +45,8 @@ LONGEST_STORE_STOP = 4.0
 AFTERMATH = 2.0
 ANSWERS_BETWEEN_FAULTS = 60
 REQUESTS_KEPT = 5000
+# One handler in a hundred needs its lease renewed.
+DELAYS_MS = (0, 5, 20, 60) * 25 + (1500,)
 
 
 class HastyClient(Client):
@@ -242,7 +244,7 @@ def run(arguments):
             service.start(place)
         faults = Faults(service, store, network, chance)
         verdict, tally = Verdict(faults), Tally()
-        crowd = Crowd(service, arguments.seed, tally, HastyClient, verdict.finished, REQUESTS_KEPT, arguments.think_time)
+        crowd = Crowd(service, arguments.seed, tally, HastyClient, verdict.finished, REQUESTS_KEPT, arguments.think_time, DELAYS_MS)
         ends.callback(crowd.give_up)
         end = time.monotonic() + 60 * arguments.minutes
         while True:
