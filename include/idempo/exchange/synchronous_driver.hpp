@@ -35,10 +35,7 @@ class synchronous_driver final : private checkpoint {
     using result_type = handler_result_t<handler_type, Request>;
     using step = exchange::step;
 
-    /// A synchronous store has no thread for renewals; `blocking` has one, and shows it by `keep_alive`.
-    static constexpr bool keeps_alive = requires(store_type& store, claim_request const& claim, observer const& told) {
-        store.keep_alive(claim, std::chrono::steady_clock::time_point(), told);
-    };
+    static constexpr bool keeps_alive = self_renewing_store<store_type>;
 
 public:
     using reply_type = reply_for<result_type>;

@@ -145,7 +145,7 @@ public:
     /// As `blocking_store::keep_alive`.
     [[nodiscard]] auto keep_alive(claim_request const& claim, std::chrono::steady_clock::time_point claimed_at,
                                   idempo::observer told)
-        requires requires(Store& inner) { inner.keep_alive(claim, claimed_at, told); }
+        requires detail::self_renewing_store<Store>
     {
         return store_.keep_alive(claim, claimed_at, std::move(told));
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/listing.hpp>
+#include <idempo/observer_fwd.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
@@ -28,6 +29,13 @@ auto* direct_access(Store& store) noexcept {
 /// Whether `direct_access` can be anything but null.
 template <class Store>
 inline constexpr bool may_be_direct = nonblocking_store<Store> || requires(Store& store) { store.direct(); };
+
+/// A store that renews a claim on a thread of its own, for handlers that block theirs: `blocking`, and what is around
+/// it.
+template <class Store>
+concept self_renewing_store =
+    requires(Store& store, claim_request const& claim, std::chrono::steady_clock::time_point claimed_at,
+             observer const& told) { store.keep_alive(claim, claimed_at, told); };
 
 /// Whether the store has Renew.
 template <class Store>

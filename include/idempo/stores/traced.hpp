@@ -292,10 +292,11 @@ public:
     [[nodiscard]] bool remembers() const noexcept { return detail::remembers(store_); }
 
     /// As `blocking_store::keep_alive`, whose renewals are not traced here: put this layer inside `blocking`.
-    [[nodiscard]] auto keep_alive(claim_request const& claim, idempo::observer told)
-        requires requires(Store& inner) { inner.keep_alive(claim, told); }
+    [[nodiscard]] auto keep_alive(claim_request const& claim, std::chrono::steady_clock::time_point claimed_at,
+                                  idempo::observer told)
+        requires detail::self_renewing_store<Store>
     {
-        return store_.keep_alive(claim, std::move(told));
+        return store_.keep_alive(claim, claimed_at, std::move(told));
     }
 
     [[nodiscard]] asio::any_io_executor get_executor() const

@@ -12,6 +12,8 @@
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/blocking.hpp>
 #include <idempo/stores/offload.hpp>
+#include <idempo/stores/traced.hpp>
+#include <idempo/tracer.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
@@ -28,6 +30,7 @@
 #include <future>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -145,14 +148,20 @@ TEST_CASE("heartbeat: a handler that blocks its own thread keeps its lease", "[h
 TEST_CASE("heartbeat: blocking keeps the lease of a synchronous handler", "[heartbeat]") {
     renewed_store store;
     asio::thread_pool threads(1);
-    auto const wrapped = idempo::idempotency(idempo::blocking(idempo::offload(store.leased, threads.get_executor())),
-                                             with_lease(150ms)) |
-                         blocking_handler(store.renewals(a_lease_of_renewals));
-    auto first = std::async(std::launch::async, [&] { return wrapped(keyed_request()); });
-    poll_until([&] { return store.plan.calls(store_call::renew) >= 2; });
-    CHECK(wrapped(keyed_request()).result_int() == 409);
-    CHECK(first.get().body() == "1 held");
-    CHECK(is_replay(wrapped(keyed_request())));
+    auto const check = [&](auto const& blocking) {
+        auto const wrapped =
+            idempo::idempotency(blocking, with_lease(150ms)) | blocking_handler(store.renewals(a_lease_of_renewals));
+        auto first = std::async(std::launch::async, [&] { return wrapped(keyed_request()); });
+        poll_until([&] { return store.plan.calls(store_call::renew) >= 2; });
+        CHECK(wrapped(keyed_request()).result_int() == 409);
+        CHECK(first.get().body() == "1 held");
+        CHECK(is_replay(wrapped(keyed_request())));
+    };
+    auto const blocking = idempo::blocking(idempo::offload(store.leased, threads.get_executor()));
+    SECTION("directly") { check(blocking); }
+    SECTION("inside traced") {
+        check(idempo::traced(blocking, idempo::tracer([](std::string_view) {})));
+    }
 }
 
 TEST_CASE("heartbeat: an execution learns that it lost its record", "[heartbeat]") {

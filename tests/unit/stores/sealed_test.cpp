@@ -50,6 +50,7 @@ static_assert(!idempo::store<sealed_offloaded>);
 static_assert(idempo::async_renewable_store<idempo::sealed_store<idempo::any_store>>);
 static_assert(std::is_constructible_v<idempo::any_store, idempo::sealed_store<idempo::any_store>>);
 static_assert(idempo::renewable_store<idempo::sealed_store<idempo::blocking_store<idempo::any_store>>>);
+static_assert(idempo::detail::self_renewing_store<idempo::sealed_store<idempo::blocking_store<idempo::any_store>>>);
 
 class sealed_fixture {
 public:

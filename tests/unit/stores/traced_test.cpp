@@ -43,6 +43,8 @@ using traced_offloaded = idempo::traced_store<idempo::offloaded_store<idempo::me
 static_assert(idempo::async_renewable_store<traced_offloaded> && idempo::async_inspectable_store<traced_offloaded>);
 static_assert(idempo::async_checkpointing_store<traced_offloaded> && idempo::async_parking_store<traced_offloaded>);
 static_assert(!idempo::store<traced_offloaded>);
+using traced_blocking = idempo::traced_store<idempo::blocking_store<idempo::offloaded_store<idempo::memory_store>>>;
+static_assert(idempo::detail::self_renewing_store<traced_blocking>);
 
 /// A trace in memory.
 struct trace_in_memory {
