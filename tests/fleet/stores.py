@@ -61,8 +61,7 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
-        self.process.kill()
-        self.process.wait()
+        self.kill()
 
 
 class Redis(RedisServer):

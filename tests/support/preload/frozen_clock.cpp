@@ -3,6 +3,8 @@
 // Preloaded into a server, it replaces the wall clock by the milliseconds that stand in the file FROZEN_CLOCK, as eight
 // bytes. The monotonic clock is unchanged.
 
+#include "coarser_clocks.hpp"
+
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -11,7 +13,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 namespace {
@@ -38,18 +39,4 @@ extern "C" int clock_gettime(clockid_t clock, timespec* now) noexcept {
     auto const milliseconds = frozen->load();
     *now = {milliseconds / 1000, milliseconds % 1000 * 1'000'000};
     return 0;
-}
-
-extern "C" int gettimeofday(timeval* now, void*) noexcept {
-    timespec exact{};
-    auto const result = ::clock_gettime(CLOCK_REALTIME, &exact);
-    *now = {exact.tv_sec, exact.tv_nsec / 1000};
-    return result;
-}
-
-extern "C" std::time_t time(std::time_t* copy) noexcept {
-    timespec exact{};
-    ::clock_gettime(CLOCK_REALTIME, &exact);
-    if (copy != nullptr) *copy = exact.tv_sec;
-    return exact.tv_sec;
 }
