@@ -261,6 +261,39 @@ TEST_CASE("check_trace: a call without an answer may be executed at any time, or
     }
 }
 
+TEST_CASE("check_trace: a call that is executed twice may get another answer the second time") {
+    SECTION("of an Abandon that leaves steps, it knows more") {
+        auto trace = writer().claim('1', "1 granted");
+        trace.call("save_step", '1', " offset=0 bytes=30", "0 kept").abandon('1');
+        CHECK(check(trace.claim('2', "0 in_flight")).violations == 0);
+    }
+    SECTION("of a lease that has ended meanwhile, it takes over, and that shows when the call is long forgotten") {
+        constexpr auto asks = " request=00000001 lease=4000 retention=86400000";
+        auto trace = writer().call("claim", '1', asks, "1 granted").wait(3);
+        trace.call("claim", '2', asks, "0 in_flight").wait(6);
+        trace.call("claim", '3', asks, "0 in_flight").wait(1);
+        CHECK(check(trace.call("claim", '4', asks, "3 granted")).violations == 0);
+    }
+    SECTION("but not at any time") {
+        constexpr auto asks = " request=00000001 lease=4000 retention=86400000";
+        auto trace = writer().call("claim", '1', asks, "1 granted");
+        trace.call("claim", '2', asks, "0 in_flight").wait(60);
+        trace.call("claim", '3', asks, "2 granted");
+        CHECK(check(trace.complete('3').claim('2', "0 completed").claim('4', "4 granted")).violations == 1);
+    }
+    SECTION("an answer that there was no room says nothing of an earlier execution") {
+        auto trace = writer().call("claim", '1', " request=00000001 lease=1000 retention=86400000", "0 full");
+        CHECK(check(trace.claim('2', "0 in_flight")).violations == 0);
+    }
+}
+
+TEST_CASE("check_trace: steps that an abandoned attempt has left are remembered when they have expired") {
+    constexpr auto asks = " request=00000001 lease=1000 retention=1000 remember=86400000";
+    auto trace = writer().call("claim", '1', asks, "1 granted");
+    trace.call("save_step", '1', " offset=0 bytes=30", "0 kept").abandon('1').wait(60);
+    CHECK(check(trace.call("claim", '2', asks, "0 remembered")).violations == 0);
+}
+
 TEST_CASE("check_trace: calls of several processes may come in any order that their times allow") {
     auto const from = std::uint64_t{1'000'000'000'000};
     writer first("00000000000a", from);
@@ -327,6 +360,23 @@ TEST_CASE("check_trace: the program ends with 0, 1 or 2, and says why") {
         CHECK(contains(result.output, "record  shared 1111111111111111"));
         CHECK(contains(result.output, "rule    while a lease runs"));
         CHECK(contains(check_trace_on("--from-empty --slack 0.1 --repeat 0 --json " + path).output, "\"outside\":1"));
+    }
+    SECTION("a call that cannot be judged is an error where --strict is given") {
+        writer trace;
+        trace.claim('1', "1 granted").end("renew", '1', 99, "0 held");  // it began before the trace did
+        auto const path = files.file("unjudged", trace.text);
+        CHECK(check_trace_on(path).exit_code == 0);
+        CHECK(check_trace_on("--strict " + path).exit_code == 1);
+        CHECK(check_trace_on("--strict --from-empty " + files.file("good", good().text)).exit_code == 0);
+    }
+    SECTION("a record that is gone is no error where --may-lose is given") {
+        auto const gone = writer().claim('1', "1 granted").complete('1').wait(60).claim('2', "1 granted");
+        auto const path = files.file("gone", gone.text);
+        CHECK(check_trace_on("--from-empty " + path).exit_code == 1);
+        CHECK(check_trace_on("--from-empty --may-lose " + path).exit_code == 0);
+        auto const ran_twice = writer().claim('1', "1 granted").claim('2', "2 granted");
+        CHECK(check_trace_on("--from-empty --may-lose --slack 0.1 --repeat 0 " + files.file("twice", ran_twice.text))
+                  .exit_code == 1);
     }
     SECTION("the standard input") {
         auto const result = check_trace_on("- < " + files.file("good", good().text));

@@ -186,13 +186,11 @@ void checker::end_call(record_history& history, entry const& line, place where) 
     auto& done = *at;
     --history.unfinished;
     history.latest = std::max(history.latest, line.time);
-    if (line.how == "error") {
+    // There was no room for the call when it was sent for the last time; an earlier time it may have been executed.
+    if (line.how == "error" || line.how == "full") {
         ++found_.unanswered;
+        if (line.how == "full") done.repeated = later(line.time, given_.repeat);
         history.unanswered.push_back(done);
-        history.calls.erase(at);
-        return;
-    }
-    if (line.how == "full") {
         history.calls.erase(at);
         return;
     }

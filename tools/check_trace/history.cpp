@@ -104,6 +104,7 @@ private:
         while (true) {
             auto const next = candidates(at);
             if (next.empty()) return remember(at.now);
+            if (with_lost && may_end_chance(next)) apply_lost(at);
             if (look(at, next)) continue;
             if (with_lost) apply_lost(at);
             bool const goes_on = branch(at, next);
@@ -128,6 +129,18 @@ private:
             has_looked = true;
         }
         return has_looked;
+    }
+
+    /// Whether the next look comes when some call can no more be executed once again that still can be now.
+    bool may_end_chance(std::vector<std::size_t> const& next) const {
+        auto last = last_begin_;
+        for (auto const i : next) {
+            if (only_looks(calls_[i].how)) last = std::max(last, calls_[i].began);
+        }
+        return std::any_of(lost_.begin(), lost_.end(), [&](call const& each) {
+            auto const end = later(each.repeated, given_.skew);
+            return each.repeated != never && end >= last_begin_ && end < last;
+        });
     }
 
     /// An Abandon by a token that holds nothing, and will not in these calls.
@@ -162,7 +175,7 @@ private:
             late.ended = std::min(first_end_, each.repeated);
             after_.clear();
             follow_any(at.now, late, given_, after_);
-            for (auto const& made : after_) visit({at.ordered, made}, strange_ + (each.how == answer::none ? 1 : 2));
+            for (auto const& made : after_) visit({at.ordered, made}, strange_ + (each.repeated == never ? 1 : 2));
         }
     }
 

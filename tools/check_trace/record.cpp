@@ -105,7 +105,7 @@ public:
         add_with_time(before, latest, given);
         if (given.may_lose) add(record{});
         if (!may_have_passed(before.expiry, latest, given)) return;
-        bool const leaves_mark = before.remember > 0 && before.attempt != 0;
+        bool const leaves_mark = before.remember > 0;
         add_absent(leaves_mark ? later(before.expiry, before.remember) : always, done, latest, given);
         if (leaves_mark && before.expiry == always) add(record{});
     }
@@ -191,16 +191,18 @@ bool agree_on_stored(call const& done, record& made) {
     return made.stored == done.stored;
 }
 
-void start_lease(record& made, call const& done) {
-    made.lease_end = later(done.began, done.lease);
+void start_lease(record& made, call const& done, microseconds from) {
+    made.lease_end = later(from, done.lease);
     made.expiry = later(made.lease_end, made.retention);
 }
 
-void write_claim(record& made, call const& done) {
+/// A takeover comes when the lease before it has ended, however early the call began.
+void write_claim(record& made, record const& found, call const& done, assumptions const& given) {
     made.request = done.request;
     made.retention = done.retention;
     made.remember = done.remember;
-    start_lease(made, done);
+    bool const takes_over = found.is == state::over && found.lease_end != always;
+    start_lease(made, done, takes_over ? std::max(done.began, found.lease_end - given.slack) : done.began);
 }
 
 /// What is stored or parked lives for the retention.
@@ -226,7 +228,7 @@ void write_freed(record& made, call const& done) {
     made.has_steps = made.has_steps || made.is == state::free;
 }
 
-void write(step const& row, call const& done, record& made) {
+void write(step const& row, record const& found, call const& done, assumptions const& given, record& made) {
     if (row.next == state::stays) {
         if (made.is == state::marked) made.is = state::absent;  // with its mark
         return;
@@ -242,14 +244,15 @@ void write(step const& row, call const& done, record& made) {
     case state::free: return write_freed(made, done);
     default: break;
     }
-    if (done.what == subject::renew) return start_lease(made, done);
+    if (done.what == subject::renew) return start_lease(made, done, done.began);
     bool const is_new = row.holder == holder::caller;
-    if (is_new) write_claim(made, done);
+    if (is_new) write_claim(made, found, done, given);
 }
 
-/// Of a claim that is granted: whether there are steps. Only a claim tells.
+/// Of a claim that is granted: whether there are steps. Only a claim tells. Where it is executed once more, there may
+/// be others: what it was answered then nobody was told.
 bool agree_on_steps(call const& done, record& made) {
-    if (done.how != answer::granted) return true;
+    if (done.how != answer::granted || done.repeated != never) return true;
     if (made.has_steps && !done.has_steps) return false;
     if (done.has_steps && !made.may_have_steps && !made.has_steps) return false;
     made.has_steps = done.has_steps;
@@ -263,7 +266,8 @@ void learn(record& made, bits relation, bits token_is, bits request_is, call con
 }
 
 /// The row, where it fits what was found.
-void apply(step const& row, record const& found, operations const& asks, call const& done, std::vector<record>& after) {
+void apply(step const& row, record const& found, operations const& asks, call const& done, assumptions const& given,
+           std::vector<record>& after) {
     bool const is_sure = (row.operation & asks.sure) != 0;
     if (!is_sure && (row.operation & asks.perhaps) == 0) return;
     if ((row.state & found.is) == 0 || (row.attempts & attempts_of(found)) == 0) return;
@@ -273,7 +277,7 @@ void apply(step const& row, record const& found, operations const& asks, call co
     auto made = found;
     learn(made, token_is, row.token, row.request, done);
     made.attempt = number_after(row, found);
-    write(row, done, made);
+    write(row, found, done, given, made);
     if (row.answer == answer::kept) made.has_steps = made.may_have_steps = true;
     bool const agrees = agree_on_attempt(done, made) && agree_on_stored(done, made) && agree_on_steps(done, made);
     if (!agrees && done.how != answer::none) return;
@@ -284,7 +288,7 @@ void follow_found(record const& before, call const& done, answer how, assumption
                   std::vector<record>& after) {
     for (auto const& found : found_records(before, done, given)) {
         auto const asks = operation_of(done, found);
-        for (auto const* row : rows_by_answer().rows(how)) apply(*row, found, asks, done, after);
+        for (auto const* row : rows_by_answer().rows(how)) apply(*row, found, asks, done, given, after);
     }
 }
 
