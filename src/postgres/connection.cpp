@@ -4,6 +4,7 @@
 #include <idempo/postgres/connection/impl/context_threads.ipp>
 #include <idempo/postgres/connection/impl/late_processes.ipp>
 #include <idempo/postgres/connection/impl/libpq_connect.ipp>
+#include <idempo/postgres/connection/impl/libpq_socket.ipp>
 #include <idempo/postgres/connection/impl/libpq_wait.ipp>
 #include <idempo/postgres/connection/impl/pipeline.ipp>
 #include <idempo/postgres/connection/impl/pqxx_versions.ipp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <idempo/postgres/queue/impl/batch.ipp>
 #include <idempo/postgres/queue/impl/client.ipp>
+#include <idempo/postgres/queue/impl/condition.ipp>
 #include <idempo/postgres/queue/impl/dispatcher.ipp>
 #include <idempo/postgres/queue/impl/operation_queue.ipp>
 #include <idempo/postgres/queue/impl/page_walk.ipp>

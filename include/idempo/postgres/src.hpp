@@ -10,6 +10,7 @@
 #include <idempo/postgres/connection/impl/context_threads.ipp>
 #include <idempo/postgres/connection/impl/late_processes.ipp>
 #include <idempo/postgres/connection/impl/libpq_connect.ipp>
+#include <idempo/postgres/connection/impl/libpq_socket.ipp>
 #include <idempo/postgres/connection/impl/libpq_wait.ipp>
 #include <idempo/postgres/connection/impl/pipeline.ipp>
 #include <idempo/postgres/connection/impl/pqxx_versions.ipp>
@@ -22,6 +23,7 @@
 #include <idempo/postgres/impl/store.ipp>
 #include <idempo/postgres/queue/impl/batch.ipp>
 #include <idempo/postgres/queue/impl/client.ipp>
+#include <idempo/postgres/queue/impl/condition.ipp>
 #include <idempo/postgres/queue/impl/dispatcher.ipp>
 #include <idempo/postgres/queue/impl/operation_queue.ipp>
 #include <idempo/postgres/queue/impl/page_walk.ipp>

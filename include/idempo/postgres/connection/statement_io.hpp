@@ -50,7 +50,4 @@ struct script_outcome {
 
 /// \}
 
-/// Whether an idle connection has been closed by its server. Reads nothing, waits for nothing.
-[[nodiscard]] bool has_been_closed(PGconn* idle) noexcept;
-
 }  // namespace idempo::postgres

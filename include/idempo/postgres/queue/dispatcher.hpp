@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/postgres/connection/connection.hpp>
+#include <idempo/postgres/queue/condition.hpp>
 #include <idempo/postgres/queue/operation.hpp>
 #include <idempo/postgres/queue/operation_queue.hpp>
 
@@ -10,7 +11,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -100,9 +100,9 @@ private:
     limits limits_;
 
     std::mutex mutex_;
-    std::condition_variable workers_wake_;
-    std::condition_variable watch_wakes_;
-    std::condition_variable pauses_end_;
+    condition workers_wake_;
+    condition watch_wakes_;
+    condition pauses_end_;
     std::vector<worker_state> workers_;
     std::vector<operation_ptr> corked_;
     operation_queue queue_;

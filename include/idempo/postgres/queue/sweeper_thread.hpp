@@ -2,13 +2,13 @@
 #pragma once
 
 #include <idempo/postgres/connection/connection.hpp>
+#include <idempo/postgres/queue/condition.hpp>
 #include <idempo/postgres/queue/sweeper.hpp>
 
 #include <idempo/postgres/options.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <mutex>
 
 namespace idempo::postgres {
@@ -40,7 +40,7 @@ private:
     connector connector_;
     socket_guard guard_;
     std::mutex mutex_;
-    std::condition_variable ends_;
+    condition ends_;
     std::atomic<bool> is_stopped_{false};
 };
 

@@ -4,6 +4,7 @@
 #include <idempo/postgres/connection/connection.hpp>
 
 #include <idempo/postgres/connection/late_processes.hpp>
+#include <idempo/postgres/connection/libpq_socket.hpp>
 #include <idempo/postgres/connection/sqlstate.hpp>
 
 #include <sys/socket.h>

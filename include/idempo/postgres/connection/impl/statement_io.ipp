@@ -6,9 +6,6 @@
 #include <idempo/postgres/connection/libpq_wait.hpp>
 #include <idempo/postgres/connection/sqlstate.hpp>
 
-#include <sys/socket.h>
-
-#include <cerrno>
 #include <utility>
 
 namespace idempo::postgres {
@@ -71,13 +68,6 @@ result run_statement(PGconn* on, std::string const& text, binary_parameters cons
         throw statement_failure(std::move(outcome.sqlstate), is_lost);
     }
     return outcome.results.empty() ? result() : std::move(outcome.results.front());
-}
-
-bool has_been_closed(PGconn* idle) noexcept {
-    char byte = 0;
-    auto const read = ::recv(PQsocket(idle), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (read == 0) return true;
-    return read < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR;
 }
 
 }  // namespace idempo::postgres

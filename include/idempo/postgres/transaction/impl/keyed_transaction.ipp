@@ -3,6 +3,7 @@
 
 #include <idempo/postgres/transaction/keyed_transaction.hpp>
 
+#include <idempo/postgres/connection/libpq_socket.hpp>
 #include <idempo/postgres/connection/sqlstate.hpp>
 #include <idempo/postgres/connection/statement_io.hpp>
 #include <idempo/postgres/queue/record_row.hpp>
