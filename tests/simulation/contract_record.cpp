@@ -72,7 +72,7 @@ void contract_record::let_time_pass(time_point now) {
 }
 
 void contract_record::end_at_expiry() {
-    if (attempt_ > 0) remembered_until_ = detail::later(expiry_, remember_);
+    remembered_until_ = detail::later(expiry_, remember_);
     end();
 }
 
@@ -157,7 +157,10 @@ std::string_view contract_record::completed_by(complete_request const& complete,
 
 std::string_view contract_record::parked_by(park_request const& park, bool is_parked, time_point now) {
     if (!is_parked) return {};
-    if (state_ == state::parked && token_ == park.fencing_token) return {};
+    if (state_ == state::parked && token_ == park.fencing_token) {
+        if (manners_.restarts_retention_of_parked) expiry_ = detail::later(now, park.retention);
+        return {};
+    }
     if (state_ != state::absent && !is_held_by(park.fencing_token)) return fenced;
     if (state_ == state::absent) fingerprint_ = park.fingerprint;
     state_ = state::parked;

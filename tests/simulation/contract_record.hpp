@@ -12,10 +12,12 @@ namespace idempo::simulation {
 
 /// What the contract leaves to a store.
 struct store_manners {
-    /// The holder's repeated Claim restarts its lease.
+    /// The holder's repeated Claim starts its lease again.
     bool restarts_lease = true;
     /// What is left of a record after Abandon lives for its retention from then on; else as long as before.
     bool abandon_moves_expiry = true;
+    /// A repeated park starts the retention again.
+    bool restarts_retention_of_parked = false;
     /// How much later than by the contract a record may end.
     std::chrono::milliseconds expiry_delay{0};
 };

@@ -12,6 +12,8 @@ namespace {
 store_manners manners_of(store_kind store) {
     using std::chrono::milliseconds;
     if (store == store_kind::memory) return {};
+    // PostgreSQL's clock is finer than the spans by which its answers are followed.
+    if (store == store_kind::postgresql) return {.restarts_retention_of_parked = true, .expiry_delay = milliseconds{2}};
     // Redis keeps a record to the end of its last millisecond, and its scripts may add one more.
     return {.restarts_lease = false, .abandon_moves_expiry = false, .expiry_delay = milliseconds{3}};
 }

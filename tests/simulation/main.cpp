@@ -30,7 +30,8 @@ constexpr std::string_view usage =
        simulation --mutants [--seeds N]            how soon each seeded bug is found
        simulation --twice [--seeds N]              whether N worlds are the same when they run again
        with --mutant NAME                          with that bug
-       with --store memory|redis                   only worlds with that store; else the seed decides
+       with --store memory|redis|postgresql
+                                                                   only worlds with that store; else the seed decides
        with --trace FILE                           writes the traces of the processes, for check-trace
 )";
 
@@ -64,6 +65,13 @@ std::optional<std::uint64_t> number(std::string_view text) {
     return is_number ? std::optional(value) : std::nullopt;
 }
 
+std::optional<store_kind> store_named(std::string_view name) {
+    if (name == "memory") return store_kind::memory;
+    if (name == "redis") return store_kind::redis;
+    if (name == "postgresql") return store_kind::postgresql;
+    return std::nullopt;
+}
+
 std::optional<arguments> parse(std::vector<std::string_view> const& words) {
     arguments made;
     for (std::size_t i = 0; i < words.size(); ++i) {
@@ -87,8 +95,8 @@ std::optional<arguments> parse(std::vector<std::string_view> const& words) {
             if (!bug) return std::nullopt;
             made.bug = *bug;
         } else if (words[i] == "--store") {
-            if (value != "memory" && value != "redis") return std::nullopt;
-            made.store = value == "redis" ? store_kind::redis : store_kind::memory;
+            made.store = store_named(value);
+            if (!made.store) return std::nullopt;
         } else if (!count) {
             return std::nullopt;
         } else if (words[i] == "--seeds") {

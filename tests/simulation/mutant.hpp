@@ -67,6 +67,29 @@ enum class mutant {
     redis_wait_is_ignored,
     redis_resends_with_new_token,
     redis_reply_of_another_call,
+    // In the simulated PostgreSQL.
+    postgres_takeover_of_live_lease,
+    postgres_takeover_is_not_counted,
+    postgres_takeover_drops_steps,
+    postgres_claim_ignores_fingerprint,
+    postgres_claim_trusts_its_look,
+    postgres_expired_record_goes_on,
+    postgres_complete_without_fence,
+    postgres_own_answer_is_anothers,
+    postgres_renew_without_fence,
+    postgres_renew_does_nothing,
+    postgres_abandon_without_fence,
+    postgres_abandon_removes,
+    postgres_step_without_fence,
+    postgres_parked_runs,
+    postgres_forgets_used_keys,
+    postgres_sweeper_takes_ended_leases,
+    postgres_rows_are_not_locked,
+    postgres_answered_before_commit,
+    postgres_acknowledged_before_disk,
+    postgres_answers_are_swapped,
+    postgres_answer_of_another_session,
+    postgres_late_processes_are_forgotten,
 };
 
 struct mutant_name {
@@ -128,6 +151,28 @@ inline constexpr std::array mutant_names{
     mutant_name{mutant::redis_wait_is_ignored, "redis_wait_is_ignored"},
     mutant_name{mutant::redis_resends_with_new_token, "redis_resends_with_new_token"},
     mutant_name{mutant::redis_reply_of_another_call, "redis_reply_of_another_call"},
+    mutant_name{mutant::postgres_takeover_of_live_lease, "postgres_takeover_of_live_lease"},
+    mutant_name{mutant::postgres_takeover_is_not_counted, "postgres_takeover_is_not_counted"},
+    mutant_name{mutant::postgres_takeover_drops_steps, "postgres_takeover_drops_steps"},
+    mutant_name{mutant::postgres_claim_ignores_fingerprint, "postgres_claim_ignores_fingerprint"},
+    mutant_name{mutant::postgres_claim_trusts_its_look, "postgres_claim_trusts_its_look"},
+    mutant_name{mutant::postgres_expired_record_goes_on, "postgres_expired_record_goes_on"},
+    mutant_name{mutant::postgres_complete_without_fence, "postgres_complete_without_fence"},
+    mutant_name{mutant::postgres_own_answer_is_anothers, "postgres_own_answer_is_anothers"},
+    mutant_name{mutant::postgres_renew_without_fence, "postgres_renew_without_fence"},
+    mutant_name{mutant::postgres_renew_does_nothing, "postgres_renew_does_nothing"},
+    mutant_name{mutant::postgres_abandon_without_fence, "postgres_abandon_without_fence"},
+    mutant_name{mutant::postgres_abandon_removes, "postgres_abandon_removes"},
+    mutant_name{mutant::postgres_step_without_fence, "postgres_step_without_fence"},
+    mutant_name{mutant::postgres_parked_runs, "postgres_parked_runs"},
+    mutant_name{mutant::postgres_forgets_used_keys, "postgres_forgets_used_keys"},
+    mutant_name{mutant::postgres_sweeper_takes_ended_leases, "postgres_sweeper_takes_ended_leases"},
+    mutant_name{mutant::postgres_rows_are_not_locked, "postgres_rows_are_not_locked"},
+    mutant_name{mutant::postgres_answered_before_commit, "postgres_answered_before_commit"},
+    mutant_name{mutant::postgres_acknowledged_before_disk, "postgres_acknowledged_before_disk"},
+    mutant_name{mutant::postgres_answers_are_swapped, "postgres_answers_are_swapped"},
+    mutant_name{mutant::postgres_answer_of_another_session, "postgres_answer_of_another_session"},
+    mutant_name{mutant::postgres_late_processes_are_forgotten, "postgres_late_processes_are_forgotten"},
 };
 
 [[nodiscard]] inline std::string_view name_of(mutant which) {
@@ -137,7 +182,10 @@ inline constexpr std::array mutant_names{
     return "none";
 }
 
-[[nodiscard]] inline bool is_of_redis(mutant which) { return which >= mutant::redis_abandon_without_fence; }
+[[nodiscard]] inline bool is_of_postgres(mutant which) { return which >= mutant::postgres_takeover_of_live_lease; }
+[[nodiscard]] inline bool is_of_redis(mutant which) {
+    return which >= mutant::redis_abandon_without_fence && !is_of_postgres(which);
+}
 
 [[nodiscard]] inline std::optional<mutant> mutant_of(std::string_view name) {
     for (auto const& named : mutant_names) {

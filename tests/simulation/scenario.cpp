@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "simulation/scenario.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace idempo::simulation {
@@ -78,6 +79,27 @@ redis_plan make_redis_plan(random_source random) {
     return plan;
 }
 
+postgres_plan make_postgres_plan(random_source random) {
+    postgres_plan plan;
+    plan.workers = random.in_100(50) ? 1 : 2;
+    plan.connect_timeout = milliseconds(random.between(300, 1000));
+    plan.sweep_interval = milliseconds(random.one_of<int>({0, 100, 1000}));
+    plan.is_serializable = random.in_100(15);
+    plan.is_synchronous = random.in_100(30);
+    plan.stores_large_answers = random.in_100(10);
+    return plan;
+}
+
+/// What both servers of databases have in common.
+void set_up_for_server(scenario& made, bool stores_large_answers, random_source& random) {
+    if (stores_large_answers) {
+        made.options.max_response_body = 80'000;
+        made.service.large_answers = 300;
+    }
+    bool const remembers = made.options.remember_expired > std::chrono::milliseconds::zero();
+    if (remembers && random.in_100(70)) made.options.remember_expired = milliseconds(random.between(1000, 5000));
+}
+
 }  // namespace
 
 scenario make_scenario(std::uint64_t seed, std::optional<store_kind> store) {
@@ -99,15 +121,21 @@ scenario make_scenario(std::uint64_t seed, std::optional<store_kind> store) {
     // From a source of its own: a world in memory is the same as before there were others.
     random_source more(seed ^ 0x570BEU);
     bool const is_redis = more.in_100(50);
-    made.store = store.value_or(is_redis ? store_kind::redis : store_kind::memory);
-    if (made.store != store_kind::redis) return made;
-    made.redis = make_redis_plan(more.fork());
-    if (made.redis.stores_large_answers) {
-        made.options.max_response_body = 80'000;
-        made.service.large_answers = 300;
+    made.store = is_redis ? store_kind::redis : store_kind::memory;
+    random_source third(seed ^ 0x905765U);
+    if (third.in_100(33)) made.store = store_kind::postgresql;
+    made.store = store.value_or(made.store);
+    if (made.store == store_kind::redis) {
+        made.redis = make_redis_plan(more.fork());
+        set_up_for_server(made, made.redis.stores_large_answers, more);
     }
-    bool const remembers = made.options.remember_expired > std::chrono::milliseconds::zero();
-    if (remembers && more.in_100(70)) made.options.remember_expired = milliseconds(more.between(1000, 5000));
+    if (made.store == store_kind::postgresql) {
+        made.postgres = make_postgres_plan(third.fork());
+        // A worker has one statement under way at a time: the network must let it come and go in time.
+        made.faults.longest_delay = std::min(made.faults.longest_delay, milliseconds{10});
+        made.store_timeout = std::max(made.store_timeout, 20 * made.faults.longest_delay);
+        set_up_for_server(made, made.postgres.stores_large_answers, third);
+    }
     return made;
 }
 

@@ -49,6 +49,8 @@ enum class store_kind {
     memory,
     /// A simulated Redis, behind the library's own client.
     redis,
+    /// A simulated PostgreSQL, behind the library's own client.
+    postgresql,
 };
 
 /// How the processes use Redis.
@@ -62,11 +64,26 @@ struct redis_plan {
     bool stores_large_answers = false;
 };
 
+/// How the processes use PostgreSQL, and how it is set up.
+struct postgres_plan {
+    unsigned workers = 1;
+    milliseconds connect_timeout{1000};
+    /// Zero: nobody sweeps.
+    milliseconds sweep_interval{0};
+    /// The database's default isolation is stricter than read committed.
+    bool is_serializable = false;
+    /// A commit waits for the standby.
+    bool is_synchronous = false;
+    /// Larger than what comes with the row.
+    bool stores_large_answers = false;
+};
+
 /// One world's setup, which follows from its seed.
 struct scenario {
     std::uint64_t seed = 0;
     store_kind store = store_kind::memory;
     redis_plan redis{};
+    postgres_plan postgres{};
     unsigned processes = 2;
     unsigned keys = 2;
     unsigned clients_per_key = 2;

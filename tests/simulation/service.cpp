@@ -33,7 +33,7 @@ asio::awaitable<void> wait_for(duration span) {
 /// Too large to be stored, or, for Redis, so large that it is not stored as the others are.
 std::size_t size_of_large(scenario const& setup) {
     auto const most = setup.options.max_response_body;
-    return setup.redis.stores_large_answers ? most - 5000 : most;
+    return setup.redis.stores_large_answers || setup.postgres.stores_large_answers ? most - 5000 : most;
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include "simulation/agenda.hpp"
 #include "simulation/endpoint.hpp"
 #include "simulation/ground_truth.hpp"
+#include "simulation/postgres/client.hpp"
+#include "simulation/postgres/machine.hpp"
 #include "simulation/process.hpp"
 #include "simulation/random.hpp"
 #include "simulation/redis/client.hpp"
@@ -89,6 +91,14 @@ private:
             auto made = std::make_unique<redis_machine>(around_);
             around_.make_client = [this, &server = *made](auto process, auto const&, auto executor, auto enter) {
                 return std::make_shared<redis_client>(around_, server, process, move(executor), move(enter));
+            };
+            server_ = move(made);
+            return;
+        }
+        if (setup_.store == store_kind::postgresql) {
+            auto made = std::make_unique<postgres_machine>(around_);
+            around_.make_client = [this, &server = *made](auto process, auto const&, auto executor, auto enter) {
+                return std::make_shared<postgres_client>(around_, server, process, move(executor), move(enter));
             };
             server_ = move(made);
             return;
@@ -274,11 +284,17 @@ private:
     std::size_t busy_ = 0;
 };
 
+/// Which worlds have it.
+store_kind store_of(mutant bug) {
+    if (is_of_postgres(bug)) return store_kind::postgresql;
+    return is_of_redis(bug) ? store_kind::redis : store_kind::memory;
+}
+
 }  // namespace
 
 outcome run_world(std::uint64_t seed, mutant bug, std::ostream* history, std::optional<store_kind> store,
                   trace_sink const& trace) {
-    if (!store && bug != mutant::none) store = is_of_redis(bug) ? store_kind::redis : store_kind::memory;
+    if (!store && bug != mutant::none) store = store_of(bug);
     world_now = time_point(std::chrono::hours{1000});
     running_clock = nullptr;
     world made(seed, bug, history, store, trace);
