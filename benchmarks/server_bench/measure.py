@@ -3,7 +3,8 @@
 """Loads charge_server with wrk on loopback and appends what it measured to a file, a line of JSON for each cell.
 
 A cell is a style of server, a store and a kind of request. All servers run all the time, and one at a time is loaded, in
-turns; what is compared was measured within one repetition. How much of the machine other processes had is measured, too,
+turns; what is compared was measured within one repetition. "full" is the memory store of a process that holds
+--records records before it is measured. How much of the machine other processes had is measured, too,
 and a cell in which it was too much is repeated. Repetitions can be taken one by one, at quiet times:
 
     benchmarks/server_bench/measure.py --repetitions 1 build/server_bench.jsonl
@@ -54,7 +55,9 @@ class Cell:
         """Sends each key once that is to be replayed."""
         connection = http.client.HTTPConnection(self._server.host, self._server.port)
         for number in range(REPLAYED_KEYS):
-            fields = {"Idempotency-Key": f'"{REPLAYED_SERIES}-{number:010}"', "Content-Type": "application/json",
+            # As requests.lua has them: Host is part of the fingerprint.
+            fields = {"Host": "127.0.0.1", "Idempotency-Key": f'"{REPLAYED_SERIES}-{number:010}"',
+                      "Content-Type": "application/json",
                       "Authorization": "Bearer 0123456789abcdef0123456789abcdef"}
             body = '{"amount":4200,"currency":"eur","source":"tok_visa"}'
             connection.request("POST", "/charge", body, fields)
@@ -63,14 +66,16 @@ class Cell:
             if answer.status != 201:
                 raise RuntimeError(f"{self}: primed with {answer.status}")
 
+    def fill(self, records):
+        """Leaves so many records in the server's store, by first requests."""
+        while (held := self._handler_runs()) < records:
+            self._load("first", 16, 1, f"filled-{held:09}").wait()
+
     def measure(self, connections, seconds, series, attempt=0):
-        url = f"http://{self._server.host}:{self._server.port}"
         runs_before, server_before, store_before = self._handler_runs(), self._server_cpu(), self._store_cpu()
         machine_before = servers.machine_cpu_seconds()
-        wrk = subprocess.Popen(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "requests.lua", url, "--",
-             WRK_KINDS[self.kind], REPLAYED_SERIES if self.kind == "replay" else f"{series}{attempt}"],
-            stdout=subprocess.PIPE, text=True)
+        wrk = self._load(WRK_KINDS[self.kind], connections, seconds,
+                         REPLAYED_SERIES if self.kind == "replay" else f"{series}{attempt}")
         output = wrk.stdout.read()
         _, status, usage = os.wait4(wrk.pid, 0)
         if status != 0:
@@ -85,6 +90,11 @@ class Cell:
             found[name] = round(seconds_used / found["requests"] * 1e6, 3)
         self._check(found, self._handler_runs() - runs_before, connections)
         return {"style": self.style, "store": self.store, "kind": self.kind, **found}
+
+    def _load(self, kind, connections, seconds, series):
+        url = f"http://{self._server.host}:{self._server.port}"
+        return subprocess.Popen(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "requests.lua", url, "--",
+                                 kind, series], stdout=subprocess.PIPE, text=True)
 
     def measure_undisturbed(self, limit, *arguments):
         """Again while other processes took more than their share of the machine; the best of three if they never let up."""
@@ -121,7 +131,8 @@ def start_cells(arguments, stack):
         stack.callback(server.stop)
         return server
 
-    stores = {"memory": ("memory:?max_records=20000000&max_bytes=8000000000", None)}
+    memory = ("memory:?max_records=20000000&max_bytes=8000000000", None)
+    stores = {"memory": memory, "full": memory}
     if "redis" in arguments.stores:
         redis = started(servers.Redis())
         stores["redis"] = (redis.url, redis.pid)
@@ -141,6 +152,8 @@ def start_cells(arguments, stack):
             server = started(servers.ChargeServer(arguments.server, *flags, "--store", url))
             cells.append(Cell(style, store, kind, server, pid))
     for cell in cells:
+        if cell.store == "full":
+            cell.fill(arguments.records)
         if cell.kind == "replay":
             cell.prime()
     return cells
@@ -150,10 +163,11 @@ def parse(words):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=pathlib.Path, help="lines are added to this file")
     parser.add_argument("--server", default=str(HERE.parents[1] / "build/release/tests/servers/charge_server"))
-    parser.add_argument("--stores", **choice("memory", "redis", "postgres"))
+    parser.add_argument("--stores", **choice("memory", "full", "redis", "postgres"))
     parser.add_argument("--styles", **choice("sync", "callback", "awaitable"))
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=2, help="of each cell")
+    parser.add_argument("--records", type=int, default=300_000, help="that the servers of the store \"full\" hold")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1, help="of the callback and awaitable servers")
     parser.add_argument("--others", type=float, default=0.05,

@@ -17,7 +17,7 @@ import statistics
 import sys
 
 STYLES = ("sync", "callback", "awaitable")
-ROWS = (("none", "bare"),) + tuple((store, kind) for store in ("memory", "redis", "postgres")
+ROWS = (("none", "bare"),) + tuple((store, kind) for store in ("memory", "full", "redis", "postgres")
                                    for kind in ("no key", "replay", "first"))
 SERVER_COLOUR, STORE_COLOUR = "#3b6ea5", "#d08c3c"
 
@@ -56,6 +56,8 @@ class Results:
 
 def name(row):
     store, kind = row
+    if store == "full":
+        store = "full memory"
     return "bare handler" if kind == "bare" else f"{store}, {kind}"
 
 
