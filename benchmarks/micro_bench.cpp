@@ -7,6 +7,11 @@
 #include <idempo/stores/memory_store.hpp>
 
 #include <benchmark/benchmark.h>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffer_traits.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
@@ -39,6 +44,7 @@ thread_local std::uint64_t allocations = 0;
 
 namespace {
 
+namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using request = http::request<http::string_body>;
 using response = http::response<http::string_body>;
@@ -185,6 +191,45 @@ void first_request(benchmark::State& state) {
     }
 }
 
+/// A coroutine handler that has its answer at once.
+asio::awaitable<response> answer(request charge) { co_return make_response(charge.version()); }
+
+/// Runs the loop in a coroutine, as a session does: each call is awaited.
+template <class Call>
+void await_each(benchmark::State& state, Call call) {
+    asio::io_context context(1);
+    allocation_counter const counter(state);
+    auto loop = [&]() -> asio::awaitable<void> {
+        for (auto _ : state) {
+            auto reply = co_await call();
+            benchmark::DoNotOptimize(reply);
+        }
+    };
+    asio::co_spawn(context, loop, asio::detached);
+    context.run();
+}
+
+void bare_awaitable(benchmark::State& state) {
+    await_each(state, [] { return answer(make_request({})); });
+}
+
+void passthrough_awaitable(benchmark::State& state) {
+    auto const serve = idempo::idempotency(idempo::memory_store()) | answer;
+    await_each(state, [&] { return serve(make_request({}), asio::use_awaitable); });
+}
+
+void replay_awaitable(benchmark::State& state) {
+    auto const serve = idempo::idempotency(idempo::memory_store()) | answer;
+    await_each(state, [&] { return serve(make_request(key), asio::use_awaitable); });
+}
+
+void first_request_awaitable(benchmark::State& state) {
+    idempo::memory_store store({.max_records = 100'000'000, .max_bytes = std::size_t{1} << 40});
+    auto const serve = idempo::idempotency(store) | answer;
+    key_series keys;
+    await_each(state, [&] { return serve(make_request(keys.next()), asio::use_awaitable); });
+}
+
 void bare_handler_sent(benchmark::State& state) {
     allocation_counter const counter(state);
     for (auto _ : state) send(handle<generator>(make_request({})));
@@ -247,6 +292,10 @@ BENCHMARK_TEMPLATE(passthrough, response)->Name("passthrough");
 BENCHMARK_TEMPLATE(replay, response)->Name("replay");
 BENCHMARK_TEMPLATE(first_request, response)->Name("first_request");
 BENCHMARK_TEMPLATE(first_request, response, true)->Name("first_request/digest_key");
+BENCHMARK(bare_awaitable)->Name("bare_handler/awaitable");
+BENCHMARK(passthrough_awaitable)->Name("passthrough/awaitable");
+BENCHMARK(replay_awaitable)->Name("replay/awaitable");
+BENCHMARK(first_request_awaitable)->Name("first_request/awaitable");
 BENCHMARK_TEMPLATE(bare_handler, generator)->Name("bare_handler/message_generator");
 BENCHMARK_TEMPLATE(passthrough, generator)->Name("passthrough/message_generator");
 BENCHMARK_TEMPLATE(replay, generator)->Name("replay/message_generator");

@@ -11,6 +11,11 @@ and a cell in which it was too much is repeated. Repetitions can be taken one by
     benchmarks/server_bench/report.py build/server_bench.jsonl
 
 It starts redis-server and PostgreSQL itself, with throw-away data. wrk has to be installed.
+
+Another server can stand beside charge_server: it prints `listening on http://ADDRESS:PORT`, makes charges at `POST /charge`,
+and tells at `GET /charges` how many (`{"started":N}`). benchmarks/peers has one. Its bare handler is optional:
+
+    benchmarks/server_bench/measure.py --stores memory,full --pin --peer 'NAME=COMMAND' --bare-peer 'NAME=COMMAND' FILE
 """
 
 import argparse
@@ -20,6 +25,7 @@ import itertools
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -47,9 +53,9 @@ def choice(*known):
 
 
 class Cell:
-    def __init__(self, style, store, kind, server, store_pid):
+    def __init__(self, style, store, kind, server, store_pid, load_cores):
         self.style, self.store, self.kind = style, store, kind
-        self._server, self._store_pid = server, store_pid
+        self._server, self._store_pid, self._load_cores = server, store_pid, load_cores
 
     def prime(self):
         """Sends each key once that is to be replayed."""
@@ -93,8 +99,8 @@ class Cell:
 
     def _load(self, kind, connections, seconds, series):
         url = f"http://{self._server.host}:{self._server.port}"
-        return subprocess.Popen(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "requests.lua", url, "--",
-                                 kind, series], stdout=subprocess.PIPE, text=True)
+        return servers.start_load(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", HERE / "requests.lua", url, "--",
+                                   kind, series], self._load_cores)
 
     def measure_undisturbed(self, limit, *arguments):
         """Again while other processes took more than their share of the machine; the best of three if they never let up."""
@@ -127,9 +133,14 @@ class Cell:
 
 
 def start_cells(arguments, stack):
+    server_cores, load_cores = ({0}, {1}) if arguments.pin else (None, None)
+
     def started(server):
         stack.callback(server.stop)
         return server
+
+    def cell(style, store, kind, command, store_pid=None):
+        return Cell(style, store, kind, started(servers.HttpServer(command, server_cores)), store_pid, load_cores)
 
     memory = ("memory:?max_records=20000000&max_bytes=8000000000", None)
     stores = {"memory": memory, "full": memory}
@@ -141,22 +152,32 @@ def start_cells(arguments, stack):
         stores["postgres"] = (postgres.url, postgres.pid)
         subprocess.run([arguments.server, "--migrate", "--store", postgres.url], check=True, stdout=subprocess.DEVNULL)
 
+    # A server for each kind: what the first requests leave in the memory store makes malloc slower for the others.
     cells = []
     for style in arguments.styles:
-        flags = ["--style", style, "--threads", str(arguments.threads)]
-        bare = started(servers.ChargeServer(arguments.server, *flags, "--no-middleware"))
-        cells.append(Cell(style, "none", "bare", bare, None))
+        command = [arguments.server, "--port", "0", "--style", style, "--threads", str(arguments.threads)]
+        cells.append(cell(style, "none", "bare", [*command, "--no-middleware"]))
         for store, kind in itertools.product(arguments.stores, KINDS):
             url, pid = stores[store]
-            # A server for each kind: what the first requests leave in the memory store makes malloc slower for the others.
-            server = started(servers.ChargeServer(arguments.server, *flags, "--store", url))
-            cells.append(Cell(style, store, kind, server, pid))
-    for cell in cells:
-        if cell.store == "full":
-            cell.fill(arguments.records)
-        if cell.kind == "replay":
-            cell.prime()
+            cells.append(cell(style, store, kind, [*command, "--store", url], pid))
+    for name, command in arguments.bare_peer:
+        cells.append(cell(name, "none", "bare", command))
+    for name, command in arguments.peer:
+        for store, kind in itertools.product([each for each in arguments.stores if each in ("memory", "full")], KINDS):
+            cells.append(cell(name, store, kind, command))
+    for each in cells:
+        if each.store == "full":
+            each.fill(arguments.records)
+        if each.kind == "replay":
+            each.prime()
     return cells
+
+
+def named_command(text):
+    name, _, command = text.partition("=")
+    if not name or not command:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=COMMAND")
+    return name, shlex.split(command)
 
 
 def parse(words):
@@ -168,6 +189,11 @@ def parse(words):
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=2, help="of each cell")
     parser.add_argument("--records", type=int, default=300_000, help="that the servers of the store \"full\" hold")
+    parser.add_argument("--peer", type=named_command, action="append", default=[], metavar="NAME=COMMAND",
+                        help="another server, with a memory store of its own")
+    parser.add_argument("--bare-peer", type=named_command, action="append", default=[], metavar="NAME=COMMAND",
+                        help="the same without its middleware")
+    parser.add_argument("--pin", action="store_true", help="servers on core 0, the load on core 1")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--threads", type=int, default=1, help="of the callback and awaitable servers")
     parser.add_argument("--others", type=float, default=0.05,

@@ -37,6 +37,11 @@ class Results:
                     continue
                 self._cells[line["style"], line["store"], line["kind"]][line["repetition"]] = line
 
+    def styles(self):
+        """Those of charge_server, then its peers."""
+        found = {style for style, _, _ in self._cells}
+        return [style for style in STYLES if style in found] + sorted(found - set(STYLES))
+
     def has(self, style, row):
         return (style, *row) in self._cells
 
@@ -49,9 +54,11 @@ class Results:
         return statistics.median(map(quantity, self._cells[style, *row].values()))
 
     def ratio(self, style, row, quantity):
-        bare = self._cells[style, "none", "bare"]
-        return statistics.median(quantity(line) / quantity(bare[repetition])
-                                 for repetition, line in self._cells[style, *row].items() if repetition in bare)
+        """To the bare handler; empty where none was measured."""
+        bare = self._cells.get((style, "none", "bare"), {})
+        ratios = [quantity(line) / quantity(bare[repetition])
+                  for repetition, line in self._cells[style, *row].items() if repetition in bare]
+        return f"{statistics.median(ratios):.2f}" if ratios else ""
 
 
 def name(row):
@@ -63,27 +70,25 @@ def name(row):
 
 def print_tables(results):
     print(f"Medians of {results.repetitions()}.\n")
-    for style in STYLES:
+    for style in results.styles():
         rows = [row for row in ROWS if results.has(style, row)]
-        if not rows:
-            continue
         print(f"| {style} | requests/s | to bare | p50 ms | p99 ms | server CPU µs | to bare | store's CPU µs | wrk's CPU µs |")
         print("|---|---|---|---|---|---|---|---|---|")
         for row in rows:
             def median(quantity):
                 return results.median(style, row, quantity)
 
-            print(f"| {name(row)} | {median(rate):,.0f} | {results.ratio(style, row, rate):.2f} "
+            print(f"| {name(row)} | {median(rate):,.0f} | {results.ratio(style, row, rate)} "
                   f"| {median(lambda line: line['p50_us'] / 1000):.2f} | {median(lambda line: line['p99_us'] / 1000):.2f} "
                   f"| {median(lambda line: line['server_us']):.1f} "
-                  f"| {results.ratio(style, row, lambda line: line['server_us']):.2f} "
+                  f"| {results.ratio(style, row, lambda line: line['server_us'])} "
                   f"| {median(lambda line: line['store_us']):.1f} | {median(lambda line: line['load_us']):.1f} |")
         print()
 
 
 def plot(results, path):
     """CPU time of a request, server and store, a panel for each style."""
-    styles = [style for style in STYLES if results.has(style, ROWS[0])]
+    styles = results.styles()
     rows = [row for row in ROWS if any(results.has(style, row) for style in styles)]
 
     def cpu(style, row):
@@ -95,7 +100,7 @@ def plot(results, path):
     left, panel, gap, line, top = 130, 250, 40, 22, 66
     width, height = left + len(styles) * (panel + gap), top + len(rows) * line + 16
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
-           "<title>CPU time of a request in microseconds, by style of server, store and kind of request</title>",
+           "<title>CPU time of a request in microseconds, by server, store and kind of request</title>",
            f'<rect width="{width}" height="{height}" fill="white"/>',
            f'<text x="{left}" y="20" font-weight="bold">CPU time of a request, µs</text>']
     for index, (colour, label) in enumerate(((SERVER_COLOUR, "charge_server"), (STORE_COLOUR, "Redis or PostgreSQL"))):

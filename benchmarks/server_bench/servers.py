@@ -18,12 +18,18 @@ _PR_SET_PDEATHSIG = 1
 _TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 
 
-def _die_with_parent():
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _start(words, user=None, cores=None, **how):
+    def prepare():
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if cores:
+            os.sched_setaffinity(0, cores)
+
+    return subprocess.Popen(words, preexec_fn=prepare, user=user, group=user and pwd.getpwnam(user).pw_gid, **how)
 
 
-def _start(words, user=None, **how):
-    return subprocess.Popen(words, preexec_fn=_die_with_parent, user=user, group=user and pwd.getpwnam(user).pw_gid, **how)
+def start_load(words, cores=None):
+    """A program that prints its results."""
+    return _start(words, cores=cores, stdout=subprocess.PIPE, text=True)
 
 
 def _stop(process, how=signal.SIGTERM):
@@ -65,14 +71,14 @@ def machine_cpu_seconds():
     return (user + nice + system + irq + softirq + steal) * _TICK_SECONDS
 
 
-class ChargeServer:
-    """charge_server, on a port that it chooses."""
+class HttpServer:
+    """Any command that prints `listening on http://ADDRESS:PORT`, and answers `GET /charges` with how many it has started."""
 
-    def __init__(self, program, *flags):
-        self._process = _start([program, "--port", "0", *flags], stdout=subprocess.PIPE, text=True)
+    def __init__(self, words, cores=None):
+        self._process = _start(words, cores=cores, stdout=subprocess.PIPE, text=True)
         found = re.search(r"http://([\d.]+):(\d+)", self._process.stdout.readline())
         if not found:
-            raise RuntimeError(f"{program} {' '.join(flags)} did not start")
+            raise RuntimeError(f"{' '.join(words)} did not start")
         self.pid = self._process.pid
         self.host, self.port = found[1], int(found[2])
 

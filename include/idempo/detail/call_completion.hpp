@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <concepts>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -91,10 +92,12 @@ boost::asio::any_io_executor io_executor(Executor const& executor, boost::asio::
 template <class Handler>
 class call_completion {
 public:
-    call_completion(Handler&& handler, call_executor where)
-        : handler_(std::move(handler)),
-          where_(std::move(where)),
-          work_(boost::asio::make_work_guard(where_.executor)) {}
+    call_completion(Handler&& handler, call_executor where) : handler_(std::move(handler)), where_(std::move(where)) {}
+
+    /// The operation goes on elsewhere, where nothing else may keep the executor's context at work. Before it does.
+    void expect() {
+        if (!work_) work_.emplace(where_.executor);
+    }
 
     /// The initiating call returns; the operation may have gone on elsewhere.
     void initiated() noexcept { initiated_ = true; }
@@ -119,7 +122,7 @@ public:
 private:
     Handler handler_;
     call_executor where_;
-    boost::asio::executor_work_guard<boost::asio::any_io_executor> work_;
+    std::optional<boost::asio::executor_work_guard<boost::asio::any_io_executor>> work_;
     std::atomic<bool> initiated_{false};
 };
 

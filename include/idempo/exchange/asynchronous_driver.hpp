@@ -151,6 +151,7 @@ private:
     /// A callback that goes on with `report(results...)` as the next step, on the driver's executor.
     template <class Report>
     auto then(Report report) {
+        completion_.expect();
         return asio::bind_executor(
             completion_.where().executor, [self = this->shared_from_this(), report](auto&&... results) {
                 self->drive([&] { return next_step(report(*self, std::forward<decltype(results)>(results)...)); });
@@ -387,17 +388,16 @@ private:
     /// Renewed where the store is, never where the handler runs: a handler may block its thread.
     next_step start_heartbeat() {
         if constexpr (async_store<store_type>) {
-            auto renew = [state = state_, claim = exchange_.claim()](auto renewed) {
-                start_renew(state->store, claim, std::move(renewed));
-            };
-            heartbeat_ = heartbeat::start(renewal_executor(state_->store), std::move(renew), exchange_.claim(),
-                                          exchange_.claimed_at(), exchange_.observer_with_trace());
+            auto renewal = renewal_by(state_, [](State& state) -> store_type& { return state.store; });
+            heartbeat_ = state_->heartbeats->start(std::move(renewal), exchange_.claim(), exchange_.claimed_at(),
+                                                   exchange_.observer_with_trace());
         }
         return exchange_.beating(heartbeat_.lost());
     }
 
     next_step run() {
-        auto const state = state_;  // the handler may go on after its answer
+        if constexpr (call_type::runs_with_token) completion_.expect();  // a coroutine has its own work
+        auto const state = state_;                                       // the handler may go on after its answer
         bool const there = call_.start(this->shared_from_this(), state_->handler, request_, &exchange_.execution(),
                                        completion_.where());
         return there ? next_step(outcome()) : next_step();

@@ -5,11 +5,14 @@
 #include <idempo/execution.hpp>
 #include <idempo/option_checks.hpp>
 #include <idempo/options.hpp>
+#include <idempo/store.hpp>
+#include <idempo/stores/heartbeat.hpp>
 #include <idempo/stores/store_access.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 namespace idempo::detail {
@@ -24,12 +27,16 @@ struct middleware_state {
         : handler(std::move(handler_)),
           store(std::move(store_)),
           options(std::move(options_)),
-          rules(options) {}
+          rules(options) {
+        if constexpr (async_store<Store>) heartbeats = std::make_shared<detail::heartbeats>(renewal_executor(store));
+    }
 
     Handler handler;
     Store store;
     idempo::options const options;
     request_rules const rules;
+    /// Null where the store has no executor.
+    std::shared_ptr<detail::heartbeats> heartbeats;
     std::atomic<std::size_t> in_flight{0};
     std::atomic<bool> draining{false};
 };

@@ -50,6 +50,7 @@ namespace detail {
 
 class cors_filter {
 public:
+    using result_type = filter_result;
     static constexpr bool is_synchronous = true;
     static constexpr bool is_asynchronous = false;
 

@@ -19,8 +19,9 @@
 /// A filter has `is_asynchronous`, `observer()`, and
 /// - `filter_result check(Request const&) const`, where it can say at once, or
 /// - `async_check(Request const&, Done) const` and `get_executor()`, where it has to ask: `done(filter_result)`, from
-/// within
-///   the call or as if by post, later. The request is not looked at after the call.
+///   within the call or as if by post, later. The request is not looked at after the call.
+///
+/// Its `result_type` is `filter_result`, or has the same members.
 
 namespace idempo::detail {
 

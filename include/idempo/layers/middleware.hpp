@@ -26,7 +26,6 @@
 #include <chrono>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <type_traits>
 #include <utility>
@@ -110,22 +109,14 @@ public:
     template <request Request, asio::completion_token_for<void(http::message_generator)> Token>
         requires handler<Handler, std::remove_cvref_t<Request>>
     auto operator()(Request&& request, Token&& completion_token) const {
-        return asio::async_initiate<Token, void(http::message_generator)>(
-            [state = state_](auto completion, std::remove_cvref_t<Request> owned) {
-                initiate(state, std::move(owned), detail::unkeyed_execution(), std::move(completion));
-            },
-            completion_token, std::forward<Request>(request));
+        return call(std::forward<Request>(request), detail::unkeyed_execution(), completion_token);
     }
 
     /// As the inner handler of a layer that passes its own execution on.
     template <request Request, asio::completion_token_for<void(http::message_generator)> Token>
         requires handler<Handler, std::remove_cvref_t<Request>>
     auto operator()(Request&& request, execution& outer, Token&& completion_token) const {
-        return asio::async_initiate<Token, void(http::message_generator)>(
-            [state = state_, outer = &outer](auto completion, std::remove_cvref_t<Request> owned) {
-                initiate(state, std::move(owned), outer, std::move(completion));
-            },
-            completion_token, std::forward<Request>(request));
+        return call(std::forward<Request>(request), &outer, completion_token);
     }
 
     /// What cannot be called in this way: says why.
@@ -165,9 +156,43 @@ private:
         return detail::synchronous_driver<state, Request>(*state_, std::forward<Request>(request), outer).run(facts);
     }
 
+    /// Whose affair a request is.
+    struct affair {
+        bool is_ours = false;
+        std::exception_ptr exception;  // of `options::applies`
+    };
+
+    template <class Request>
+    static affair ask(state const& state, Request const& request) noexcept {
+        try {
+            return {detail::look_at(state.options, request).has_value(), nullptr};
+        } catch (...) {
+            return {false, std::current_exception()};
+        }
+    }
+
     /// \param execution an outer one, or what is to become that of a request without a key
+    template <class Request, class Execution, class Token>
+    auto call(Request&& request, Execution execution, Token& token) const {
+        using request_type = std::remove_cvref_t<Request>;
+        auto asked = ask(*state_, request);
+        if constexpr (detail::awaits_in_place<Handler, request_type, Token>) {
+            if (!asked.is_ours && !asked.exception) {
+                return detail::await_filtered<detail::token_executor<Token>>(
+                    detail::unkeyed_access<state>{state_}, request_type(std::forward<Request>(request)),
+                    std::move(execution));
+            }
+        }
+        return asio::async_initiate<Token, void(http::message_generator)>(
+            [state = state_, asked = std::move(asked), execution = std::move(execution)](auto completion,
+                                                                                         request_type owned) mutable {
+                initiate(state, std::move(asked), std::move(owned), std::move(execution), std::move(completion));
+            },
+            token, std::forward<Request>(request));
+    }
+
     template <class Request, class Execution, class Completion>
-    static void initiate(std::shared_ptr<state> const& state, Request request, Execution execution,
+    static void initiate(std::shared_ptr<state> const& state, affair asked, Request request, Execution execution,
                          Completion completion) {
         static_assert(async_store<Store> || nonblocking_store<Store>,
                       "idempo: this store may block its caller; a call with a completion token needs offload(store)");
@@ -179,21 +204,14 @@ private:
         using driver = detail::asynchronous_driver<middleware::state, Request, Completion>;
         using access = detail::unkeyed_access<middleware::state>;
         using unkeyed = detail::filter_call<has_executor, access, Request, Execution, Completion>;
-        std::optional<detail::request_facts> facts;
-        std::exception_ptr exception;
-        try {
-            facts = detail::look_at(state->options, request);
-        } catch (...) {  // `options::applies` threw
-            exception = std::current_exception();
-        }
-        if (facts) {
+        if (asked.is_ours) {
             auto const call = std::make_shared<driver>(state, std::move(request), detail::outer_of(execution),
                                                        std::move(completion), std::move(where));
             return call->start();
         }
         auto const call = std::make_shared<unkeyed>(access{state}, std::move(request), std::move(execution),
                                                     std::move(completion), std::move(where));
-        if (exception) return call->fail(std::move(exception));
+        if (asked.exception) return call->fail(std::move(asked.exception));
         call->start();
     }
 

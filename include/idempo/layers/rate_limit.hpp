@@ -91,6 +91,7 @@ private:
 template <class Limiter>
 class rate_limit_filter {
 public:
+    using result_type = filter_result;
     static constexpr bool is_synchronous = rate_limiter<Limiter>;
     static constexpr bool is_asynchronous = async_rate_limiter<Limiter>;
 

@@ -9,6 +9,7 @@
 #include <idempo/request_head.hpp>
 
 #include <boost/beast/http/message.hpp>
+#include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/string_body.hpp>
 
 #include <memory>
@@ -22,8 +23,18 @@ struct open_filter {
     static constexpr bool is_synchronous = true;
     static constexpr bool is_asynchronous = false;
 
+    /// As a `filter_result` that has nothing to say, in no space.
+    struct result_type {
+        static constexpr http::response<http::string_body>* answer = nullptr;
+        struct {
+            template <class Response>
+            void apply_to(Response const&) const noexcept {}
+            [[nodiscard]] static http::message_generator applied_to(http::message_generator message) { return message; }
+        } fields;
+    };
+
     template <class Request>
-    [[nodiscard]] filter_result check(Request const&) const {
+    [[nodiscard]] result_type check(Request const&) const {
         return {};
     }
 };

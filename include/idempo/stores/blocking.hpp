@@ -59,6 +59,7 @@ public:
 
     explicit blocking_store(Store store, std::chrono::milliseconds timeout = default_timeout)
         : thread_(std::make_shared<detail::background_thread>()),
+          heartbeats_(std::make_shared<detail::heartbeats>(thread_->get_executor())),
           store_(std::move(store)),
           timeout_(timeout) {}
 
@@ -67,6 +68,7 @@ public:
         requires std::same_as<std::invoke_result_t<Make&, boost::asio::any_io_executor>, Store>
     explicit blocking_store(Make make, std::chrono::milliseconds timeout = default_timeout)
         : thread_(std::make_shared<detail::background_thread>()),
+          heartbeats_(std::make_shared<detail::heartbeats>(thread_->get_executor())),
           store_(make(thread_->get_executor())),
           timeout_(timeout) {}
 
@@ -183,10 +185,8 @@ public:
         requires async_renewable_store<Store>
     {
         if (!detail::renewable(store_)) return {};
-        auto renew = [store = store_, claim](auto renewed) mutable {
-            detail::start_renew(store, claim, std::move(renewed));
-        };
-        return detail::heartbeat::start(thread_->get_executor(), std::move(renew), claim, claimed_at, std::move(told));
+        auto renewal = detail::renewal_by(std::make_shared<Store>(store_), [](Store& own) -> Store& { return own; });
+        return heartbeats_->start(std::move(renewal), claim, claimed_at, std::move(told));
     }
 
     /// The calls of a store that never blocks, or null.
@@ -229,6 +229,7 @@ private:
     static constexpr std::chrono::milliseconds look_interval{50};
 
     std::shared_ptr<detail::background_thread> thread_;
+    std::shared_ptr<detail::heartbeats> heartbeats_;
     Store store_;
     std::chrono::milliseconds timeout_;
 };

@@ -15,7 +15,7 @@
 #include <optional>
 #include <utility>
 
-/// A connection of the asynchronous styles. Everything that happens to it happens on its strand.
+/// A connection of the asynchronous styles. Everything that happens to it happens on its executor.
 struct connection {
     explicit connection(boost::asio::ip::tcp::socket socket) : stream(std::move(socket)) {}
 

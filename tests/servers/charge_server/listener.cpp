@@ -11,9 +11,11 @@
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 
-listener::listener(boost::asio::io_context& context, tcp::endpoint const& endpoint, sessions& sessions)
+listener::listener(boost::asio::io_context& context, unsigned threads, tcp::endpoint const& endpoint,
+                   sessions& sessions)
     : context_(context),
-      acceptor_(boost::asio::make_strand(context), endpoint),
+      needs_strands_(threads > 1),
+      acceptor_(serial_executor(), endpoint),
       pause_(acceptor_.get_executor()),
       sessions_(sessions) {}
 
@@ -26,7 +28,7 @@ void listener::stop() {
 }
 
 void listener::accept() {
-    acceptor_.async_accept(boost::asio::make_strand(context_),
+    acceptor_.async_accept(serial_executor(),
                            [this](error_code error, tcp::socket socket) { accepted(error, std::move(socket)); });
 }
 
@@ -45,4 +47,9 @@ void listener::accept_later() {
     pause_.async_wait([this](error_code) {
         if (acceptor_.is_open()) accept();
     });
+}
+
+boost::asio::any_io_executor listener::serial_executor() {
+    if (needs_strands_) return boost::asio::make_strand(context_);
+    return context_.get_executor();
 }

@@ -40,9 +40,10 @@ std::unique_ptr<sessions> make_sessions(session_setup& setup, asio::io_context& 
     return make_awaitable_sessions(setup, context);
 }
 
-std::unique_ptr<listener> listen(asio::io_context& context, tcp::endpoint const& endpoint, sessions& sessions) {
+std::unique_ptr<listener> listen(asio::io_context& context, unsigned threads, tcp::endpoint const& endpoint,
+                                 sessions& sessions) {
     try {
-        return std::make_unique<listener>(context, endpoint, sessions);
+        return std::make_unique<listener>(context, threads, endpoint, sessions);
     } catch (boost::system::system_error const& error) {
         std::ostringstream sentence;
         sentence << "cannot listen on " << endpoint << ": " << error.code().message();
@@ -105,14 +106,15 @@ void serve(server_flags const& flags) {
 
     check_store(flags.store_url);  // also where there is no middleware to open it
     session_setup setup(flags);
-    asio::io_context context;
+    unsigned const thread_count = flags.style == session_style::sync ? 1 : flags.threads;
+    asio::io_context context(static_cast<int>(thread_count));
     auto const sessions = make_sessions(setup, context);
-    auto const listener = listen(context, {flags.address, flags.port}, *sessions);
+    auto const listener = listen(context, thread_count, {flags.address, flags.port}, *sessions);
 
     std::promise<void> told_to_stop;
     asio::signal_set signals(context, SIGTERM, SIGINT);
     signals.async_wait([&](boost::system::error_code, int) { told_to_stop.set_value(); });
-    running_threads const threads(context, flags.style == session_style::sync ? 1 : flags.threads);
+    running_threads const threads(context, thread_count);
     listener->start();
     std::cout << "listening on http://" << listener->local_endpoint() << std::endl;
 

@@ -49,7 +49,8 @@ public:
     sessions& operator=(sessions const&) = delete;
     virtual ~sessions() = default;
 
-    /// Serves the connection until it ends, or refuses it. Returns at once. The socket's executor is a strand.
+    /// Serves the connection until it ends, or refuses it. Returns at once. The socket's executor runs
+    /// one callback at a time.
     virtual void start(boost::asio::ip::tcp::socket socket) = 0;
 };
 

@@ -58,6 +58,7 @@ public:
           completion_(std::move(completion), where(completion, *pool_)) {}
 
     void start() {
+        completion_.expect();
         go_on(&Driver::start);
         completion_.initiated();
     }
