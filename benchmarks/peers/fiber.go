@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-// Fiber with its own idempotency middleware, doing the work of charge_server's handler, for measure.py to compare with:
+// Fiber with its own idempotency middleware and the work of charge_server's handler, for measure.py to load beside it:
 //
-//	go build -o ../../../build/peer_fiber . && ../../../build/peer_fiber [--no-middleware]
+//	(cd benchmarks/peers && go build -o ../../build/fiber fiber.go)
+//	build/fiber [--no-middleware]
 package main
 
 import (

@@ -1,4 +1,4 @@
-module idempo/peers/fiber
+module idempo/peers
 
 go 1.22
 
