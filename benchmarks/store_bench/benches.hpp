@@ -12,6 +12,10 @@
 /// \param only_in_flight which lines of the table; 0: all
 void bench_redis(std::string const& port, int repetitions, std::size_t only_in_flight);
 
+/// Claims over a network that takes 0, 1 and 3 ms for a round trip.
+/// \param port as above
+void bench_redis_distance(std::string const& port, int repetitions);
+
 /// Claims on the primaries of a Redis Cluster beside those on one server; all are emptied.
 /// \param port of the one
 /// \param primaries the ports of the others

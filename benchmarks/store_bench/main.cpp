@@ -36,6 +36,11 @@ int main(int count, char** arguments) {
     redis->add_option("--in-flight", only_in_flight, "Only the lines with so many: 1, 16, 64 or 256");
     redis->callback([&] { bench_redis(port, repetitions, only_in_flight); });
 
+    auto* const distance = app.add_subcommand("redis-distance", "At a distance, beside redis-benchmark");
+    distance->add_option("port", port, "Of a redis-server that holds nothing else: it is emptied")->required();
+    add_repetitions(*distance, repetitions);
+    distance->callback([&] { bench_redis_distance(port, repetitions); });
+
     std::vector<std::string> primaries;
     auto* const cluster = app.add_subcommand("redis-cluster", "A Redis Cluster beside one Redis");
     cluster->add_option("port", port, "Of a redis-server that holds nothing else: it is emptied")->required();

@@ -58,6 +58,8 @@ outcome in_session(Call call) {
     asio::io_context context;
     outcome found;
     auto session = [&]() -> asio::awaitable<void> {
+        // A session that has waited once ends without a turn more.
+        co_await asio::post(asio::use_awaitable);
         auto awaited = call();
         found.response = read(http::message_generator(co_await std::move(awaited)));
     };
