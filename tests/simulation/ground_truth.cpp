@@ -295,6 +295,15 @@ void ground_truth::died(std::size_t process) {
     }
 }
 
+/// What had ended before a clock went back has ended as long ago as before.
+void ground_truth::clock_jumped(std::size_t process, duration by) {
+    disturb(process);
+    if (by >= duration::zero()) return;
+    for (auto& of : runs_) {
+        if (of.process == process) of.ended_at += by;
+    }
+}
+
 /// A response leaves a process.
 void ground_truth::answering(std::size_t key, seen_answer const& answer, time_point local_time) {
     if (answer.is_replay || !answer.run) return;

@@ -99,6 +99,7 @@ public:
     void disturb(std::size_t process);
     void disturb_all();
     void died(std::size_t process);
+    void clock_jumped(std::size_t process, duration by);
     /// @}
 
     /// \name The clients

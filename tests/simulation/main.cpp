@@ -154,7 +154,7 @@ struct least_count {
 };
 
 /// Too little of these, and the run has shown nothing: at least so many in 200 worlds of all kinds.
-constexpr std::array<least_count, 26> minimum{{
+constexpr std::array<least_count, 37> minimum{{
     {"executions", 400},
     {"effects", 300},
     {"takeovers", 20},
@@ -174,8 +174,19 @@ constexpr std::array<least_count, 26> minimum{{
     {"waits for a replica", 50, store_kind::redis},
     {"Redis: SET", 200, store_kind::redis},
     {"Redis: script claim", 200, store_kind::redis},
-    {"Redis: script renew", 50, store_kind::redis},
-    {"Redis: script fetch", 3, store_kind::redis},
+    {"Redis: script renew", 15, store_kind::redis},
+    {"Redis: script fetch", 1, store_kind::redis},
+    {"PostgreSQL: claims", 300, store_kind::postgresql},
+    {"PostgreSQL: Completes", 50, store_kind::postgresql},
+    {"PostgreSQL: statements of several rows", 8, store_kind::postgresql},
+    {"PostgreSQL: statements of the sweeper", 100, store_kind::postgresql},
+    {"PostgreSQL: questions for late processes", 8, store_kind::postgresql},
+    {"PostgreSQL: waits for a row", 1, store_kind::postgresql},
+    {"errors of PostgreSQL", 20, store_kind::postgresql},
+    {"deaths of PostgreSQL", 1, store_kind::postgresql},
+    {"failovers of PostgreSQL", 2, store_kind::postgresql},
+    {"times that PostgreSQL was a standby", 1, store_kind::postgresql},
+    {"times that PostgreSQL had no slot", 10, store_kind::postgresql},
     {"deaths", 40},
     {"stops", 40},
     {"steps", 100},

@@ -179,7 +179,7 @@ void process::jump(duration by) {
     world_.told.tell("process ", number_, ": its clock jumps by ",
                      std::chrono::duration_cast<std::chrono::milliseconds>(by).count(), " ms");
     world_.told.count("clock jumps");
-    world_.truth.disturb(number_);
+    world_.truth.clock_jumped(number_, by);
     clock_.jump(world_now, by);
 }
 

@@ -13,13 +13,20 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define IDEMPO_FIBERS_UNDER_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#define IDEMPO_FIBERS_UNDER_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define IDEMPO_FIBERS_UNDER_ASAN 1
+#elif __has_feature(thread_sanitizer)
+#define IDEMPO_FIBERS_UNDER_TSAN 1
 #endif
 #endif
 #ifdef IDEMPO_FIBERS_UNDER_ASAN
 #include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef IDEMPO_FIBERS_UNDER_TSAN
+#include <sanitizer/tsan_interface.h>
 #endif
 
 namespace idempo::simulation {
@@ -53,9 +60,38 @@ void enter_stack([[maybe_unused]] void* saved, [[maybe_unused]] void const** fro
 #endif
 }
 
+/// ThreadSanitizer knows a fiber by a handle.
+void* new_handle() {
+#ifdef IDEMPO_FIBERS_UNDER_TSAN
+    return __tsan_create_fiber(0);
+#else
+    return nullptr;
+#endif
+}
+
+void* handle_of_running() {
+#ifdef IDEMPO_FIBERS_UNDER_TSAN
+    return __tsan_get_current_fiber();
+#else
+    return nullptr;
+#endif
+}
+
+void switch_to_handle([[maybe_unused]] void* handle) {
+#ifdef IDEMPO_FIBERS_UNDER_TSAN
+    __tsan_switch_to_fiber(handle, 0);
+#endif
+}
+
+void destroy_handle([[maybe_unused]] void* handle) {
+#ifdef IDEMPO_FIBERS_UNDER_TSAN
+    __tsan_destroy_fiber(handle);
+#endif
+}
+
 }  // namespace
 
-fiber::fiber(std::function<void()> body) : body_(std::move(body)), stack_(take_stack()) {
+fiber::fiber(std::function<void()> body) : body_(std::move(body)), stack_(take_stack()), handle_(new_handle()) {
     ::getcontext(&own_);
     own_.uc_stack.ss_sp = stack_.get();
     own_.uc_stack.ss_size = stack_size;
@@ -65,6 +101,7 @@ fiber::fiber(std::function<void()> body) : body_(std::move(body)), stack_(take_s
 
 fiber::~fiber() {
     if (turn_ > 0 && !has_ended_) std::terminate();
+    destroy_handle(handle_);
     unused_stacks.push_back(std::move(stack_));
 }
 
@@ -96,6 +133,8 @@ void fiber::switch_to_fiber() {
     std::swap(*globals, exceptions_);
     void* save = nullptr;
     leave_stack(&save, stack_.get(), stack_size);
+    resumers_handle_ = handle_of_running();
+    switch_to_handle(handle_);
     ::swapcontext(&resumer_, &own_);
     enter_stack(save, nullptr, nullptr);
     std::swap(*globals, exceptions_);
@@ -103,6 +142,7 @@ void fiber::switch_to_fiber() {
 
 void fiber::switch_back() {
     leave_stack(has_ended_ ? nullptr : &sanitizers_stack_, resumers_stack_, resumers_size_);
+    switch_to_handle(resumers_handle_);
     ::swapcontext(&own_, &resumer_);
     enter_stack(sanitizers_stack_, &resumers_stack_, &resumers_size_);
 }

@@ -54,6 +54,9 @@ private:
         unsigned uncaught = 0;
     };
     exceptions exceptions_{};
+    /// For sanitizers, which follow stacks and threads.
+    void* handle_ = nullptr;
+    void* resumers_handle_ = nullptr;
     void* sanitizers_stack_ = nullptr;
     void const* resumers_stack_ = nullptr;
     std::size_t resumers_size_ = 0;
