@@ -157,7 +157,8 @@ void ground_truth::lost(std::vector<store_call> const& calls) {
     for (auto const& call : calls) {
         auto const index = index_of(key_of(call));
         if (!index) continue;
-        auto const complaint = setup_.redis.waits_for_replica ? answers_.lost(call) : std::string_view();
+        bool const is_replicated = setup_.redis.waits_for_replica || setup_.postgres.is_synchronous;
+        auto const complaint = is_replicated ? answers_.lost(call) : std::string_view();
         if (!complaint.empty()) told_.violated(complaint, "key ", *index, ", by ", told_.name(token_of(call)));
         auto& of = truth_[*index];
         ++of.allowed;

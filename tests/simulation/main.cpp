@@ -154,7 +154,7 @@ struct least_count {
 };
 
 /// Too little of these, and the run has shown nothing: at least so many in 200 worlds of all kinds.
-constexpr std::array<least_count, 37> minimum{{
+constexpr std::array<least_count, 36> minimum{{
     {"executions", 400},
     {"effects", 300},
     {"takeovers", 20},
@@ -181,7 +181,6 @@ constexpr std::array<least_count, 37> minimum{{
     {"PostgreSQL: statements of several rows", 8, store_kind::postgresql},
     {"PostgreSQL: statements of the sweeper", 100, store_kind::postgresql},
     {"PostgreSQL: questions for late processes", 8, store_kind::postgresql},
-    {"PostgreSQL: waits for a row", 1, store_kind::postgresql},
     {"errors of PostgreSQL", 20, store_kind::postgresql},
     {"deaths of PostgreSQL", 1, store_kind::postgresql},
     {"failovers of PostgreSQL", 2, store_kind::postgresql},

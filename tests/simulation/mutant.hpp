@@ -90,6 +90,7 @@ enum class mutant {
     postgres_answers_are_swapped,
     postgres_answer_of_another_session,
     postgres_late_processes_are_forgotten,
+    postgres_commit_does_not_wait,
 };
 
 struct mutant_name {
@@ -173,6 +174,7 @@ inline constexpr std::array mutant_names{
     mutant_name{mutant::postgres_answers_are_swapped, "postgres_answers_are_swapped"},
     mutant_name{mutant::postgres_answer_of_another_session, "postgres_answer_of_another_session"},
     mutant_name{mutant::postgres_late_processes_are_forgotten, "postgres_late_processes_are_forgotten"},
+    mutant_name{mutant::postgres_commit_does_not_wait, "postgres_commit_does_not_wait"},
 };
 
 [[nodiscard]] inline std::string_view name_of(mutant which) {

@@ -540,7 +540,8 @@ void postgres_machine::restore(std::size_t kept) {
 
 /// A synchronous standby has all that anybody was told of.
 void postgres_machine::lose(std::size_t operations) {
-    bool const is_synchronous = world_.setup.postgres.is_synchronous;
+    bool const is_synchronous =
+        world_.setup.postgres.is_synchronous && world_.bug != mutant::postgres_commit_does_not_wait;
     end_sessions({});
     auto const kept = is_synchronous ? journal_.size() : journal_.size() - std::min(operations, journal_.size());
     std::vector<store_call> calls;
