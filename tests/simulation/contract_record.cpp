@@ -36,6 +36,8 @@ bool shows_record(store_answer const& answer) {
 
 std::string_view contract_record::follow(store_call const& call, store_answer const& answer, time_point now) {
     let_time_pass(now);
+    // Decided while the lease lasted, and committed after somebody else has seen that it had ended.
+    if (state_ == state::parked && lease_end_ > now) state_ = state::in_flight;
     taken_over_ = false;
     if (answer.error) return {};
     if (may_have_ended(now) && !shows_record(answer)) end_at_expiry();
@@ -164,6 +166,7 @@ std::string_view contract_record::parked_by(park_request const& park, bool is_pa
     if (state_ != state::absent && !is_held_by(park.fencing_token)) return fenced;
     if (state_ == state::absent) fingerprint_ = park.fingerprint;
     state_ = state::parked;
+    lease_end_ = now;
     token_ = park.fencing_token;
     attempt_ = std::max(attempt_, 1U);
     was_parked_ = true;
