@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "simulation/process_client.hpp"
+#include "simulation/library_client.hpp"
 #include "simulation/surroundings.hpp"
+
+#include <idempo/redis/store.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 
 #include <cstddef>
-#include <memory>
-
-namespace idempo {
-
-class redis_store;
-
-}  // namespace idempo
 
 namespace idempo::simulation {
 
@@ -21,29 +16,17 @@ class redis_machine;
 class redis_network;
 
 /// A process's client of Redis: the library's own store, over a simulated network.
-class redis_client final : public process_client, public std::enable_shared_from_this<redis_client> {
+class redis_client final : public library_client<redis_store> {
 public:
     redis_client(surroundings& world, redis_machine& server, std::size_t process, asio::any_io_executor executor,
                  entry enter);
-    ~redis_client() override;
-
-    void send(store_call call, answer_handler done) override;
-    [[nodiscard]] asio::any_io_executor executor() const override { return executor_; }
 
     void end(bool destructors_can_send) override;
     void die() override {}
     void cut(std::size_t connection) override;
 
 private:
-    template <class... Result>
-    [[nodiscard]] auto told(store_call const& call, answer_handler done);
-    void answer(store_call const& call, store_answer answer, answer_handler done);
-
-    surroundings& world_;
-    std::size_t process_;
-    asio::any_io_executor executor_;
     redis_network* network_;
-    std::unique_ptr<redis_store> store_;
 };
 
 }  // namespace idempo::simulation
