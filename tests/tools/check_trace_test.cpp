@@ -2,12 +2,10 @@
 
 // check-trace on traces that are written here, as a library and as the built program.
 
-#include "check_trace/checker.hpp"
-#include "check_trace/entry.hpp"
-
 #include "support/catch.hpp"
 #include "support/temporary_server.hpp"
 #include "support/tool_process.hpp"
+#include "tools/checked_trace.hpp"
 
 #include <array>
 #include <cstdint>
@@ -21,6 +19,7 @@
 namespace {
 
 using namespace check_trace;
+using idempo::tests::check_lines;
 using idempo::tests::run_tool;
 using idempo::tests::tool_result;
 
@@ -94,14 +93,7 @@ constexpr microseconds short_slack = 100'000;
 findings check(std::string const& text, assumptions given = {}) {
     given.begins_empty = true;
     given.slack = short_slack;
-    checker tested(given);
-    std::size_t begin = 0;
-    for (std::uint64_t line = 1; begin < text.size(); ++line) {
-        auto const end = text.find('\n', begin);
-        tested.add(read_entry(std::string_view(text).substr(begin, end - begin)), {0, line});
-        begin = end + 1;
-    }
-    return tested.finish();
+    return check_lines(text, given);
 }
 
 findings check(writer const& of, assumptions given = {}) { return check(of.text, given); }
@@ -322,15 +314,8 @@ TEST_CASE("check_trace: calls of several processes may come in any order that th
 }
 
 TEST_CASE("check_trace: a trace that begins in the middle is taken as it comes") {
-    checker tested{assumptions{}};
     auto const text = writer().claim('2', "0 completed").claim('3', "0 completed").claim('4', "2 granted").text;
-    std::size_t begin = 0;
-    for (std::uint64_t line = 1; begin < text.size(); ++line) {
-        auto const end = text.find('\n', begin);
-        tested.add(read_entry(std::string_view(text).substr(begin, end - begin)), {0, line});
-        begin = end + 1;
-    }
-    CHECK(tested.finish().violations == 0);  // the answer may have been old
+    CHECK(check_lines(text, assumptions{}).violations == 0);  // the answer may have been old
 }
 
 TEST_CASE("check_trace: after lines that are missing nothing is known") {

@@ -2,13 +2,11 @@
 
 // The trace of a service in this process, whose store fails in every way, against the model.
 
-#include "check_trace/checker.hpp"
-#include "check_trace/entry.hpp"
-
 #include "support/catch.hpp"
 #include "support/charges.hpp"
 #include "support/fault_store.hpp"
 #include "support/patience.hpp"
+#include "tools/checked_trace.hpp"
 
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/memory_store.hpp>
@@ -21,7 +19,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <random>
@@ -71,14 +68,7 @@ check_trace::findings check(std::string const& text) {
     given.begins_empty = true;
     given.skew = 0;
     given.slack = 1'000;
-    check_trace::checker checker(given);
-    std::size_t begin = 0;
-    for (std::uint64_t line = 1; begin < text.size(); ++line) {
-        auto const end = text.find('\n', begin);
-        checker.add(check_trace::read_entry(std::string_view(text).substr(begin, end - begin)), {0, line});
-        begin = end + 1;
-    }
-    return checker.finish();
+    return check_lines(text, given);
 }
 
 }  // namespace
