@@ -7,27 +7,17 @@
 namespace idempo::simulation {
 
 void postgres_link::send_to_server(postgres_message what) {
-    stall(to_server_, world_.setup.faults.lost_requests, "stalled requests");
+    if (!is_cut_) to_server_.stall(world_, process_, world_.setup.faults.lost_requests, "stalled requests");
     send(to_server_, [this, what = std::move(what)]() mutable {
         if (at_server) at_server(std::move(what));
     });
 }
 
 void postgres_link::send_to_client(postgres_answer what) {
-    stall(to_client_, world_.setup.faults.lost_answers, "stalled answers");
+    if (!is_cut_) to_client_.stall(world_, process_, world_.setup.faults.lost_answers, "stalled answers");
     send(to_client_, [this, what = std::move(what)]() mutable {
         if (at_client) at_client(std::move(what));
     });
-}
-
-/// TCP loses nothing, but what it sends again and again comes late, or never.
-void postgres_link::stall(direction& way, unsigned share, std::string_view what) {
-    if (is_cut_ || way.is_silent || !world_.random.in_1000(share)) return;
-    world_.told.count(what);
-    world_.truth.disturb(process_);
-    way.is_silent = world_.random.in_100(20);
-    auto const span = world_.random.between(milliseconds{30}, milliseconds{1500});
-    way.last_arrival = std::max(way.last_arrival, world_now) + span;
 }
 
 void postgres_link::send(direction& way, std::function<void()> arrival) {
@@ -74,9 +64,7 @@ void postgres_link::cut() {
 void postgres_link::close_at_client() {
     at_client = nullptr;
     server_closed = nullptr;
-    to_client_.under_way.clear();
-    ++to_client_.epoch;
-    to_client_.is_silent = true;
+    to_client_.close();
     send(to_server_, [this] {
         if (client_closed) client_closed();
     });
@@ -85,9 +73,7 @@ void postgres_link::close_at_client() {
 void postgres_link::close_at_server() {
     at_server = nullptr;
     client_closed = nullptr;
-    to_server_.under_way.clear();
-    ++to_server_.epoch;
-    to_server_.is_silent = true;
+    to_server_.close();
     send(to_client_, [this] {
         if (server_closed) server_closed();
     });

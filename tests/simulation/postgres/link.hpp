@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "simulation/link_direction.hpp"
 #include "simulation/postgres/wire.hpp"
 #include "simulation/surroundings.hpp"
 #include "simulation/virtual_time.hpp"
@@ -61,17 +62,9 @@ public:
     void cut();
 
 private:
-    struct direction {
-        std::deque<std::function<void()>> under_way;
-        time_point last_arrival{};
-        /// Nothing arrives any more.
-        bool is_silent = false;
-        /// Of the arrivals that are planned.
-        unsigned epoch = 0;
-    };
+    using direction = link_direction<std::function<void()>>;
 
     void send(direction& way, std::function<void()> arrival);
-    void stall(direction& way, unsigned share, std::string_view what);
     [[nodiscard]] std::deque<std::function<void()>> some_of(direction& way);
 
     surroundings& world_;

@@ -12,23 +12,13 @@ void redis_link::at_client(on_bytes receive, on_closed closed) {
 }
 
 void redis_link::send_to_server(std::string bytes) {
-    stall(to_server_, world_.setup.faults.lost_requests, "stalled requests");
+    if (!is_cut_) to_server_.stall(world_, process_, world_.setup.faults.lost_requests, "stalled requests");
     send(to_server_, std::move(bytes), at_server_);
 }
 
 void redis_link::send_to_client(std::string bytes) {
-    stall(to_client_, world_.setup.faults.lost_answers, "stalled answers");
+    if (!is_cut_) to_client_.stall(world_, process_, world_.setup.faults.lost_answers, "stalled answers");
     send(to_client_, std::move(bytes), at_client_);
-}
-
-/// TCP loses nothing, but what it sends again and again comes late, or never.
-void redis_link::stall(direction& way, unsigned share, std::string_view what) {
-    if (is_cut_ || way.is_silent || !world_.random.in_1000(share)) return;
-    world_.told.count(what);
-    world_.truth.disturb(process_);
-    way.is_silent = world_.random.in_100(20);
-    auto const span = world_.random.between(milliseconds{30}, milliseconds{1500});
-    way.last_arrival = std::max(way.last_arrival, world_now) + span;
 }
 
 void redis_link::send(direction& way, std::string bytes, on_bytes const& receive) {
@@ -85,9 +75,7 @@ void redis_link::cut() {
 void redis_link::close() {
     at_client_ = nullptr;
     closed_ = nullptr;
-    to_client_.under_way.clear();
-    ++to_client_.epoch;
-    to_client_.is_silent = true;
+    to_client_.close();
 }
 
 }  // namespace idempo::simulation

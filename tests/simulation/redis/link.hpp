@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "simulation/link_direction.hpp"
 #include "simulation/redis/command_reader.hpp"
 #include "simulation/surroundings.hpp"
 #include "simulation/virtual_time.hpp"
@@ -50,17 +51,9 @@ public:
     /// @}
 
 private:
-    struct direction {
-        std::deque<std::string> under_way;
-        time_point last_arrival{};
-        /// Nothing arrives any more.
-        bool is_silent = false;
-        /// Of the arrivals that are planned.
-        unsigned epoch = 0;
-    };
+    using direction = link_direction<std::string>;
 
     void send(direction& way, std::string bytes, on_bytes const& receive);
-    void stall(direction& way, unsigned share, std::string_view what);
     void arrive(direction& way, on_bytes const& receive);
     [[nodiscard]] static std::string some_of(direction& way, random_source& random);
 
