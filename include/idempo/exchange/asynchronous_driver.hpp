@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/detail/awaiting_caller.hpp>
 #include <idempo/detail/call_completion.hpp>
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/exchange.hpp>
@@ -37,7 +38,7 @@ namespace idempo::detail {
 ///
 /// Everything except renewals runs on one executor, the completion handler's own. The operations that it starts carry
 /// neither cancellation slot nor allocator of the completion handler: once the claim is granted, cancelling the caller
-/// does not cancel it. Pending operations hold the only reference to it.
+/// does not cancel it. Pending operations hold the only reference to it, or a caller that runs the handler itself does.
 template <class State, class Request, class CompletionHandler>
 class asynchronous_driver final
     : public std::enable_shared_from_this<asynchronous_driver<State, Request, CompletionHandler>>,
@@ -49,6 +50,8 @@ class asynchronous_driver final
 
 public:
     static constexpr bool has_executor = async_store<store_type> || !is_unbound<CompletionHandler>;
+    /// The caller's coroutine runs the handler.
+    static constexpr bool is_awaited = is_awaiting_caller<CompletionHandler>;
 
     /// \param outer of the layer further out whose handler this is, or null; it outlives the call
     asynchronous_driver(std::shared_ptr<State> state, Request&& request, execution* outer, CompletionHandler&& handler,
@@ -83,7 +86,17 @@ public:
         completion_.initiated();
     }
 
-    /// \name For `handler_call`
+    /// \name For a caller that awaits
+    /// @{
+    [[nodiscard]] call_completion<CompletionHandler>& completion() noexcept { return completion_; }
+    /// Whether it is the caller's turn to run the handler, and then to say `handled`; else it takes its answer.
+    [[nodiscard]] bool awaits_handler() const noexcept { return awaits_handler_; }
+    [[nodiscard]] auto invoke_handler() {
+        return invoke_inner(state_->handler, std::move(request_), &exchange_.execution());
+    }
+    /// @}
+
+    /// \name For `handler_call`, and for a caller that awaits
     /// @{
     [[nodiscard]] call_type& call() noexcept { return call_; }
     void handled() {
@@ -107,7 +120,7 @@ private:
         next_step next;
         try {
             next = begin();
-            while (next && *next != step::respond) next = perform(*next);
+            while (next && !is_end(*next)) next = perform(*next);
         } catch (...) {  // out of memory, or a store that throws
             // A claim without end must not stay behind; the client must not wait for ever.
             if (exchange_.owes_lease()) renew();
@@ -115,7 +128,19 @@ private:
             failed_ = true;
             next = step::respond;
         }
-        if (next) respond();
+        // Otherwise this object may be at work elsewhere by now.
+        if (next) end(*next);
+    }
+
+    /// Whether the caller goes on after this step.
+    static constexpr bool is_end(step of) noexcept { return of == step::respond || (is_awaited && of == step::run); }
+
+    void end(step of) {
+        if constexpr (is_awaited) {
+            awaits_handler_ = of == step::run;
+            if (awaits_handler_) return completion_.give_turn(this->shared_from_this());
+        }
+        respond();
     }
 
     next_step identify() {
@@ -134,7 +159,9 @@ private:
         case step::pause: return pause();
         case step::reconcile: return detail::reconcile(exchange_, state_->options);
         case step::heartbeat: return start_heartbeat();
-        case step::run: return run();
+        case step::run:
+            if constexpr (!is_awaited) return run();
+            break;
         case step::capture: return capture(exchange_, *response_);
         case step::complete: return complete();
         case step::renew: return exchange_.renewed(renew());
@@ -444,7 +471,11 @@ private:
         ticket_.reset();
         heartbeat_.stop();
         state_.reset();
-        completion_.complete(std::move(message));
+        if constexpr (is_awaited) {
+            completion_.complete(std::move(message), this->shared_from_this());
+        } else {
+            completion_.complete(std::move(message));
+        }
     }
 
     std::shared_ptr<State> state_;
@@ -461,6 +492,7 @@ private:
     bool failed_ = false;
     std::optional<asio::steady_timer> timer_;
     bool cancelled_ = false;
+    bool awaits_handler_ = false;
     heartbeat heartbeat_;
 };
 

@@ -132,6 +132,15 @@ public:
         }
     }
 
+    /// \name Instead of `start`, for an owner whose caller is a coroutine and calls the handler itself
+    /// @{
+    template <class Response>
+    void answered(Response&& response) {
+        response_.emplace(std::forward<Response>(response));
+    }
+    void threw(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
+    /// @}
+
     /// The outcome: an exception, or else a response.
     [[nodiscard]] std::exception_ptr const& exception() const noexcept { return exception_; }
     [[nodiscard]] response_type& response() noexcept { return *response_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <idempo/detail/awaiting_caller.hpp>
 #include <idempo/detail/call_completion.hpp>
 #include <idempo/exchange/admission.hpp>
 #include <idempo/exchange/asynchronous_driver.hpp>
@@ -20,7 +21,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/system_executor.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
 #include <chrono>
@@ -177,10 +181,15 @@ private:
         using request_type = std::remove_cvref_t<Request>;
         auto asked = ask(*state_, request);
         if constexpr (detail::awaits_in_place<Handler, request_type, Token>) {
-            if (!asked.is_ours && !asked.exception) {
-                return detail::await_filtered<detail::token_executor<Token>>(
-                    detail::unkeyed_access<state>{state_}, request_type(std::forward<Request>(request)),
-                    std::move(execution));
+            using executor_type = detail::token_executor<Token>;
+            if (asked.is_ours) {
+                return await_exchange<executor_type>(state_, request_type(std::forward<Request>(request)),
+                                                     detail::outer_of(execution));
+            }
+            if (!asked.exception) {
+                return detail::await_filtered<executor_type>(detail::unkeyed_access<state>{state_},
+                                                             request_type(std::forward<Request>(request)),
+                                                             std::move(execution));
             }
         }
         return asio::async_initiate<Token, void(http::message_generator)>(
@@ -213,6 +222,47 @@ private:
                                                     std::move(completion), std::move(where));
         if (asked.exception) return call->fail(std::move(asked.exception));
         call->start();
+    }
+
+    /// A request with a key, in the coroutine of the caller. Where that can be cancelled, the handler has one of its
+    /// own: it would be cancelled too, and Asio cannot give a coroutine its earlier cancellation state back.
+    template <class Executor, class Request>
+    static asio::awaitable<http::message_generator, Executor> await_exchange(std::shared_ptr<state> state,
+                                                                             Request request, execution* outer) {
+        using caller = detail::awaiting_caller<Executor>;
+        using driver = detail::asynchronous_driver<middleware::state, Request, caller>;
+        constexpr asio::use_awaitable_t<Executor> here;
+        auto const cancellation = co_await asio::this_coro::cancellation_state;
+        if (cancellation.slot().is_connected()) {
+            co_return co_await asio::async_initiate<asio::use_awaitable_t<Executor> const,
+                                                    void(http::message_generator)>(
+                [&](auto completion) {
+                    initiate(state, affair{true, nullptr}, std::move(request), outer, std::move(completion));
+                },
+                here);
+        }
+        // Not in one expression: GCC 12 destroys the executor twice where an aggregate takes it.
+        auto const executor = co_await asio::this_coro::executor;
+        caller self(executor);
+        auto where = executor_of(*state, self);
+        auto made =
+            std::make_shared<driver>(std::move(state), std::move(request), outer, std::move(self), std::move(where));
+        auto& call = *made;
+        auto& turn = call.completion();
+        std::shared_ptr<void> owner = std::move(made);
+        call.start();
+        if (!turn.has_turn()) owner = co_await turn.async_turn(owner, here);
+        if (call.awaits_handler()) {
+            try {
+                call.call().answered(co_await call.invoke_handler());
+            } catch (...) {
+                call.call().threw(std::current_exception());
+            }
+            turn.end_turn();
+            call.handled();
+            if (!turn.has_turn()) owner = co_await turn.async_turn(owner, here);
+        }
+        co_return std::move(*turn.message());
     }
 
     template <class Completion>

@@ -23,14 +23,16 @@ struct open_filter {
     static constexpr bool is_synchronous = true;
     static constexpr bool is_asynchronous = false;
 
+    struct no_fields {
+        template <class Response>
+        void apply_to(Response const&) const noexcept {}
+        [[nodiscard]] static http::message_generator applied_to(http::message_generator message) { return message; }
+    };
+
     /// As a `filter_result` that has nothing to say, in no space.
     struct result_type {
         static constexpr http::response<http::string_body>* answer = nullptr;
-        struct {
-            template <class Response>
-            void apply_to(Response const&) const noexcept {}
-            [[nodiscard]] static http::message_generator applied_to(http::message_generator message) { return message; }
-        } fields;
+        no_fields fields;
     };
 
     template <class Request>
