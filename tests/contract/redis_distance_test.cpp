@@ -200,6 +200,24 @@ TEST_CASE("redis: at any distance, two thousand requests of one client at once g
     CHECK(counted == statuses{{201, 10}, {429, 1990}});
 }
 
+TEST_CASE("redis: a burst at a server that knows no script sends the source once") {
+    distant_redis redis(3ms);
+    asio::io_context context;
+    redis_rate_limiter const limiter(context.get_executor(), redis.options(), {.limit = 10, .window = 1h});
+    auto const handler = rate_limit(limiter, {.client = client::field("Idempotency-Key")}) |
+                         [](text_request) -> asio::awaitable<text_response> { co_return text_response{}; };
+    auto const is_over = [](text_response const&) { return true; };
+    flood(context, handler, 1, is_over);
+    redis.server.ask({"SCRIPT", "FLUSH"});
+    auto const before = redis.network.request_bytes();
+    constexpr std::size_t clients = 1000;
+    flood(context, handler, clients, is_over);
+    auto const sent = redis.network.request_bytes() - before;
+    // Two commands each, by the digest.
+    CHECK(sent < clients * 1000);
+    CHECK(redis.server.ask({"INFO", "commandstats"}).find("cmdstat_eval:") != std::string::npos);
+}
+
 // The claim is renewed, and its response stored, behind hundreds of duplicates at any time. A campaign has the size
 // with which a charge was once made twice.
 TEST_CASE("redis: a flood of duplicates that outlasts several leases makes one charge, and all get its answer") {

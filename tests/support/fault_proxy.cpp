@@ -82,6 +82,7 @@ public:
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] std::size_t connections() const { return connections_; }
+    [[nodiscard]] std::size_t request_bytes() const { return request_bytes_; }
     [[nodiscard]] std::size_t reply_bytes() const { return reply_bytes_; }
     [[nodiscard]] std::size_t held_bytes() const { return held_bytes_; }
 
@@ -222,6 +223,7 @@ private:
                 from.under_way.pop_front();
                 from.size -= piece.size();
                 if (&from == &both->requests) {
+                    self->request_bytes_ += piece.size();
                     co_await asio::async_write(both->server, asio::buffer(piece), asio::use_awaitable);
                 } else {
                     if (self->change) self->change(piece);
@@ -258,6 +260,7 @@ private:
     std::uint16_t port_;
     asio::steady_timer released_;
     std::atomic<std::size_t> connections_{0};
+    std::atomic<std::size_t> request_bytes_{0};
     std::atomic<std::size_t> reply_bytes_{0};
     std::atomic<std::size_t> held_bytes_{0};
     std::vector<std::weak_ptr<pair>> pairs_;
@@ -283,6 +286,7 @@ fault_proxy::~fault_proxy() = default;
 std::uint16_t fault_proxy::port() const { return relay_->port(); }
 std::size_t fault_proxy::connections() const { return relay_->connections(); }
 
+std::size_t fault_proxy::request_bytes() const { return relay_->request_bytes(); }
 std::size_t fault_proxy::reply_bytes() const { return relay_->reply_bytes(); }
 std::size_t fault_proxy::held_bytes() const { return relay_->held_bytes(); }
 

@@ -43,6 +43,9 @@ public:
     /// Closes all connections; the next ones are served. Returns how many it has closed.
     std::size_t cut();
 
+    /// Bytes that clients have sent so far.
+    [[nodiscard]] std::size_t request_bytes() const;
+
     /// Bytes of replies carried so far.
     [[nodiscard]] std::size_t reply_bytes() const;
 

@@ -51,7 +51,7 @@ struct pending_load {
 ///   sent just ahead of that operation, and the first reply is dropped. A claim that finds other operations of its key
 ///   pending skips the first step.
 /// - After NOSCRIPT nothing is sent until everything that was sent has been answered; then the operations whose script
-///   the server did not know follow with the source, in their order.
+///   the server did not know follow in their order, and the first of them brings the source for all.
 /// - Renew, Complete and Abandon overtake claims of other clients that wait because the connection is congested.
 ///
 /// **Large records.** A claim that meets one is told so, and fetches it in a step of its own. Claims that want the same
@@ -143,6 +143,7 @@ private:
     [[nodiscard]] bool is_too_late(operation const& unsent, time_point now) const;
     [[nodiscard]] std::unique_ptr<operation> take_from(queue& line, time_point now);
     [[nodiscard]] std::unique_ptr<operation> take_next(time_point now);
+    [[nodiscard]] bool waits_for_scripts() const noexcept;
     [[nodiscard]] bool has_sendable_record() const noexcept;
     [[nodiscard]] std::unique_ptr<operation> take_large();
     void fetch(std::unique_ptr<operation> wanting);
@@ -178,9 +179,11 @@ private:
     /// Sent, without a reply yet, in the order of sending. (References into a deque stay valid while it grows at the
     /// back and shrinks at the front.)
     std::deque<command> sent_;
+    /// The source of the scripts has been sent since the last NOSCRIPT.
+    bool has_sent_scripts_ = false;
     /// \name What `send` takes from, in this order
     /// @{
-    queue unknown_;       ///< whose script the server did not know; not before `sent_` is empty
+    queue unknown_;       ///< whose script the server did not know; the first not before `sent_` is empty
     queue second_steps_;  ///< claims whose first step left the answer open
     queue holders_;       ///< those that overtake
     queue large_;         ///< those that store or fetch a large record, as there is room

@@ -14,25 +14,31 @@
 
 namespace idempo::redis {
 
-/// One run of a script: by its digest, and once more with its source where the server does not know it.
+/// One run of a script: by its digest, and once more where the server does not know it. Then the first of many brings
+/// the source, which is ten times as long as the rest of a command, and those behind it go by the digest; one that is
+/// refused again brings the source itself.
 class script_call {
 public:
     explicit script_call(script const& called) : script_(called) {}
 
     template <class... Arguments>
-    void append(std::string& to, std::string_view key, Arguments const&... arguments) const {
+    void append(std::string& to, server_abilities abilities, std::string_view key, Arguments const&... arguments) {
+        choose(abilities);
         append_command(to, {command(), sha_or_source(), "1", key, arguments..., script_.name});
     }
 
     /// With the mark of the key, which is in the same slot.
     template <class... Arguments>
-    void append_with_mark(std::string& to, std::string_view key, std::string_view mark,
-                          Arguments const&... arguments) const {
+    void append_with_mark(std::string& to, server_abilities abilities, std::string_view key, std::string_view mark,
+                          Arguments const&... arguments) {
+        choose(abilities);
         append_command(to, {command(), sha_or_source(), "2", key, mark, arguments..., script_.name});
     }
 
     /// With any number of keys.
-    void append_with_keys(std::string& to, std::vector<std::string> const& keys, std::string_view argument) const {
+    void append_with_keys(std::string& to, server_abilities abilities, std::vector<std::string> const& keys,
+                          std::string_view argument) {
+        choose(abilities);
         auto const count = std::to_string(keys.size());
         std::vector<std::string_view> words{command(), sha_or_source(), count};
         words.insert(words.end(), keys.begin(), keys.end());
@@ -40,13 +46,13 @@ public:
         append_command(to, words);
     }
 
-    /// What an error reply means; `script_unknown` the first time that the server does not know it, else `error` is
-    /// set.
+    /// What an error reply means; `script_unknown` where the server does not know it and has not been sent its source
+    /// by this call, else `error` is set.
     [[nodiscard]] reading read_error(reply_view answer, error_code& error) {
         auto const meaning = meaning_of(answer.text());
         if (meaning == error_meaning::wrong_server) return reading::wrong_connection;
         if (meaning == error_meaning::script_unknown && !sends_source_) {
-            sends_source_ = true;
+            ++refusals_;
             return reading::script_unknown;
         }
         error = code_of(meaning);
@@ -59,12 +65,17 @@ public:
     }
 
 private:
+    void choose(server_abilities abilities) noexcept {
+        sends_source_ = refusals_ > 1 || (refusals_ == 1 && !abilities.has_scripts);
+    }
     [[nodiscard]] std::string_view command() const noexcept { return sends_source_ ? "EVAL" : "EVALSHA"; }
     [[nodiscard]] std::string_view sha_or_source() const noexcept {
         return sends_source_ ? script_.source : script_.sha1;
     }
 
     script const& script_;
+    unsigned refusals_ = 0;
+    /// The command appended last.
     bool sends_source_ = false;
 };
 

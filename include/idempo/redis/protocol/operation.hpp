@@ -26,6 +26,8 @@ using time_point = std::chrono::steady_clock::time_point;
 struct server_abilities {
     /// `SET … NX GET`, from Redis 7.0.
     bool set_nx_get = false;
+    /// The source of the scripts has been sent to it since it last said that it knows none: their digest will do.
+    bool has_scripts = false;
 };
 
 /// What an operation makes of a reply.
@@ -38,7 +40,8 @@ enum class reading {
     ask_again,
     /// The result is a large record, which is still to be fetched: `append_command` again when there is room for it.
     fetch,
-    /// The server does not know the script, and has done nothing: `append_command` again, which sends the source.
+    /// The server does not know the script, and has done nothing: `append_command` again, which sends the source unless
+    /// another operation has done so.
     script_unknown,
     /// The reply does not belong to this command, or this server cannot answer any: stop using the connection.
     wrong_connection,
@@ -124,6 +127,8 @@ public:
     unsigned redirections = 0;
     /// Whether ASKING has to be said before each of its commands.
     bool asks = false;
+    /// Whether its next command brings the source of the scripts; the pipeline keeps this.
+    bool brings_scripts = false;
     /// Where it may be sent on: who does that lives as long.
     std::shared_ptr<void const> kept_alive;
     /// How far it has come; the pipeline keeps this.

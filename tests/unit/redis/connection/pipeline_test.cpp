@@ -18,9 +18,10 @@ using namespace idempo::redis;
 
 namespace {
 
-/// Asks for its name until the reply is not "again" or "unknown", and remembers what became of it. A claim asks for its
-/// name in capitals in its second step, and in its only one where there is no first. After the reply "large" it fetches
-/// a record: it asks for its name and a question mark.
+/// Asks for its name until the reply is not "again" or "unknown", and remembers what became of it. After "unknown" it
+/// adds a plus sign, its source, unless another one has brought that. A claim asks for its name in capitals in its
+/// second step, and in its only one where there is no first. After the reply "large" it fetches a record: it asks for
+/// its name and a question mark.
 class fake_operation final : public operation {
 public:
     using journal = std::map<std::string, std::string>;
@@ -48,6 +49,7 @@ public:
         auto text = name_;
         if (is_fetching_) text += '?';
         if (is_claim_ && !is_in_first_step_ && !is_fetching_) text[0] = static_cast<char>(std::toupper(text[0]));
+        if (is_unknown_ && !abilities.has_scripts) text += '+';
         to += text + ' ';
     }
     [[nodiscard]] bool is_in_first_step() const noexcept override { return is_in_first_step_; }
@@ -64,7 +66,8 @@ public:
             is_fetching_ = false;
             return reading::ask_again;
         }
-        if (text_ == "unknown") return reading::script_unknown;
+        is_unknown_ = text_ == "unknown";
+        if (is_unknown_) return reading::script_unknown;
         if (text_ == "written") return reading::written;
         return text_ == "wrong" ? reading::wrong_connection : reading::answered;
     }
@@ -97,6 +100,7 @@ private:
     std::size_t record_bytes_;
     std::string wants_;
     bool is_fetching_ = false;
+    bool is_unknown_ = false;
     idempo::fencing_token owner_{};
     bool is_in_first_step_ = false;
     bool needs_second_ = false;
@@ -289,9 +293,40 @@ TEST_CASE("pipeline: after NOSCRIPT nothing is sent until all is answered, and t
     CHECK(all.send().empty());
     CHECK(all.receive("unknown"));
     CHECK(all.line.has_sendable());
-    CHECK(all.send() == "a c D ");
+    CHECK(all.send() == "a+ c D ");
     for (std::string const name : {"a", "c", "d"}) CHECK(all.receive("of " + name));
     CHECK(all.told == fake_operation::journal{{"a", "of a"}, {"b", "of b"}, {"c", "of c"}, {"d", "of d"}});
+    CHECK(all.is_empty());
+}
+
+TEST_CASE("pipeline: after NOSCRIPT one operation brings the source, and those behind it do not wait for its answer") {
+    scene all;
+    for (auto const* const name : {"a", "b", "c"}) all.submit(name, 1);
+    CHECK(all.send() == "a b c ");
+    for (int refused = 0; refused < 3; ++refused) CHECK(all.receive("unknown"));
+    CHECK(all.send(3) == "a+ ");
+    CHECK(all.line.has_sendable());
+    CHECK(all.send() == "b c ");
+    CHECK(all.receive("of a"));
+
+    SECTION("the server forgets it again") {
+        CHECK(all.receive("unknown"));
+        CHECK(all.send().empty());
+        CHECK(all.receive("unknown"));
+        CHECK(all.send() == "b+ c ");
+    }
+    SECTION("another connection may lead to another server") {
+        CHECK(all.receive("unknown"));
+        all.line.disconnect();
+        all.submit("d", 2);
+        CHECK(all.send() == "b+ d ");
+        CHECK(all.receive("of b"));
+        CHECK(all.receive("of d"));
+        CHECK(all.is_empty());
+        return;
+    }
+    CHECK(all.receive("of b"));
+    CHECK(all.receive("of c"));
     CHECK(all.is_empty());
 }
 
@@ -364,7 +399,7 @@ TEST_CASE("pipeline: operations without an order leave no trace of their key") {
     CHECK(all.send() == "a b ");
     CHECK(all.receive("unknown"));
     CHECK(all.receive("of b"));
-    CHECK(all.send() == "a ");
+    CHECK(all.send() == "a+ ");
     CHECK(all.receive("of a"));
     CHECK(all.is_empty());
 }
@@ -650,7 +685,7 @@ TEST_CASE("pipeline: an operation from another server keeps its deadline, and as
         CHECK(here.receive("OK"));
         CHECK(here.receive("unknown"));
         CHECK(here.receive("of youngest"));
-        CHECK(here.send() == "*1\r\n$6\r\nASKING\r\na ");
+        CHECK(here.send() == "*1\r\n$6\r\nASKING\r\na+ ");
         CHECK(here.receive("OK"));
         CHECK(here.receive("of a"));
         CHECK(there.told == fake_operation::journal{{"a", "of a"}});

@@ -165,13 +165,17 @@ void pipeline::fetch_again(queue others) {
     for (auto& each : others) each->is_settled() ? drop(std::move(each)) : fetch(std::move(each));
 }
 
+// What follows must not overtake those whose script is unknown.
+bool pipeline::waits_for_scripts() const noexcept { return !unknown_.empty() && !has_sent_scripts_ && !sent_.empty(); }
+
 bool pipeline::has_sendable() const noexcept {
-    if (!unknown_.empty()) return sent_.empty();
-    return uncovered_ > 0 || !second_steps_.empty() || !holders_.empty() || has_sendable_record() || !ready_.empty();
+    if (waits_for_scripts()) return false;
+    return !unknown_.empty() || uncovered_ > 0 || !second_steps_.empty() || !holders_.empty() ||
+           has_sendable_record() || !ready_.empty();
 }
 
 void pipeline::send(std::string& to, server_abilities abilities, time_point now, std::size_t max_bytes) {
-    if (!unknown_.empty() && !sent_.empty()) return;
+    if (waits_for_scripts()) return;
     while (to.size() < max_bytes) {
         auto next = take_next(now);
         if (!next) break;
@@ -197,7 +201,9 @@ void pipeline::send_one(std::unique_ptr<operation> next, std::string& to, server
         append_asking(to);
         send_own(asking_reply{}, now);
     }
+    abilities.has_scripts = has_sent_scripts_;
     sent.append_command(to, abilities);
+    if (std::exchange(sent.brings_scripts, false)) has_sent_scripts_ = true;
     bool const is_first = state != nullptr && sent.is_in_first_step();
     if (is_first) {
         sent.stage = operation::progress::first_step;
@@ -278,7 +284,11 @@ void pipeline::conclude(std::unique_ptr<operation> answered, reading outcome) {
         second_steps_.push_back(std::move(answered));
         return;
     case reading::fetch: fetch(std::move(answered)); return;
-    case reading::script_unknown: unknown_.push_back(std::move(answered)); return;
+    case reading::script_unknown:
+        has_sent_scripts_ = false;
+        answered->brings_scripts = true;
+        unknown_.push_back(std::move(answered));
+        return;
     case reading::written:
         if (!waits_for_replicas()) break;
         written_.push_back(std::move(answered));
@@ -395,6 +405,7 @@ void pipeline::disconnect() {
     moving_bytes_ = 0;
     is_congested_ = false;
     quickest_.reset();
+    has_sent_scripts_ = false;
     settle_written(written_.size(), false);
     for (auto lost = std::exchange(sent_, {}); auto& each : lost) {
         auto* const of = std::get_if<std::unique_ptr<operation>>(&each.expects);

@@ -52,15 +52,15 @@ claim_operation::claim_operation(claim_request const& request, std::string_view 
       needs_script_(!mark_.empty()) {}
 
 void claim_operation::append_command(std::string& to, server_abilities abilities) {
-    if (!wanted_.empty()) return fetch_.append(to, server_key(), wanted_);
+    if (!wanted_.empty()) return fetch_.append(to, abilities, server_key(), wanted_);
     auto const value = write_open(request_);
     auto const life = in_milliseconds(life_of(request_.lease, request_.retention));
     sent_script_ = needs_script_ || !abilities.set_nx_get;
     if (sent_script_) {
         std::string_view const takes_over = request_.take_over ? "1" : "0";
         std::string_view const takes_parked = request_.take_parked ? "1" : "0";
-        if (mark_.empty()) return script_.append(to, server_key(), value, life, takes_over, takes_parked);
-        script_.append_with_mark(to, server_key(), mark_, value, life, takes_over, takes_parked,
+        if (mark_.empty()) return script_.append(to, abilities, server_key(), value, life, takes_over, takes_parked);
+        script_.append_with_mark(to, abilities, server_key(), mark_, value, life, takes_over, takes_parked,
                                  in_milliseconds(bounded(request_.remember)));
     } else {
         redis::append_command(to, {"SET", server_key(), value, "NX", "GET", "PX", life});
@@ -81,8 +81,10 @@ reading claim_operation::read(reply_view answer_) {
     if (script_call::is_echo(answer_, request_.fencing_token.view()) && answer_[1].text() == "large") {
         return read_large(answer_);
     }
-    return read_script(script_, answer_, request_.fencing_token.view(), read_claim,
-                       [this](auto found) { return answer(std::move(found)); });
+    auto const outcome = read_script(script_, answer_, request_.fencing_token.view(), read_claim,
+                                     [this](auto found) { return answer(std::move(found)); });
+    needs_script_ = needs_script_ || outcome == reading::script_unknown;
+    return outcome;
 }
 
 reading claim_operation::read_first_step(reply_view answer_) {
@@ -139,13 +141,13 @@ complete_operation::complete_operation(complete_request request, std::string_vie
       request_(std::move(request)),
       mark_(request_.remember > std::chrono::milliseconds::zero() ? mark_key(prefix, server_key()) : std::string()) {}
 
-void complete_operation::append_command(std::string& to, server_abilities) {
+void complete_operation::append_command(std::string& to, server_abilities abilities) {
     bool const has_room = request_.record.size() <= small_record_bytes;
     auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
     std::string_view const reserved = has_room ? "1" : "0";
     auto const record = write_done(request_);
-    if (mark_.empty()) return script_.append(to, server_key(), record, life, reserved);
-    script_.append_with_mark(to, server_key(), mark_, record, life, reserved,
+    if (mark_.empty()) return script_.append(to, abilities, server_key(), record, life, reserved);
+    script_.append_with_mark(to, abilities, server_key(), mark_, record, life, reserved,
                              in_milliseconds(bounded(request_.remember)));
 }
 
@@ -161,8 +163,8 @@ renew_operation::renew_operation(store_key const& key, fencing_token const& by, 
       lease_(lease),
       mark_(mark_key(prefix, server_key())) {}
 
-void renew_operation::append_command(std::string& to, server_abilities) {
-    script_.append_with_mark(to, server_key(), mark_, by_.view(), in_milliseconds(bounded(lease_)));
+void renew_operation::append_command(std::string& to, server_abilities abilities) {
+    script_.append_with_mark(to, abilities, server_key(), mark_, by_.view(), in_milliseconds(bounded(lease_)));
 }
 
 reading renew_operation::read(reply_view answer_) {
@@ -175,8 +177,8 @@ save_step_operation::save_step_operation(step_request request, std::string_view 
                        operation_kind::holder),
       request_(std::move(request)) {}
 
-void save_step_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, server_key(), request_.fencing_token.view(), std::to_string(request_.offset),
+void save_step_operation::append_command(std::string& to, server_abilities abilities) {
+    script_.append(to, abilities, server_key(), request_.fencing_token.view(), std::to_string(request_.offset),
                    request_.step.view());
 }
 
@@ -191,11 +193,12 @@ park_operation::park_operation(park_request request, std::string_view prefix, an
       request_(std::move(request)),
       mark_(request_.remember > std::chrono::milliseconds::zero() ? mark_key(prefix, server_key()) : std::string()) {}
 
-void park_operation::append_command(std::string& to, server_abilities) {
+void park_operation::append_command(std::string& to, server_abilities abilities) {
     auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
     auto const record = write_parked(request_);
-    if (mark_.empty()) return script_.append(to, server_key(), record, life);
-    script_.append_with_mark(to, server_key(), mark_, record, life, in_milliseconds(bounded(request_.remember)));
+    if (mark_.empty()) return script_.append(to, abilities, server_key(), record, life);
+    script_.append_with_mark(to, abilities, server_key(), mark_, record, life,
+                             in_milliseconds(bounded(request_.remember)));
 }
 
 reading park_operation::read(reply_view answer_) {
@@ -209,9 +212,9 @@ settle_operation::settle_operation(settle_request request, std::string_view pref
       request_(std::move(request)),
       mark_(mark_key(prefix, server_key())) {}
 
-void settle_operation::append_command(std::string& to, server_abilities) {
+void settle_operation::append_command(std::string& to, server_abilities abilities) {
     auto const life = in_milliseconds(life_of(std::chrono::milliseconds::zero(), request_.retention));
-    script_.append_with_mark(to, server_key(), mark_, key().view(), std::to_string(request_.attempt),
+    script_.append_with_mark(to, abilities, server_key(), mark_, key().view(), std::to_string(request_.attempt),
                              write_settled(request_), life);
 }
 
@@ -229,8 +232,8 @@ abandon_operation::abandon_operation(store_key const& key, fencing_token const& 
       by_(by),
       mark_(mark_key(prefix, server_key())) {}
 
-void abandon_operation::append_command(std::string& to, server_abilities) {
-    script_.append_with_mark(to, server_key(), mark_, by_.view());
+void abandon_operation::append_command(std::string& to, server_abilities abilities) {
+    script_.append_with_mark(to, abilities, server_key(), mark_, by_.view());
 }
 
 reading abandon_operation::read(reply_view answer_) {
@@ -248,8 +251,8 @@ peek_operation::peek_operation(store_key const& key, std::string_view prefix, an
     : called_operation(key, redis_key(prefix, key), std::move(executor), std::move(done)),
       mark_(mark_key(prefix, server_key())) {}
 
-void peek_operation::append_command(std::string& to, server_abilities) {
-    script_.append_with_mark(to, server_key(), mark_, key().view());
+void peek_operation::append_command(std::string& to, server_abilities abilities) {
+    script_.append_with_mark(to, abilities, server_key(), mark_, key().view());
 }
 
 reading peek_operation::read(reply_view answer_) {

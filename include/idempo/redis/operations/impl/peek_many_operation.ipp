@@ -22,8 +22,8 @@ std::size_t peek_many_operation::weight() const noexcept {
     return called_operation::weight() + keys_.size() * (sizeof(std::string) + bytes_of_key);
 }
 
-void peek_many_operation::append_command(std::string& to, server_abilities) {
-    script_.append_with_keys(to, keys_, token_.view());
+void peek_many_operation::append_command(std::string& to, server_abilities abilities) {
+    script_.append_with_keys(to, abilities, keys_, token_.view());
 }
 
 reading peek_many_operation::read(reply_view answer_) {

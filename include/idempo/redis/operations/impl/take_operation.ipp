@@ -29,8 +29,9 @@ take_operation::take_operation(store_key const& client, rate const& rate, std::s
                        operation_kind::unordered),
       rate_(rate) {}
 
-void take_operation::append_command(std::string& to, server_abilities) {
-    script_.append(to, server_key(), token_.view(), std::to_string(rate_.limit), std::to_string(rate_.window.count()));
+void take_operation::append_command(std::string& to, server_abilities abilities) {
+    script_.append(to, abilities, server_key(), token_.view(), std::to_string(rate_.limit),
+                   std::to_string(rate_.window.count()));
 }
 
 reading take_operation::read(reply_view answer_) {
