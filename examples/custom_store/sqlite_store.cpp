@@ -264,7 +264,8 @@ bool sqlite_store::settle(idempo::settle_request const& request, idempo::error_c
         if (request.record) found->steps = {};
         if (!request.record) found->attempt = 0;
         found->expires = now + request.retention;
-        file_->put(request.key, *found);
+        bool const is_nothing = !request.record && found->steps.empty();
+        is_nothing ? file_->erase(request.key) : file_->put(request.key, *found);
         return true;
     });
 }

@@ -36,12 +36,12 @@
 ///   lease that has ended. Steps stay, too: a record with steps and without an earlier attempt is free, and the next
 ///   claim is granted as attempt 1, whether it asks to take over or not.
 /// - `save_step` appends to the steps of a record in flight under that fencing token, at the given offset; the same
-/// call again
-///   is done again. Each later grant tells the steps. They go when the record is completed.
+///   call again is done again. Each later grant tells the steps. They go when the record is completed.
 /// - `park` needs what Complete needs, and stores where Complete would. A parked record is granted only to a claim that
 ///   asks for it, and is parked again when that claim is abandoned or its lease ends. It is never taken over otherwise,
 ///   and no fencing token holds it, that which parked it included.
-/// - `settle` completes or frees a record that is parked, or whose lease has ended, and only at the given attempt.
+/// - `settle` completes or frees a record that is parked, or whose lease has ended, and only at the given attempt. What
+///   it frees is gone, except for steps: Complete and park of an earlier claim store as if there had been none.
 /// - A store that says so remembers used keys: a record whose last claim, Complete or park asked for it leaves a mark
 ///   when it expires, whether it was in flight, completed or parked, for as long as it asked. A claim that asks for
 ///   marks, and meets one and no record, answers `remembered`, whatever its fingerprint, and writes nothing. Where it

@@ -80,6 +80,7 @@ enum class flaw {
     settle_ignores_the_attempt,
     settle_ignores_the_lease,
     settle_counts_the_attempt,
+    settle_leaves_a_record,
     peek_hides_parking,
     list_ends_early,
     list_ignores_the_state,
@@ -280,7 +281,11 @@ public:
             if (!found->bytes && !is(flaw::settle_counts_the_attempt)) found->attempt = 0;
             found->retention = request.retention;
             bool const is_unused = !found->bytes && found->steps.empty();
-            if (is_unused && !is(flaw::freed_keys_are_marked)) found->remember = {};
+            if (is_unused && is(flaw::freed_keys_are_marked)) shared_->marks[request.key] = milliseconds::max();
+            if (is_unused && !is(flaw::settle_counts_the_attempt) && !is(flaw::settle_leaves_a_record)) {
+                found.reset();
+                return true;
+            }
             end_lease(*found);
             return true;
         });

@@ -164,7 +164,8 @@ template <store_fixture F>
          {"park restarts the retention", park_restarts_the_retention<F>},
          {"settle with a response completes the record", settle_with_a_response<F>},
          {"settle changes nothing at another attempt or while a lease lasts", settle_is_fenced<F>},
-         {"settle without a response frees the record", settle_without_a_response<F>}});
+         {"settle without a response frees the record", settle_without_a_response<F>},
+         {"settle without a response leaves no record without steps", settle_leaves_no_record<F>}});
     if constexpr (checkpointing_store<fixture_store<F>>) {
         lines.push_back({"a parked record keeps its steps", parked_records_keep_steps<F>, true});
     }

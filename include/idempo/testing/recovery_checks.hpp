@@ -292,6 +292,30 @@ void settle_without_a_response(scene<F>& scene) {
 }
 
 template <store_fixture F>
+    requires parking_store<fixture_store<F>>
+void settle_leaves_no_record(scene<F>& scene) {
+    auto holder = scene.rival();
+    holder.claim();
+    holder.park("why");
+    holder.settle(1, std::nullopt);
+    scene.expect_granted(scene.stranger().claim(false), 1, "any fingerprint after settle without a response");
+    scene.change_key();
+    holder = scene.rival();
+    holder.claim();
+    holder.park("why");
+    holder.settle(1, std::nullopt);
+    scene.template expect<done>(holder.complete("late"), "Complete by the fencing token whose record was freed");
+    scene.expect_completed(scene.rival().claim(), "late", "a claim after that");
+    scene.change_key();
+    holder = scene.rival(1);
+    holder.claim();
+    scene.advance(2);
+    holder.settle(1, std::nullopt);
+    scene.expect(holder.park("late"), "park by the fencing token whose record was freed");
+    scene.expect_parked(scene.rival().claim(), 1, "late", "a claim after that");
+}
+
+template <store_fixture F>
     requires(parking_store<fixture_store<F>> && inspectable_store<fixture_store<F>>)
 void peek_parked(scene<F>& scene) {
     auto holder = scene.rival();

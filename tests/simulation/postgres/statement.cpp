@@ -333,7 +333,10 @@ void statement_run::write_settled(row_run& row, postgres_row const* record, post
         made.steps.reset();
     } else {
         made.attempt = 0;
-        if (!made.steps) made.remember.reset();
+        if (!made.steps) {
+            made.expires_at = minus_infinity;
+            made.remember.reset();
+        }
     }
     row.written = std::move(made);
 }

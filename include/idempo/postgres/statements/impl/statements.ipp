@@ -208,7 +208,7 @@ UPDATE {table} AS record SET
     token = ''::pg_catalog.bytea,
     attempt = {attempt},
     lease_until = {now},
-    expires_at = {now} {+} ($3::pg_catalog.int8::pg_catalog.float8 {*} {ms}),
+    expires_at = {expires_at},
     response = {response},
     steps = {steps},
     parked = NULL,
@@ -454,13 +454,19 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
     renew = made(renew_text);
     save_step = made(save_step_text);
     park = made(park_text);
+    std::string const settled_until = "{now} {+} ($3::pg_catalog.int8::pg_catalog.float8 {*} {ms})";
     settle = made(filled(settle_text, {{"attempt", "record.attempt"},
+                                       {"expires_at", settled_until},
                                        {"response", "$4::pg_catalog.bytea"},
                                        {"steps", "NULL"},
                                        {"kept_remember", "record.remember"},
                                        {"with_unmarked", ""}}));
-    // With steps it may have had an effect, and is used.
+    // With steps it may have had an effect, and is used. Otherwise the key is new, and what comes late from an earlier
+    // attempt finds no record.
     free = made(filled(settle_text, {{"attempt", "0"},
+                                     {"expires_at", "CASE WHEN record.steps IS NULL THEN "
+                                                    "'-infinity'::pg_catalog.timestamptz ELSE " +
+                                                        settled_until + " END"},
                                      {"response", "NULL"},
                                      {"steps", "record.steps"},
                                      {"kept_remember", "CASE WHEN record.steps IS NOT NULL THEN record.remember END"},
