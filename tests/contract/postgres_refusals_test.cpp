@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
+#include "support/message_proxy.hpp"
 #include "support/pending_answer.hpp"
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
@@ -106,6 +107,32 @@ void one_process(std::string const& connection, std::uint64_t seed, int rounds, 
     }
 }
 
+int waiting_for_locks(postgres_server& server) {
+    return std::stoi(server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"));
+}
+
+int idle_in_transactions(postgres_server& server) {
+    return std::stoi(server.ask("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"));
+}
+
+/// From then on the store states the isolation of its one connection's statements.
+void meet_serialization_failure(postgres_server& server, inspectable_postgres& store, postgres_events& events) {
+    for (std::size_t number = 0; number < 20 && events.count("40001") == 0; ++number) {
+        // Another transaction claims the key; ours waits for it, and then sees a row that its snapshot has not.
+        pqxx::connection other(server.connection());
+        pqxx::work rival(other);
+        rival.exec("INSERT INTO idempo_records VALUES (" + sql_key(number) +
+                   ", 'rival', 'other', 1, clock_timestamp() + '1 h', clock_timestamp() + '1 h')");
+        auto claim = begin_claim(store.async(), claim_of(numbered_key(number)));
+        poll_until([&] { return waiting_for_locks(server) == 1; });
+        rival.commit();
+        auto const [error, answer] = claim.get();
+        CHECK_FALSE(error);
+        CHECK(std::holds_alternative<mismatch>(answer));
+    }
+    REQUIRE(events.count("40001") > 0);
+}
+
 }  // namespace
 
 TEST_CASE("postgres: batches over the same keys in any order deadlock nowhere, and no operation fails") {
@@ -139,22 +166,43 @@ TEST_CASE("postgres: a serialization failure is overcome by read committed") {
     inspectable_postgres store(options);
     REQUIRE(works(store));
     effect_ledger ledger;
-    for (std::size_t number = 0; number < 20 && events.count("40001") == 0; ++number) {
-        // Another transaction claims the key; ours waits for it, and then sees a row that its snapshot has not.
-        pqxx::connection other(server.connection());
-        pqxx::work rival(other);
-        rival.exec("INSERT INTO idempo_records VALUES (" + sql_key(number) +
-                   ", 'rival', 'other', 1, clock_timestamp() + '1 h', clock_timestamp() + '1 h')");
-        auto claim = begin_claim(store.async(), claim_of(numbered_key(number)));
-        poll_until(
-            [&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
-        rival.commit();
-        auto const [error, answer] = claim.get();
-        CHECK_FALSE(error);
-        CHECK(std::holds_alternative<mismatch>(answer));
-    }
-    CHECK(events.count("40001") > 0);
+    meet_serialization_failure(server, store, events);
     CHECK_FALSE(execute(store, numbered_key(1000), ledger).first);
+}
+
+TEST_CASE("postgres: a client that falls silent within a transaction keeps neither its row nor its worker") {
+    postgres_server server({"default_transaction_isolation='repeatable read'"});
+    message_proxy network(server);
+    postgres_events events;
+    auto options = local_postgres(network.connection());
+    options.observer = events.observer();
+    options.operation_timeout = 2s;
+    options.workers = 1;
+    options.sweep_interval = 0ms;  // its rows would be locked, too
+    inspectable_postgres store(options);
+    REQUIRE(works(store));
+    meet_serialization_failure(server, store, events);
+
+    auto const key = numbered_key(1000);
+    effect_ledger ledger;
+    execute(store, key, ledger);
+    server.ask("UPDATE idempo_records SET expires_at = '-infinity'");
+    pqxx::connection other(server.connection());
+    pqxx::work holder(other);
+    holder.exec("SELECT 1 FROM idempo_records WHERE key = " + sql_key(1000) + " FOR UPDATE");
+    auto claim = begin_claim(store.async(), claim_of(key));
+    poll_until([&] { return waiting_for_locks(server) == 1; });
+    network.forget_connections();
+    holder.commit();
+    // The statement has its row now, and its answer never arrives.
+    poll_until([&] { return idle_in_transactions(server) == 1; });
+    CHECK(claim.get().first);
+
+    options.connection = server.connection();
+    inspectable_postgres rival(options);
+    poll_until([&] { return !begin_claim(rival.async(), claim_of(key)).get().first; });
+    poll_until([&] { return !begin_claim(store.async(), claim_of(numbered_key(1001))).get().first; });
+    CHECK(idle_in_transactions(server) == 0);
 }
 
 TEST_CASE("postgres: a deadlock with another session ends, and costs no other claim") {

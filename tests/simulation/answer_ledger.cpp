@@ -65,8 +65,12 @@ std::string_view answer_ledger::delivered(store_call const& call, store_answer c
     return is_its ? std::string_view() : "an answer is the server's own";
 }
 
-std::string_view answer_ledger::lost(store_call const& call) const {
-    return written_.contains(name_of(call)) ? "an acknowledged write survives a failover" : std::string_view();
+bool answer_ledger::is_missed(store_call const& call, std::vector<store_event> const& kept) const {
+    auto const name = name_of(call);
+    if (!written_.contains(name)) return false;
+    return std::ranges::none_of(kept, [&](store_event const& each) {
+        return name_of(each.call) == name && is_written(each.call, each.answer);
+    });
 }
 
 }  // namespace idempo::simulation

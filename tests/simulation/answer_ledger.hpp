@@ -19,8 +19,9 @@ public:
     void answered(store_call const& call, store_answer const& answer);
     /// The answer has reached the caller. \return the check that failed, or nothing
     std::string_view delivered(store_call const& call, store_answer const& answer);
-    /// The store has lost it, although it waits for replicas. \return the check that failed, or nothing
-    [[nodiscard]] std::string_view lost(store_call const& call) const;
+    /// Whether a caller relies on what the store has lost. A call that was made twice, as after an answer that was
+    /// lost, is not gone while its other time is among what the store has kept.
+    [[nodiscard]] bool is_missed(store_call const& call, std::vector<store_event> const& kept) const;
 
 private:
     using call_name = std::tuple<std::size_t, fencing_token, std::size_t>;

@@ -153,37 +153,41 @@ void ground_truth::delivered(store_call const& call, store_answer const& answer)
     if (!complaint.empty()) told_.violated(complaint, "by ", told_.name(token_of(call)));
 }
 
-void ground_truth::lost(std::vector<store_call> const& calls) {
-    for (auto const& call : calls) {
-        auto const index = index_of(key_of(call));
-        if (!index) continue;
-        bool const is_replicated = setup_.redis.waits_for_replica || setup_.postgres.is_synchronous;
-        auto const complaint = is_replicated ? answers_.lost(call) : std::string_view();
-        if (!complaint.empty()) told_.violated(complaint, "key ", *index, ", by ", told_.name(token_of(call)));
-        auto& of = truth_[*index];
-        ++of.allowed;
-        of.answers_may_differ = true;
-        of.history_is_cut = true;
-        of.kept_steps.clear();
-        claims_.lose(key_of(call));
-        for (auto& ran : runs_) {
-            if (ran.key == *index) ran.claim.life = claim_grant::lost_life;
-        }
-    }
+void ground_truth::failed_over(std::vector<store_call> const& lost, std::vector<store_event> const& kept) {
+    for (auto const& call : lost) lose(call, kept);
     for (auto& of : truth_) {
         of.record = contract_record(manners_);
         of.lives = 0;
     }
     disturb_all();
+    for (auto const& each : kept) restore(each);
 }
 
-void ground_truth::restored(store_call const& call, store_answer const& answer, time_point store_time) {
+void ground_truth::lose(store_call const& call, std::vector<store_event> const& kept) {
     auto const index = index_of(key_of(call));
     if (!index) return;
+    bool const is_replicated = setup_.redis.waits_for_replica || setup_.postgres.is_synchronous;
+    if (is_replicated && answers_.is_missed(call, kept))
+        told_.violated("an acknowledged write survives a failover", "key ", *index, ", by ",
+                       told_.name(token_of(call)));
     auto& of = truth_[*index];
-    static_cast<void>(of.record.follow(call, answer, store_time));
+    ++of.allowed;
+    of.answers_may_differ = true;
+    of.history_is_cut = true;
+    of.kept_steps.clear();
+    claims_.lose(key_of(call));
+    for (auto& ran : runs_) {
+        if (ran.key == *index) ran.claim.life = claim_grant::lost_life;
+    }
+}
+
+void ground_truth::restore(store_event const& kept) {
+    auto const index = index_of(key_of(kept.call));
+    if (!index) return;
+    auto& of = truth_[*index];
+    static_cast<void>(of.record.follow(kept.call, kept.answer, kept.when));
     of.lives = of.record.lives();
-    claims_.restore(call, answer, of.lives);
+    claims_.restore(kept.call, kept.answer, of.lives);
 }
 
 run& ground_truth::started(std::size_t key, std::size_t process, unsigned attempt) {

@@ -75,10 +75,8 @@ public:
     void answered_to(std::size_t process, claim_request const& claim, store_answer const& answer);
     /// As the library's client of the store has it.
     void delivered(store_call const& call, store_answer const& answer);
-    /// What it was asked since then is forgotten.
-    void lost(std::vector<store_call> const& calls);
-    /// The same again, without checks: the store has come back as it was.
-    void restored(store_call const& call, store_answer const& answer, time_point store_time);
+    /// The store goes on without its last calls; `kept` is what it has carried out before, all of it.
+    void failed_over(std::vector<store_call> const& lost, std::vector<store_event> const& kept);
     [[nodiscard]] std::uint64_t tick() noexcept { return ticks_++; }
     /// @}
 
@@ -130,6 +128,9 @@ private:
     };
 
     [[nodiscard]] std::optional<std::size_t> index_of(store_key const& key) const;
+    void lose(store_call const& call, std::vector<store_event> const& kept);
+    /// Once more, without checks.
+    void restore(store_event const& kept);
     void check_needless_takeover(key_truth const& of);
     void check_earlier_attempts(run const& made);
     void check_abandoned(key_truth const& of, store_call const& call);

@@ -13,6 +13,7 @@
 #include <iostream>
 #include <mutex>
 #include <optional>
+#include <ranges>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -54,8 +55,8 @@ struct failure {
 
 struct summary {
     counts counted;
-    std::optional<failure> first;
-    std::uint64_t failures = 0;
+    /// In the order of their seeds.
+    std::vector<failure> failures;
 };
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -134,8 +135,7 @@ summary run_worlds(arguments const& asked, mutant bug, bool until_found) {
             std::lock_guard const lock(mutex);
             for (auto const& [what, count] : made.counted) sum.counted[what] += count;
             if (!made.found) continue;
-            ++sum.failures;
-            if (!sum.first || seed < sum.first->seed) sum.first = failure{seed, *made.found};
+            sum.failures.push_back({seed, *made.found});
             if (until_found) is_over = true;
         }
     };
@@ -143,6 +143,7 @@ summary run_worlds(arguments const& asked, mutant bug, bool until_found) {
     for (unsigned i = 1; i < asked.jobs; ++i) threads.emplace_back(work);
     work();
     threads.clear();
+    std::ranges::sort(sum.failures, {}, &failure::seed);
     return sum;
 }
 
@@ -206,10 +207,13 @@ bool shows_enough(counts const& counted, std::uint64_t worlds, std::optional<sto
     return enough;
 }
 
+void print(failure const& each) {
+    std::cout << "seed " << each.seed << ": \"" << each.found.check << "\": " << each.found.what << '\n';
+}
+
 int run_one(arguments const& asked) {
     auto const made = run_world(*asked.seed, asked.bug, &std::cout, asked.store);
-    if (made.found)
-        std::cout << "seed " << *asked.seed << ": \"" << made.found->check << "\": " << made.found->what << '\n';
+    if (made.found) print({*asked.seed, *made.found});
     return made.found ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -229,13 +233,12 @@ int run_twice(arguments const& asked) {
 int run_many(arguments const& asked) {
     auto const sum = run_worlds(asked, asked.bug, false);
     for (auto const& [what, count] : sum.counted) std::cout << what << ": " << count << '\n';
-    std::cout << asked.seeds << " worlds, " << sum.failures << " with violations\n";
-    if (sum.first) {
-        std::cout << "seed " << sum.first->seed << ": \"" << sum.first->found.check << "\": " << sum.first->found.what
-                  << "\nits history: --seed " << sum.first->seed << '\n';
-    }
+    std::cout << asked.seeds << " worlds, " << sum.failures.size() << " with violations\n";
+    constexpr std::size_t most_printed = 20;
+    for (auto const& each : sum.failures | std::views::take(most_printed)) print(each);
+    if (!sum.failures.empty()) std::cout << "the history of one: --seed S\n";
     bool const is_poor = asked.seeds >= 200 && !shows_enough(sum.counted, asked.seeds, asked.store);
-    return sum.first || is_poor ? EXIT_FAILURE : EXIT_SUCCESS;
+    return !sum.failures.empty() || is_poor ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /// The table of docs/simulation.md.
@@ -243,10 +246,10 @@ int run_mutants(arguments const& asked) {
     bool all_found = true;
     for (auto const& named : mutant_names) {
         auto const sum = run_worlds(asked, named.which, true);
-        all_found = all_found && sum.first;
+        all_found = all_found && !sum.failures.empty();
         std::cout << "| `" << named.name << "` | ";
-        if (sum.first) {
-            std::cout << sum.first->seed << " | " << sum.first->found.check << " |" << std::endl;
+        if (!sum.failures.empty()) {
+            std::cout << sum.failures.front().seed << " | " << sum.failures.front().found.check << " |" << std::endl;
         } else {
             std::cout << "not found | |" << std::endl;
         }

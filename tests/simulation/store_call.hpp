@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "simulation/virtual_time.hpp"
+
 #include <idempo/error.hpp>
 #include <idempo/store.hpp>
 
@@ -34,6 +36,14 @@ struct store_answer {
     error_code error{};
     /// Nothing where there is an error, and for Abandon.
     std::variant<std::monostate, claim_result, complete_result, bool, std::optional<record_info>> result{};
+};
+
+/// A call that the store has carried out.
+struct store_event {
+    store_call call;
+    store_answer answer;
+    /// By the store's clock.
+    time_point when;
 };
 
 [[nodiscard]] inline store_key const& key_of(store_call const& call) {

@@ -30,7 +30,7 @@ std::optional<store_answer> store_server::apply(store_call const& call, std::uin
                                                 time_point claimers_clock) {
     if (!is_up_) return std::nullopt;
     auto answer = store_->apply(call, claimers_clock);
-    if (keeps_journal_) journal_.push_back({call, answer, now(), claimers_clock});
+    if (keeps_journal_) journal_.push_back({{call, answer, now()}, claimers_clock});
     told_.tell("store: ", describe(call, told_), " -> ", describe(answer));
     truth_.applied(call, answer, sent_at, now());
     return answer;
@@ -53,8 +53,7 @@ void store_server::lose(std::size_t operations) {
     told_.tell("store: loses its last ", calls.size(), " operations");
     told_.count("store losses");
     rebuild(kept);
-    truth_.lost(calls);
-    for (auto const& past : journal_) truth_.restored(past.call, past.answer, past.when);
+    truth_.failed_over(calls, {journal_.begin(), journal_.end()});
 }
 
 }  // namespace idempo::simulation

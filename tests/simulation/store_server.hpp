@@ -34,10 +34,7 @@ public:
     [[nodiscard]] time_point now() const override { return clock_.at(world_now); }
 
 private:
-    struct entry {
-        store_call call;
-        store_answer answer;
-        time_point when;
+    struct entry : store_event {
         time_point claimers_clock;
     };
 

@@ -108,7 +108,7 @@ private:
                     asio::write(client, asio::buffer(piece.data(), size), failed);
             }
             error_code ignored;
-            client.shutdown(asio::socket_base::shutdown_both, ignored);
+            if (!is_forgotten) client.shutdown(asio::socket_base::shutdown_both, ignored);
         }
 
         /// The first message has no kind, all others a byte; both have a length that counts itself.
@@ -133,7 +133,7 @@ private:
                 }
             }
             error_code ignored;
-            server.shutdown(asio::socket_base::shutdown_both, ignored);
+            if (!is_forgotten) server.shutdown(asio::socket_base::shutdown_both, ignored);
         }
 
         static std::size_t length_of(std::string const& waiting, bool is_first) {

@@ -40,8 +40,8 @@ public:
     /// The kind of the message at which it has, as the protocol writes it.
     [[nodiscard]] char kind() const;
 
-    /// As a firewall does with connections that have been idle: what they carry from now on is lost without a word.
-    /// Those that are made later are served.
+    /// As a firewall does with connections that have been idle: what they carry from now on is lost without a word,
+    /// their ends too. Those that are made later are served.
     void forget_connections();
 
     /// How many messages of a kind clients have sent so far.

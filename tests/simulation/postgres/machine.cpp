@@ -65,6 +65,13 @@ postgres_answer error_answer(std::string const& sqlstate) {
     return answer;
 }
 
+/// Of a transaction that begins so; zero where it says nothing.
+milliseconds idle_limit_in(std::string const& begin) {
+    static std::string const setting = "idle_in_transaction_session_timeout = ";
+    auto const place = begin.find(setting);
+    return milliseconds{place == std::string::npos ? 0 : std::stoll(begin.substr(place + setting.size()))};
+}
+
 milliseconds lock_timeout_of(scenario const& setup) { return std::max(setup.store_timeout / 5, milliseconds{1}); }
 
 bool is_of_sweeper(kind of) { return of == kind::sweep_records || of == kind::sweep_marks || of == kind::lock_walk; }
@@ -135,19 +142,37 @@ void postgres_machine::serve(session_ptr const& of) {
     while (!of->is_busy && !of->is_over && !of->inbox.empty()) {
         auto const message = std::move(of->inbox.front());
         of->inbox.pop_front();
+        ++of->messages;
         if (message.is_script) {
             run_script(of, message.text);
         } else {
             begin_statement(of, message);
         }
     }
-    if (of->is_client_gone && !of->is_busy) end(of);
+    if (of->is_client_gone && !of->is_busy) return end(of);
+    end_if_idle(of);
+}
+
+/// Within a transaction, and no statement comes.
+void postgres_machine::end_if_idle(session_ptr const& of) {
+    if (!of->is_in_transaction || of->is_busy || of->idle_limit == milliseconds{0}) return;
+    world_.plan.after(of->idle_limit, [this, of, messages = of->messages] {
+        if (of->is_over || !of->is_in_transaction || of->is_busy || of->messages != messages) return;
+        world_.told.tell("postgresql: process ", of->number, ": was idle in a transaction");
+        world_.told.count("PostgreSQL: idle transactions ended");
+        world_.truth.disturb(of->process);
+        auto last = error_answer("25P03");
+        last.is_whole = false;
+        of->link->send_to_client(std::move(last));
+        end(of);
+    });
 }
 
 void postgres_machine::run_script(session_ptr const& of, std::string const& text) {
     if (text.starts_with("BEGIN")) {
         world_.told.count("PostgreSQL: transactions of several statements");
         of->is_in_transaction = true;
+        of->idle_limit = idle_limit_in(text);
         of->has_failed = false;
         return reply(of, tag("BEGIN"));
     }
@@ -174,7 +199,9 @@ postgres_answer postgres_machine::busy_among(std::string const& text) const {
     if (world_.bug == mutant::postgres_late_processes_are_forgotten) return answer;
     for (std::string number; std::getline(numbers, number, ',');) {
         auto const asked = std::stoi(number);
-        auto const is_it = [&](session_ptr const& each) { return each->number == asked && each->is_busy; };
+        auto const is_it = [&](session_ptr const& each) {
+            return each->number == asked && (each->is_busy || each->is_in_transaction);
+        };
         if (std::any_of(sessions_.begin(), sessions_.end(), is_it))
             answer.parts.back().rows.push_back({std::to_string(asked)});
     }
@@ -242,6 +269,7 @@ void postgres_machine::go_on(session_ptr const& of) {
     if (!of->is_in_transaction) return begin_commit(of, std::move(answer));
     of->is_busy = false;
     reply(of, std::move(answer));
+    serve(of);
 }
 
 /// In a world whose database has a stricter isolation by default, a row must be as it was at the look.
@@ -553,11 +581,12 @@ void postgres_machine::lose(std::size_t operations) {
     if (!calls.empty()) world_.told.count("store losses");
     restore(kept);
     if (calls.empty()) return;
-    world_.truth.lost(calls);
+    std::vector<store_event> events;
     for (auto const& past : journal_) {
         for (auto const& each : past.seen)
-            world_.truth.restored(each.call, each.answer, time_point(duration(microseconds(each.when))));
+            events.push_back({each.call, each.answer, time_point(duration(microseconds(each.when)))});
     }
+    world_.truth.failed_over(calls, events);
 }
 
 }  // namespace idempo::simulation

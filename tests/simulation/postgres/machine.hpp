@@ -73,6 +73,7 @@ private:
 
     [[nodiscard]] postgres_time clock() const;
     void serve(session_ptr const& of);
+    void end_if_idle(session_ptr const& of);
     void run_script(session_ptr const& of, std::string const& text);
     void begin_statement(session_ptr const& of, postgres_message const& message);
     [[nodiscard]] std::string refusal_of(postgres_session const& of, statement_run const& run);

@@ -4,6 +4,7 @@
 #include "simulation/postgres/link.hpp"
 #include "simulation/postgres/statement.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -35,6 +36,8 @@ struct postgres_session {
     /// The row that it waits for.
     std::string waits_for{};
     bool is_in_transaction = false;
+    /// How long it waits for the next statement of a transaction; zero: for ever.
+    std::chrono::milliseconds idle_limit{0};
     bool has_failed = false;
     bool is_busy = false;
     bool is_committing = false;
@@ -44,6 +47,7 @@ struct postgres_session {
     postgres_answer reply{};
     /// Of what is planned for it.
     unsigned epoch = 0;
+    unsigned messages = 0;
 
     bool is_client_gone = false;
     bool is_over = false;

@@ -250,8 +250,9 @@ void redis_machine::lose(std::size_t operations) {
     if (!calls.empty()) world_.told.count("store losses");
     restore(kept);
     stop_listening();
-    world_.truth.lost(calls);
-    for (auto const& past : journal_) world_.truth.restored(past.seen.call, past.seen.answer, past.when);
+    std::vector<store_event> events;
+    for (auto const& past : journal_) events.push_back({past.seen.call, past.seen.answer, past.when});
+    world_.truth.failed_over(calls, events);
 }
 
 }  // namespace idempo::simulation

@@ -60,6 +60,8 @@ auto in_transaction(postgres_options const& options, Work work) {
     try {
         pqxx::work transaction(*connection);
         transaction.exec("SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+        // A host that vanishes between two statements would keep the tables locked until TCP gives up.
+        transaction.exec("SET LOCAL idle_in_transaction_session_timeout = '30s'");
         auto result = work(transaction);
         transaction.commit();
         return result;

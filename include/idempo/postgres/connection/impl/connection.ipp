@@ -9,6 +9,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -70,7 +71,10 @@ result connection::execute(std::string const& text, binary_parameters const& par
 }
 
 result connection::execute_in_transaction(std::string const& text, binary_parameters const& parameters) {
-    run("BEGIN ISOLATION LEVEL READ COMMITTED");
+    // A server that does not learn that its client is gone would wait for COMMIT, and hold the rows, until TCP gives
+    // up.
+    run("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = " +
+        std::to_string(std::max<std::chrono::milliseconds::rep>(timeout_.count(), 1)));
     try {
         auto answer = run_statement(connection_.get(), text, parameters, deadline());
         run("COMMIT");
