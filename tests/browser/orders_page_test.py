@@ -54,9 +54,9 @@ class Service:
 
 
 class Page:
-    def __init__(self, browser, service):
+    def __init__(self, browser, service, url=None):
         self.browser, self.service = browser, service
-        browser.open(service.url + "/")
+        browser.open((url or service.url) + "/")
         browser.wait("return document.getElementById('live').textContent.startsWith('Live')")
 
     def press(self, button):
@@ -201,6 +201,21 @@ def check_rate_limit(browser, program):
         assert [row["status"] for row in rows].count("429") == 40, rows
 
 
+def check_other_name(service):
+    """Under a name that is not the machine's own, http has no signatures: the page says so, and nothing can be pressed."""
+    name = "orders.example"
+    with Browser("--no-proxy-server", f"--host-resolver-rules=MAP {name} 127.0.0.1") as browser:
+        page = Page(browser, service, service.url.replace("127.0.0.1", name))
+        assert not browser.run("return window.isSecureContext")
+        sentence = browser.run("return document.getElementById('result').textContent")
+        assert "on https and on localhost only" in sentence, sentence
+        assert browser.run("return [...document.querySelectorAll('button')].every(button => button.disabled)")
+        assert page.requests() == []
+        # What needs no signature goes on: the ledger that is sent by the server.
+        placed = len(service.orders())
+        browser.wait(f"return document.querySelectorAll('#ledger tr[data-key]').length === {min(placed, 20)}")
+
+
 def main(program, screenshots=None):
     try:
         browser = Browser()
@@ -217,6 +232,7 @@ def main(program, screenshots=None):
             take_screenshots(page, screenshots)
         check_wrong_secret(page)
         check_quiet(page)
+        check_other_name(service)
         check_rate_limit(browser, program)
     print("the page does what its buttons say")
     return 0

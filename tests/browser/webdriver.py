@@ -35,7 +35,7 @@ class Browser:
         "--window-size=1280,1160",
     ]
 
-    def __init__(self):
+    def __init__(self, *arguments):
         self.session = None
         driver, chromium = shutil.which("chromedriver"), shutil.which("chromium")
         if not driver or not chromium:
@@ -48,7 +48,7 @@ class Browser:
             if started := re.search(r"started successfully on port (\d+)", line):
                 self.base = f"http://127.0.0.1:{started[1]}"
                 break
-        options = {"binary": chromium, "args": [*self.ARGUMENTS, f"--user-data-dir={self.profile}"]}
+        options = {"binary": chromium, "args": [*self.ARGUMENTS, *arguments, f"--user-data-dir={self.profile}"]}
         capabilities = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         self.session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
 
