@@ -107,16 +107,12 @@ void one_process(std::string const& connection, std::uint64_t seed, int rounds, 
     }
 }
 
-int waiting_for_locks(postgres_server& server) {
-    return std::stoi(server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"));
-}
-
-int idle_in_transactions(postgres_server& server) {
-    return std::stoi(server.ask("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"));
+std::string idle_in_transactions(postgres_server const& server) {
+    return server.ask("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'");
 }
 
 /// From then on the store states the isolation of its one connection's statements.
-void meet_serialization_failure(postgres_server& server, inspectable_postgres& store, postgres_events& events) {
+void meet_serialization_failure(postgres_server const& server, inspectable_postgres& store, postgres_events& events) {
     for (std::size_t number = 0; number < 20 && events.count("40001") == 0; ++number) {
         // Another transaction claims the key; ours waits for it, and then sees a row that its snapshot has not.
         pqxx::connection other(server.connection());
@@ -124,7 +120,7 @@ void meet_serialization_failure(postgres_server& server, inspectable_postgres& s
         rival.exec("INSERT INTO idempo_records VALUES (" + sql_key(number) +
                    ", 'rival', 'other', 1, clock_timestamp() + '1 h', clock_timestamp() + '1 h')");
         auto claim = begin_claim(store.async(), claim_of(numbered_key(number)));
-        poll_until([&] { return waiting_for_locks(server) == 1; });
+        poll_until([&] { return server.ask(count_of_lock_waits) == "1"; });
         rival.commit();
         auto const [error, answer] = claim.get();
         CHECK_FALSE(error);
@@ -191,18 +187,18 @@ TEST_CASE("postgres: a client that falls silent within a transaction keeps neith
     pqxx::work holder(other);
     holder.exec("SELECT 1 FROM idempo_records WHERE key = " + sql_key(1000) + " FOR UPDATE");
     auto claim = begin_claim(store.async(), claim_of(key));
-    poll_until([&] { return waiting_for_locks(server) == 1; });
+    poll_until([&] { return server.ask(count_of_lock_waits) == "1"; });
     network.forget_connections();
     holder.commit();
     // The statement has its row now, and its answer never arrives.
-    poll_until([&] { return idle_in_transactions(server) == 1; });
+    poll_until([&] { return idle_in_transactions(server) == "1"; });
     CHECK(claim.get().first);
 
     options.connection = server.connection();
     inspectable_postgres rival(options);
     poll_until([&] { return !begin_claim(rival.async(), claim_of(key)).get().first; });
     poll_until([&] { return !begin_claim(store.async(), claim_of(numbered_key(1001))).get().first; });
-    CHECK(idle_in_transactions(server) == 0);
+    CHECK(idle_in_transactions(server) == "0");
 }
 
 TEST_CASE("postgres: a deadlock with another session ends, and costs no other claim") {
@@ -229,8 +225,7 @@ TEST_CASE("postgres: a deadlock with another session ends, and costs no other cl
             claims.push_back(begin_claim(store.async(), claim_of(numbered_key(number))));
         }
     });
-    poll_until(
-        [&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
+    poll_until([&] { return server.ask(count_of_lock_waits) == "1"; });
     bool is_victim = false;
     try {
         lock(1);  // held by our batch, which waits for 2
@@ -270,8 +265,7 @@ TEST_CASE("postgres: a row that another session has locked fails alone") {
     }
     CHECK(granted_claims == 63);
     // Nothing of ours waits in the server any more: it would be in the way of others for as long as the lock lasts.
-    poll_until(
-        [&] { return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "0"; });
+    poll_until([&] { return server.ask(count_of_lock_waits) == "0"; });
     transaction.abort();
     auto const [error, answer] = execute(store, numbered_key(0), ledger);
     CHECK_FALSE(error);

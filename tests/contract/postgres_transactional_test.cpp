@@ -167,9 +167,7 @@ TEST_CASE("transactional: a deadlock of the handler's is 503, leaves nothing, an
             execution.keep();  // nothing is left to keep
             lock(transaction, 1);
             if (has_locked.exchange(true)) return response;
-            poll_until([&] {
-                return server.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1";
-            });
+            poll_until([&] { return server.ask(count_of_lock_waits) == "1"; });
             lock(transaction, 2);
             return response;
         },

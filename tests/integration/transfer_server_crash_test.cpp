@@ -235,7 +235,7 @@ TEST_CASE("transfer_server: a client that is gone finds its transfer made once")
     holding.exec("SELECT 1 FROM accounts WHERE name = 'a' FOR UPDATE");
     http_client gone(server.port());
     gone.send(make_post("/transfers", "gone", body));
-    poll_until([&] { return bank.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
+    poll_until([&] { return bank.ask(count_of_lock_waits) == "1"; });
     gone.reset();
     holding.commit();
 
@@ -256,7 +256,7 @@ TEST_CASE("transfer_server: told to stop, it answers what it has begun, and ends
     pqxx::work holding(rival);
     holding.exec("SELECT 1 FROM accounts WHERE name = 'a' FOR UPDATE");
     busy.send(make_post("/transfers", "begun", R"({"from":"a","to":"b","amount":5})"));
-    poll_until([&] { return bank.ask("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1"; });
+    poll_until([&] { return bank.ask(count_of_lock_waits) == "1"; });
     server.send_signal(SIGTERM);
     poll_until([&] {
         try {

@@ -9,6 +9,10 @@
 
 namespace idempo::tests {
 
+/// For `ask`: how many statements wait for a lock.
+inline constexpr char const* count_of_lock_waits =
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+
 /// A PostgreSQL server of its own, on a unix socket in a temporary directory, with the table of the store. Data and
 /// process are gone when this object is. The system's server is never used. Works for root, too, as another user.
 class postgres_server {

@@ -270,19 +270,27 @@ void settle_is_fenced(scene<F>& scene) {
     scene.expect_completed(scene.rival().claim(), "first", "a claim after that");
 }
 
+/// Claims, parks, and frees what it has parked. Returns whose record that was.
 template <store_fixture F>
     requires parking_store<fixture_store<F>>
-void settle_without_a_response(scene<F>& scene) {
+auto park_and_free(scene<F>& scene) {
     auto holder = scene.rival();
     holder.claim();
     holder.park("why");
     scene.expect(holder.settle(1, std::nullopt), "settle of a parked record without a response");
+    return holder;
+}
+
+template <store_fixture F>
+    requires parking_store<fixture_store<F>>
+void settle_without_a_response(scene<F>& scene) {
+    park_and_free(scene);
     scene.expect_granted(scene.rival(1).claim(false), 1, "a claim after that, asking not to take over");
     scene.advance(2);
     scene.expect_granted(scene.rival().claim(), 2, "a takeover of that");
     if constexpr (checkpointing_store<fixture_store<F>>) {
         scene.change_key();
-        holder = scene.rival();
+        auto holder = scene.rival();
         holder.claim();
         holder.save_step(0, "a");
         holder.park("why");
@@ -294,16 +302,10 @@ void settle_without_a_response(scene<F>& scene) {
 template <store_fixture F>
     requires parking_store<fixture_store<F>>
 void settle_leaves_no_record(scene<F>& scene) {
-    auto holder = scene.rival();
-    holder.claim();
-    holder.park("why");
-    holder.settle(1, std::nullopt);
+    park_and_free(scene);
     scene.expect_granted(scene.stranger().claim(false), 1, "any fingerprint after settle without a response");
     scene.change_key();
-    holder = scene.rival();
-    holder.claim();
-    holder.park("why");
-    holder.settle(1, std::nullopt);
+    auto holder = park_and_free(scene);
     scene.template expect<done>(holder.complete("late"), "Complete by the fencing token whose record was freed");
     scene.expect_completed(scene.rival().claim(), "late", "a claim after that");
     scene.change_key();

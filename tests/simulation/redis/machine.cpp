@@ -130,7 +130,7 @@ void redis_machine::replicate(redis_link& of) {
 }
 
 void redis_machine::remember(witnessed_call const& seen) {
-    if (keeps_journal_) journal_.push_back({seen, now(), replicated_at_, server_.data()});
+    if (keeps_journal_) journal_.push_back({{seen.call, seen.answer, now()}, replicated_at_, server_.data()});
     world_.told.tell("redis: ", describe(seen.call, world_.told), " -> ", describe(seen.answer));
     world_.truth.applied(seen.call, seen.answer, world_.truth.tick(), now());
 }
@@ -244,15 +244,13 @@ void redis_machine::lose(std::size_t operations) {
             static_cast<std::size_t>(std::find_if_not(journal_.begin(), journal_.end(), is_there) - journal_.begin());
     }
     std::vector<store_call> calls;
-    for (auto place = kept; place < journal_.size(); ++place) calls.push_back(journal_[place].seen.call);
+    for (auto place = kept; place < journal_.size(); ++place) calls.push_back(journal_[place].call);
     world_.told.tell("redis: a replica takes its place, without the last ", calls.size(), " operations");
     world_.told.count("failovers of Redis");
     if (!calls.empty()) world_.told.count("store losses");
     restore(kept);
     stop_listening();
-    std::vector<store_event> events;
-    for (auto const& past : journal_) events.push_back({past.seen.call, past.seen.answer, past.when});
-    world_.truth.failed_over(calls, events);
+    world_.truth.failed_over(calls, {journal_.begin(), journal_.end()});
 }
 
 }  // namespace idempo::simulation

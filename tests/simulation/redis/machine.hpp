@@ -36,9 +36,7 @@ public:
     [[nodiscard]] time_point now() const override;
 
 private:
-    struct entry {
-        witnessed_call seen;
-        time_point when;
+    struct entry : store_event {
         /// When the replica has it.
         time_point replicated_at;
         redis_database data;

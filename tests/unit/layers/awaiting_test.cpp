@@ -75,6 +75,38 @@ outcome in_session(Call call) {
     return found;
 }
 
+/// That a call for this request needs nothing but itself, and keeps nothing afterwards.
+void check_ownership(text_request const& request) {
+    auto alive = std::make_shared<int>(7);
+    std::weak_ptr<int> const watched = alive;
+    auto handler = [alive = std::move(alive)](text_request taken) -> asio::awaitable<text_response> {
+        auto const executor = co_await asio::this_coro::executor;
+        co_await asio::post(executor, asio::use_awaitable);
+        CHECK(*alive == 7);
+        co_return text_response(http::status::created, taken.version());
+    };
+    auto handle = std::make_optional(idempo::idempotency(idempo::memory_store()) | std::move(handler));
+    auto const answered = in_session([&] {
+        auto call = (*handle)(text_request(request), asio::use_awaitable);
+        handle.reset();
+        CHECK_FALSE(watched.expired());
+        return call;
+    });
+    CHECK(answered.response->result() == http::status::created);
+    CHECK(watched.expired());
+}
+
+/// Runs a session that is cancelled while its handler runs.
+template <class Handle>
+void cancel_in_session(Handle const& handle, text_request const& request) {
+    asio::io_context context;
+    auto session = [&]() -> asio::awaitable<void> { co_await handle(text_request(request), asio::use_awaitable); };
+    asio::cancellation_signal signal;
+    asio::co_spawn(context, session, asio::bind_cancellation_slot(signal.slot(), [](std::exception_ptr) {}));
+    asio::post(context, [&signal] { signal.emit(asio::cancellation_type::terminal); });
+    context.run();
+}
+
 }  // namespace
 
 TEST_CASE("awaiting: a request without a key takes no more turns of the context than its handler") {
@@ -123,22 +155,7 @@ TEST_CASE("awaiting: a coroutine that throws under a key is answered by 500, and
 }
 
 TEST_CASE("awaiting: under a key the call owns handler and state, and lets go of them when it has answered") {
-    auto alive = std::make_shared<int>(7);
-    std::weak_ptr<int> const watched = alive;
-    auto handler = [alive = std::move(alive)](text_request request) -> asio::awaitable<text_response> {
-        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-        CHECK(*alive == 7);
-        co_return text_response(http::status::created, request.version());
-    };
-    auto handle = std::make_optional(idempo::idempotency(idempo::memory_store()) | std::move(handler));
-    auto const answered = in_session([&] {
-        auto call = (*handle)(keyed_request(), asio::use_awaitable);
-        handle.reset();
-        CHECK_FALSE(watched.expired());
-        return call;
-    });
-    CHECK(answered.response->result() == http::status::created);
-    CHECK(watched.expired());
+    check_ownership(keyed_request());
 }
 
 TEST_CASE("awaiting: a session whose context ends leaves no claim without a lease") {
@@ -242,7 +259,6 @@ TEST_CASE("awaiting: a store elsewhere and a context with several threads") {
 }
 
 TEST_CASE("awaiting: cancelling the session does not reach the handler of a request with a key") {
-    asio::io_context context;
     bool was_cancelled = false;
     auto const wait = [&was_cancelled](text_request request) -> asio::awaitable<text_response> {
         for (int turn = 0; turn < 3; ++turn)
@@ -251,11 +267,7 @@ TEST_CASE("awaiting: cancelling the session does not reach the handler of a requ
         co_return text_response(http::status::created, request.version());
     };
     auto const handle = idempo::idempotency(idempo::memory_store()) | wait;
-    auto session = [&]() -> asio::awaitable<void> { co_await handle(keyed_request(), asio::use_awaitable); };
-    asio::cancellation_signal signal;
-    asio::co_spawn(context, session, asio::bind_cancellation_slot(signal.slot(), [](std::exception_ptr) {}));
-    asio::post(context, [&signal] { signal.emit(asio::cancellation_type::terminal); });
-    context.run();
+    cancel_in_session(handle, keyed_request());
     CHECK_FALSE(was_cancelled);
 
     auto const replay = in_session([&] { return handle(keyed_request(), asio::use_awaitable); });
@@ -311,27 +323,10 @@ TEST_CASE("awaiting: a filter that refuses answers itself, and the handler does 
 }
 
 TEST_CASE("awaiting: the call owns handler and state, and lets go of them when it has answered") {
-    auto alive = std::make_shared<int>(7);
-    std::weak_ptr<int> const watched = alive;
-    auto handler = [alive = std::move(alive)](text_request request) -> asio::awaitable<text_response> {
-        auto const executor = co_await asio::this_coro::executor;
-        co_await asio::post(executor, asio::use_awaitable);
-        CHECK(*alive == 7);
-        co_return text_response(http::status::created, request.version());
-    };
-    auto handle = std::make_optional(idempo::idempotency(idempo::memory_store()) | std::move(handler));
-    auto const answered = in_session([&] {
-        auto call = (*handle)(unkeyed_request(), asio::use_awaitable);
-        handle.reset();
-        CHECK_FALSE(watched.expired());
-        return call;
-    });
-    CHECK(answered.response->result() == http::status::created);
-    CHECK(watched.expired());
+    check_ownership(unkeyed_request());
 }
 
 TEST_CASE("awaiting: cancelling the session reaches the handler of a request without a key") {
-    asio::io_context context;
     bool was_cancelled = false;
     auto const wait = [&was_cancelled](text_request request) -> asio::awaitable<text_response> {
         asio::steady_timer timer(co_await asio::this_coro::executor, 1h);
@@ -343,10 +338,6 @@ TEST_CASE("awaiting: cancelling the session reaches the handler of a request wit
         co_return text_response(http::status::created, request.version());
     };
     auto const handle = idempo::idempotency(idempo::memory_store()) | wait;
-    auto session = [&]() -> asio::awaitable<void> { co_await handle(unkeyed_request(), asio::use_awaitable); };
-    asio::cancellation_signal signal;
-    asio::co_spawn(context, session, asio::bind_cancellation_slot(signal.slot(), [](std::exception_ptr) {}));
-    asio::post(context, [&signal] { signal.emit(asio::cancellation_type::terminal); });
-    context.run();
+    cancel_in_session(handle, unkeyed_request());
     CHECK(was_cancelled);
 }

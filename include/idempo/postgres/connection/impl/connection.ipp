@@ -9,7 +9,6 @@
 
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -74,7 +73,7 @@ result connection::execute_in_transaction(std::string const& text, binary_parame
     // A server that does not learn that its client is gone would wait for COMMIT, and hold the rows, until TCP gives
     // up.
     run("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = " +
-        std::to_string(std::max<std::chrono::milliseconds::rep>(timeout_.count(), 1)));
+        std::to_string(timeout_.count()));
     try {
         auto answer = run_statement(connection_.get(), text, parameters, deadline());
         run("COMMIT");
