@@ -72,6 +72,17 @@ public:
     writer& park(char by, std::string const& answer = "0 parked") {
         return call("park", by, this_request + "retention=86400000", answer);
     }
+    /// The store is away: Claims by tokens that show nowhere else, and their Abandons, without an answer.
+    writer& outage(unsigned requests) {
+        for (unsigned i = 0; i < requests; ++i) {
+            auto const token = "shared 1111111111111111 " + std::to_string(1'000'000'000'000'000 + number_) + " 0 ";
+            add(token + "claim begun" + this_request + "lease=1000 retention=86400000");
+            add(token + "claim error call=" + std::to_string(number_));
+            add(token + "abandon begun");
+            add(token + "abandon error call=" + std::to_string(number_));
+        }
+        return *this;
+    }
     [[nodiscard]] std::uint64_t number() const { return number_; }
 
     std::string text;
@@ -250,6 +261,27 @@ TEST_CASE("check_trace: a call without an answer may be executed at any time, or
     }
     SECTION("a Claim by nobody explains nothing") {
         CHECK(check(writer().wait(100).claim('2', "0 in_flight")).violations == 1);
+    }
+}
+
+TEST_CASE("check_trace: the first call of a long outage may have been executed, however many follow") {
+    constexpr unsigned requests = 500;
+    SECTION("it explains what comes after") {
+        auto trace = writer().outage(1).wait(2);
+        trace.outage(requests).claim('2', "2 granted").complete('2').claim('3', "0 completed");
+        auto const found = check(trace);
+        CHECK(found.violations == 0);
+        CHECK(found.undecided == 0);
+    }
+    SECTION("what none of them explains is found") {
+        auto const found = check(writer().outage(requests).wait(2).claim('2', "1 granted").claim('3', "2 granted"));
+        CHECK(found.violations == 1);
+        CHECK(found.undecided == 0);
+    }
+    SECTION("many may have taken over from each other") {
+        auto trace = writer();
+        for (int i = 0; i < 10; ++i) trace.outage(requests / 10).wait(2);
+        CHECK(check(trace.claim('2', "9 granted")).violations == 0);
     }
 }
 

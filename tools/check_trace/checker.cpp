@@ -11,6 +11,17 @@ namespace {
 /// Calls of one record that are judged together, and calls without an answer that are remembered for it.
 constexpr std::size_t most_calls = 4096;
 constexpr std::size_t most_lost = 256;
+/// Claims of one request that got no answer.
+constexpr std::size_t most_alike = 32;
+constexpr std::size_t few_alike = 4;
+
+/// How many may have been executed before these calls: the attempts that are told count them. Orders multiply with
+/// them.
+std::size_t alike_needed(std::vector<call> const& calls) {
+    std::size_t needed = few_alike;
+    for (auto const& each : calls) needed = std::max(needed, std::size_t{each.attempt} + 1);
+    return std::min(needed, most_alike);
+}
 
 constexpr microseconds microseconds_a_millisecond = 1000;
 
@@ -249,11 +260,34 @@ void checker::know_nothing(record_history& history) const {
     history.possible.front().is = record::unknown_state;
 }
 
+tokens checker::shown_in(record_history const& history) {
+    tokens found;
+    auto const show_calls = [&](std::vector<call> const& calls) {
+        for (auto const& each : calls) found.insert(each.token);
+    };
+    auto const show_records = [&](std::vector<record> const& records) {
+        for (auto const& each : records) found.insert(each.token);
+    };
+    show_records(history.possible);
+    show_calls(history.calls);
+    show_calls(history.repeatable);
+    for (auto const& part : history.earlier) {
+        show_records(part.before);
+        show_calls(part.calls);
+    }
+    return found;
+}
+
+explanation checker::judge(record_history const& history) const {
+    auto lost = history.unanswered;
+    if (lost.size() > few_alike) lost = without_alike(lost, shown_in(history), alike_needed(history.calls));
+    lost.insert(lost.end(), history.repeatable.begin(), history.repeatable.end());
+    return judge_with(history, lost);
+}
+
 /// Where the calls are not explained, the ones before are judged again with them: an unanswered call may have been
 /// executed among those.
-explanation checker::judge(record_history& history) const {
-    auto lost = history.unanswered;
-    lost.insert(lost.end(), history.repeatable.begin(), history.repeatable.end());
+explanation checker::judge_with(record_history const& history, std::vector<call> const& lost) const {
     auto result = explain(history.possible, history.calls, lost, given_);
     if (!result.after.empty() || lost.empty()) return result;
     auto calls = history.calls;
@@ -286,7 +320,9 @@ void checker::remember_repeatable(record_history& history) {
         kept.back().repeated = later(each.ended, given_.repeat);
     }
     keep_last(kept);
-    keep_last(history.unanswered);
+    auto& unanswered = history.unanswered;
+    if (unanswered.size() > most_alike) unanswered = without_alike(unanswered, shown_in(history), most_alike);
+    keep_last(unanswered);
 }
 
 void checker::report(record_key const& of, forbidden const& found) {

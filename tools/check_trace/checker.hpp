@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "check_trace/alike.hpp"
 #include "check_trace/entry.hpp"
 #include "check_trace/history.hpp"
 #include "check_trace/record.hpp"
@@ -119,7 +120,9 @@ private:
     void close(record_key const& of, record_history& history);
     void give_up_unfinished(record_history& history);
     void remember_repeatable(record_history& history);
-    [[nodiscard]] explanation judge(record_history& history) const;
+    [[nodiscard]] static tokens shown_in(record_history const& history);
+    [[nodiscard]] explanation judge(record_history const& history) const;
+    [[nodiscard]] explanation judge_with(record_history const& history, std::vector<call> const& lost) const;
     void know_nothing(record_history& history) const;
     static void keep_past(record_history& history);
     void report(record_key const& of, forbidden const& found);

@@ -52,6 +52,7 @@ public:
 
     /// Tries orders with few of the calls without an answer first.
     void run(std::vector<record> const& before, bool with_lost) {
+        most_attempt_ = most_attempt(before);
         for (auto const& each : before) visit({std::vector<std::uint64_t>((calls_.size() + 63) / 64), each}, 0);
         for (strange_ = 0; strange_ < open_.size(); ++strange_) {
             auto& here = open_[strange_];
@@ -70,6 +71,15 @@ public:
     explanation result;
 
 private:
+    /// Each of the calls without an answer may have taken over. Without an end to it, two of them could do so for ever:
+    /// an Abandon forgets when the lease before it began.
+    [[nodiscard]] int most_attempt(std::vector<record> const& before) const {
+        int most = 0;
+        for (auto const& each : before) most = std::max(most, each.attempt);
+        for (auto const& each : calls_) most = std::max(most, static_cast<int>(each.attempt));
+        return most + static_cast<int>(lost_.size());
+    }
+
     /// \param strange how much has happened that nobody was told of
     void visit(position next, std::size_t strange) {
         auto const [place, is_new] = seen_.insert(std::move(next));
@@ -175,7 +185,10 @@ private:
             late.ended = std::min(first_end_, each.repeated);
             after_.clear();
             follow_any(at.now, late, given_, after_);
-            for (auto const& made : after_) visit({at.ordered, made}, strange_ + (each.repeated == never ? 1 : 2));
+            for (auto const& made : after_) {
+                if (made.attempt <= most_attempt_)
+                    visit({at.ordered, made}, strange_ + (each.repeated == never ? 1 : 2));
+            }
         }
     }
 
@@ -203,6 +216,7 @@ private:
     std::size_t strange_ = 0;
     std::map<std::uint64_t, std::uint64_t> last_lines_;
     std::vector<record> after_;
+    int most_attempt_ = 0;
     microseconds first_end_ = never;
     microseconds last_begin_ = always;
     std::size_t most_ = 0;
