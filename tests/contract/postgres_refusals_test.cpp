@@ -129,6 +129,52 @@ void meet_serialization_failure(postgres_server const& server, inspectable_postg
     REQUIRE(events.count("40001") > 0);
 }
 
+/// Options of a store that waits for long: another session may be stopped.
+postgres_options patient_postgres(postgres_server const& server) {
+    auto options = local_postgres(server.connection());
+    options.operation_timeout = 30s;
+    return options;
+}
+
+double seconds_of(postgres_server const& server, std::string const& sql) { return std::stod(server.ask(sql)); }
+
+/// The next statement that inserts a row stops before it does: its process is scheduled late, or its machine is
+/// suspended. Meanwhile its client may have given up, and may have sent the operation again.
+class stopped_insert {
+public:
+    explicit stopped_insert(postgres_server& server) : server_(server), session_(server.connection()), lock_(session_) {
+        server.ask(R"sql(
+CREATE TABLE stops (number integer);
+INSERT INTO stops VALUES (1);
+CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM pg_advisory_xact_lock(number) FROM stops;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER stop BEFORE INSERT ON idempo_records FOR EACH ROW EXECUTE FUNCTION stop();
+        )sql");
+        lock_.exec("SELECT pg_advisory_xact_lock(1)");
+    }
+
+    /// Until one has stopped; others do not.
+    void wait() {
+        poll_until([&] { return server_.ask(count_of_lock_waits) == "1"; });
+        server_.ask("DELETE FROM stops");
+    }
+    /// Until another operation has ended, or waits for a row.
+    template <class Future>
+    void wait_for_other(Future const& operation) {
+        poll_until([&] {
+            return operation.wait_for(0s) == std::future_status::ready || server_.ask(count_of_lock_waits) == "2";
+        });
+    }
+    void go_on() { lock_.abort(); }
+
+private:
+    postgres_server& server_;
+    pqxx::connection session_;
+    pqxx::work lock_;
+};
+
 }  // namespace
 
 TEST_CASE("postgres: batches over the same keys in any order deadlock nowhere, and no operation fails") {
@@ -199,6 +245,58 @@ TEST_CASE("postgres: a client that falls silent within a transaction keeps neith
     poll_until([&] { return !begin_claim(rival.async(), claim_of(key)).get().first; });
     poll_until([&] { return !begin_claim(store.async(), claim_of(numbered_key(1001))).get().first; });
     CHECK(idle_in_transactions(server) == "0");
+}
+
+TEST_CASE("postgres: a statement that a stopped process carries out late takes no lease back") {
+    bool const is_renewal = GENERATE(false, true);
+    CAPTURE(is_renewal);
+    postgres_server server;
+    auto const options = patient_postgres(server);
+    inspectable_postgres first(options);
+    inspectable_postgres second(options);
+    auto const claim = claim_of(numbered_key(1));
+    auto const is_held = [&](inspectable_postgres& store) {
+        if (is_renewal) return begin_renew(store.async(), claim).get().second;
+        return std::holds_alternative<granted>(begin_claim(store.async(), claim).get().second);
+    };
+    if (is_renewal) REQUIRE(std::holds_alternative<granted>(begin_claim(second.async(), claim).get().second));
+    stopped_insert stopped(server);
+    auto late = std::async(std::launch::async, [&] { return is_held(first); });
+    stopped.wait();
+    auto const sent_at = seconds_of(server, "SELECT date_part('epoch', clock_timestamp())");
+    auto again = std::async(std::launch::async, [&] { return is_held(second); });
+    stopped.wait_for_other(again);
+    stopped.go_on();
+    CHECK(late.get());
+    CHECK(again.get());
+    CHECK(seconds_of(server, "SELECT date_part('epoch', lease_until) FROM idempo_records") >=
+          sent_at + std::chrono::duration<double>(claim.lease).count());
+}
+
+TEST_CASE("postgres: a renewal that a stopped process carries out late brings no record back") {
+    postgres_server server;
+    auto const options = patient_postgres(server);
+    inspectable_postgres first(options);
+    inspectable_postgres second(options);
+    auto const claim = claim_of(numbered_key(1));
+    REQUIRE(std::holds_alternative<granted>(begin_claim(second.async(), claim).get().second));
+    stopped_insert stopped(server);
+    auto late = begin_renew(first.async(), claim);
+    stopped.wait();
+    auto abandoned = std::async(std::launch::async, [&] {
+        error_code error;
+        second.abandon(claim.key, claim.fencing_token, error);
+        // As the sweeper does.
+        server.ask("DELETE FROM idempo_records WHERE expires_at <= clock_timestamp()");
+        return error;
+    });
+    stopped.wait_for_other(abandoned);
+    stopped.go_on();
+    late.wait();
+    CHECK_FALSE(abandoned.get());
+    auto const next = begin_claim(second.async(), claim_of(claim.key)).get().second;
+    REQUIRE(std::holds_alternative<granted>(next));
+    CHECK(std::get<granted>(next).attempt == 1);
 }
 
 TEST_CASE("postgres: a deadlock with another session ends, and costs no other claim") {

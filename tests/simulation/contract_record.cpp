@@ -20,6 +20,11 @@ constexpr std::string_view told = "an execution is told of earlier attempts";
 constexpr std::string_view parked_stays = "a parked record does not run";
 constexpr std::string_view remembers = "a used key is remembered";
 
+/// Also where the span has passed: what a statement writes may come that late.
+time_point after(time_point start, std::chrono::milliseconds span) {
+    return span < std::chrono::milliseconds::zero() ? start + span : detail::later(start, span);
+}
+
 /// Whether the answer can only come of a record that is there.
 bool shows_record(store_answer const& answer) {
     if (auto const* const claim = std::get_if<claim_result>(&answer.result)) {
@@ -75,6 +80,7 @@ void contract_record::let_time_pass(time_point now) {
 
 void contract_record::end_at_expiry() {
     remembered_until_ = detail::later(expiry_, remember_);
+    expired_attempt_ = attempt_;
     end();
 }
 
@@ -88,7 +94,7 @@ void contract_record::end() {
 }
 
 void contract_record::lease_from(claim_request const& claim, time_point now) {
-    lease_end_ = detail::later(now, claim.lease);
+    lease_end_ = after(now, claim.lease);
     retention_ = claim.retention;
     remember_ = claim.remember;
     expiry_ = detail::later(lease_end_, retention_);
@@ -111,11 +117,13 @@ std::string_view contract_record::granted_to(claim_request const& claim, granted
     }
     if (state_ != state::absent) return taken_over(claim, grant, now);
     if (claim.remember > std::chrono::milliseconds::zero() && remembered_until_ > now) return remembers;
-    if (grant.attempt != 1) return told;
+    // Decided before the record ended, and committed when another has not found it any more.
+    bool const is_late = now < expiry_ && grant.attempt == expired_attempt_ + 1;
+    if (grant.attempt != 1 && !is_late) return told;
     state_ = state::in_flight;
     token_ = claim.fencing_token;
     fingerprint_ = claim.fingerprint;
-    attempt_ = 1;
+    attempt_ = grant.attempt;
     lease_from(claim, now);
     return {};
 }
@@ -153,14 +161,14 @@ std::string_view contract_record::completed_by(complete_request const& complete,
     has_steps_ = false;
     was_parked_ = false;
     remember_ = complete.remember;
-    expiry_ = detail::later(now, complete.retention);
+    expiry_ = after(now, complete.retention);
     return {};
 }
 
 std::string_view contract_record::parked_by(park_request const& park, bool is_parked, time_point now) {
     if (!is_parked) return {};
     if (state_ == state::parked && token_ == park.fencing_token) {
-        if (manners_.restarts_retention_of_parked) expiry_ = detail::later(now, park.retention);
+        if (manners_.restarts_retention_of_parked) expiry_ = after(now, park.retention);
         return {};
     }
     if (state_ != state::absent && !is_held_by(park.fencing_token)) return fenced;
@@ -172,7 +180,7 @@ std::string_view contract_record::parked_by(park_request const& park, bool is_pa
     was_parked_ = true;
     remember_ = park.remember;
     retention_ = park.retention;
-    expiry_ = detail::later(now, park.retention);
+    expiry_ = after(now, park.retention);
     return {};
 }
 

@@ -69,6 +69,8 @@ private:
     idempo::fingerprint fingerprint_{};
     std::string record_;
     unsigned attempt_ = 0;
+    /// Of the record that ended last.
+    unsigned expired_attempt_ = 0;
     bool has_steps_ = false;
     bool was_parked_ = false;
     bool taken_over_ = false;

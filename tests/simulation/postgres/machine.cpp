@@ -254,7 +254,10 @@ void postgres_machine::go_on(session_ptr const& of) {
     for (; of->next_row < run.rows().size(); ++of->next_row) {
         auto const& row = run.rows()[of->next_row];
         if (!row.is_wanted) continue;
-        if (!std::exchange(of->has_begun_row, true)) run.begin_row(of->next_row, clock());
+        if (!std::exchange(of->has_begun_row, true)) {
+            run.begin_row(of->next_row, clock());
+            if (stops(of)) return;
+        }
         if (!take_lock(*of, row.asked.key)) return wait_for_lock(of, row.asked.key);
         if (!is_serialized(*of, row)) return fail(of, "40001");
         run.write_row(of->next_row, tables_, clock());
@@ -270,6 +273,18 @@ void postgres_machine::go_on(session_ptr const& of) {
     of->is_busy = false;
     reply(of, std::move(answer));
     serve(of);
+}
+
+/// A process that has read the clock, and has locked nothing yet, may stop there for a while: it is scheduled late, or
+/// its machine is suspended.
+bool postgres_machine::stops(session_ptr const& of) {
+    if (world_.setup.faults.cuts == 0 || !world_.random.in_1000(50)) return false;
+    world_.told.count("PostgreSQL: statements that stop within");
+    world_.truth.disturb(of->process);
+    world_.plan.after(world_.random.between(milliseconds{1}, milliseconds{3000}), [this, of, epoch = of->epoch] {
+        if (of->epoch == epoch && !of->is_over) go_on(of);
+    });
+    return true;
 }
 
 /// In a world whose database has a stricter isolation by default, a row must be as it was at the look.

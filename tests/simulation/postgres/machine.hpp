@@ -78,6 +78,7 @@ private:
     void begin_statement(session_ptr const& of, postgres_message const& message);
     [[nodiscard]] std::string refusal_of(postgres_session const& of, statement_run const& run);
     void go_on(session_ptr const& of);
+    [[nodiscard]] bool stops(session_ptr const& of);
     [[nodiscard]] bool take_lock(postgres_session& of, std::string const& key);
     void wait_for_lock(session_ptr const& of, std::string const& key);
     void release_locks(postgres_session& of);

@@ -260,6 +260,11 @@ void statement_run::write_claim(row_run& row, postgres_row const* record, postgr
         bool const keeps_steps = is_live && (is_own || bug_ != mutant::postgres_takeover_drops_steps);
         if (keeps_steps) made.steps = record->steps;
         if (is_live) made.parked = record->parked;
+        if (is_live && is_own) {  // the clock was read before the row was locked
+            auto const by = std::max<postgres_time>(record->lease_until - made.lease_until, 0);
+            made.lease_until += by;
+            made.expires_at += by;
+        }
     }
     row.written = std::move(made);
 }
@@ -281,17 +286,14 @@ void statement_run::write_complete(row_run& row, postgres_row const* record, pos
     row.written = std::move(made);
 }
 
+/// The clock is read when the row is locked.
 void statement_run::write_renewed(row_run& row, postgres_row const* record, postgres_time now) const {
-    auto const until = later_by(row.source, row.asked.lease);
-    auto made = record != nullptr ? *record : *row.found;
-    if (record != nullptr && !is_held(*record, row.asked, now)) return;
-    if (record == nullptr) {
-        made.response = made.steps = made.parked = std::nullopt;
-        made.remember = std::nullopt;
+    if (record == nullptr || !is_held(*record, row.asked, now)) return;
+    auto made = *record;
+    if (bug_ != mutant::postgres_renew_does_nothing) {
+        made.lease_until = later_by(now, row.asked.lease);
+        made.expires_at = made.lease_until + (record->expires_at - record->lease_until);
     }
-    made.expires_at = until + (row.found->expires_at - row.found->lease_until);
-    made.lease_until = until;
-    if (bug_ == mutant::postgres_renew_does_nothing) made = record != nullptr ? *record : made;
     row.written = std::move(made);
 }
 
@@ -355,11 +357,11 @@ void statement_run::write_abandoned(row_run& row, postgres_row const* record, po
     if (is_left) {
         made.token.clear();
         made.attempt = record->attempt - 1;
-        made.expires_at = row.source + (record->expires_at - record->lease_until);
+        made.expires_at = now + (record->expires_at - record->lease_until);
     } else {
         made.expires_at = minus_infinity;
     }
-    made.lease_until = row.source;
+    made.lease_until = record != nullptr ? now : row.source;
     row.written = std::move(made);
 }
 

@@ -21,7 +21,8 @@ Id id_of(std::string const& bytes) {
     return id;
 }
 
-/// Rounded down: what the ground truth allows too early is less than a millisecond.
+/// Spans count from the moment at which the row was written, if the clock was read before. Rounded down: what the
+/// ground truth allows too early is less than a millisecond.
 milliseconds between(postgres_time from, postgres_time to) {
     auto const span = to - from;
     return milliseconds(span >= 0 ? span / 1000 : -((-span + 999) / 1000));
@@ -184,17 +185,19 @@ witnessed_calls witness_commit(statement_run const& run) {
     witnessed_calls seen;
     for (auto const& row : run.rows()) {
         if (!row.written) continue;
-        auto const& asked = row.asked;
+        auto asked = row.asked;
+        if (is_complete(run.kind()) || run.kind() == kind::park) {
+            asked.life = between(row.written_at, row.written->expires_at).count();
+        }
         if (is_claim(run.kind())) {
             granted const grant{static_cast<unsigned>(row.written->attempt), bytes_of(row.written->steps)};
             seen.push_back({claim_of(row, run.kind()), answered(claim_result(grant)), row.written_at});
         } else if (is_complete(run.kind())) {
-            seen.push_back({complete_of(asked), answered(complete_result(done{})), row.source});
+            seen.push_back({complete_of(asked), answered(complete_result(done{})), row.written_at});
         } else if (run.kind() == kind::abandon) {
-            seen.push_back({abandon_of(asked), {}, row.source});
+            seen.push_back({abandon_of(asked), {}, row.written_at});
         } else if (auto call = yes_or_no(run, asked, between(row.written_at, row.written->lease_until))) {
-            auto const when = run.kind() == kind::park ? row.source : row.written_at;
-            seen.push_back({std::move(*call), answered(true), when});
+            seen.push_back({std::move(*call), answered(true), row.written_at});
         }
     }
     return seen;

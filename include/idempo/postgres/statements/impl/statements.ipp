@@ -41,6 +41,14 @@ constexpr auto unexpired = R"sql(
 /// Of a record in flight.
 constexpr auto is_not_parked = "(record.parked IS NULL OR record.lease_until {>} {now})";
 
+/// Of a lease. The clock is read before the row is locked: a process that stops in between must not take back what a
+/// later Claim or Renew of the same token has told.
+constexpr auto later_end = R"sql(CASE
+            WHEN record.token {=} excluded.token AND record.expires_at {>} {now}
+            THEN GREATEST(record.lease_until, excluded.lease_until)
+            ELSE excluded.lease_until
+        END)sql";
+
 /// Whether something is left of a record that is abandoned.
 constexpr auto is_left = "record.attempt {>} 1 OR record.steps IS NOT NULL";
 
@@ -90,8 +98,8 @@ WITH looked AS MATERIALIZED (
             WHEN record.token {=} excluded.token THEN record.attempt
             ELSE record.attempt {+} 1
         END,
-        lease_until = excluded.lease_until,
-        expires_at = excluded.expires_at,
+        lease_until = {later_end},
+        expires_at = {later_end} {+} (excluded.expires_at {-} excluded.lease_until),
         response = NULL,
         steps = CASE WHEN record.expires_at {>} {now} THEN record.steps END,
         parked = CASE WHEN record.expires_at {>} {now} THEN record.parked END,
@@ -152,17 +160,21 @@ constexpr auto held = R"sql(
         AND record.expires_at {>} {now} AND {is_not_parked}
     OFFSET 0)sql";
 
+// The clock is read when the row is locked, which nobody can then delete: a process that stops before that may be as
+// late as it likes.
 constexpr auto renew_text = R"sql(
 INSERT INTO {table} AS record (key, token, fingerprint, attempt, lease_until, expires_at)
-SELECT held.key, held.token, held.fingerprint, held.attempt, until, until {+} (held.expires_at {-} held.lease_until)
+SELECT key, token, fingerprint, attempt, until, until {+} retention
 FROM (
-    SELECT *, {now} {+} (lease::pg_catalog.float8 {*} {ms}) AS until
-    FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.int8[])
-        AS given (key, token, lease)
-) AS given CROSS JOIN LATERAL ({held}) AS held
-WHERE {settings}
+    SELECT
+        held.*, held.expires_at {-} held.lease_until AS retention,
+        {now} {+} (given.lease::pg_catalog.float8 {*} {ms}) AS until
+    FROM unnest($1::pg_catalog.bytea[], $2::pg_catalog.bytea[], $3::pg_catalog.int8[]) AS given (key, token, lease)
+        CROSS JOIN LATERAL ({held} FOR UPDATE) AS held
+    WHERE {settings}
+    OFFSET 0
+) AS locked
 ON CONFLICT (key) DO UPDATE SET lease_until = excluded.lease_until, expires_at = excluded.expires_at
-WHERE record.token {=} excluded.token AND record.response IS NULL AND record.expires_at {>} {now} AND {is_not_parked}
 RETURNING key)sql";
 
 // Of one row each: they are rare, and one row locks in no wrong order.
@@ -229,9 +241,9 @@ WHERE {settings}
 ON CONFLICT (key) DO UPDATE SET
     token = CASE WHEN {is_left} THEN ''::pg_catalog.bytea ELSE record.token END,
     attempt = CASE WHEN {is_left} THEN record.attempt {-} 1 ELSE record.attempt END,
-    lease_until = excluded.lease_until,
+    lease_until = {now},
     expires_at = CASE
-        WHEN {is_left} THEN excluded.lease_until {+} (record.expires_at {-} record.lease_until)
+        WHEN {is_left} THEN {now} {+} (record.expires_at {-} record.lease_until)
         ELSE excluded.expires_at
     END
 WHERE record.token {=} excluded.token AND record.response IS NULL AND {is_not_parked})sql";
@@ -430,7 +442,8 @@ statements::statements(std::string const& table, std::chrono::milliseconds lock_
                                    {"remember_one", remember_one},
                                    {"unmarked", unmarked},
                                    {"is_remembered", is_remembered}});
-        whole = filled(whole, {{"set", set}, {"is_not_parked", is_not_parked}, {"is_left", is_left}});
+        whole = filled(
+            whole, {{"set", set}, {"is_not_parked", is_not_parked}, {"is_left", is_left}, {"later_end", later_end}});
         whole = filled(whole, {{"age", age}, {"state", state}, {"is_abandoned", is_abandoned}});
         whole = filled(whole, {{"lock_timeout", std::to_string(lock_timeout.count())},
                                {"inline", std::to_string(largest_inline_record)}});
