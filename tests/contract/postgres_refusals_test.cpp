@@ -299,6 +299,26 @@ TEST_CASE("postgres: a renewal that a stopped process carries out late brings no
     CHECK(std::get<granted>(next).attempt == 1);
 }
 
+TEST_CASE("postgres: an Abandon that a stopped process carries out late keeps the mark of an expired record") {
+    postgres_server server;
+    inspectable_postgres store(patient_postgres(server));
+    auto claim = claim_of(numbered_key(1));
+    claim.remember = 1h;
+    REQUIRE(std::holds_alternative<granted>(begin_claim(store.async(), claim).get().second));
+    stopped_insert stopped(server);
+    auto late = std::async(std::launch::async, [&] {
+        error_code error;
+        store.abandon(claim.key, claim.fencing_token, error);
+        return error;
+    });
+    stopped.wait();
+    server.ask("UPDATE idempo_records SET expires_at = clock_timestamp()");
+    stopped.go_on();
+    CHECK_FALSE(late.get());
+    claim.fencing_token = claim_of(claim.key).fencing_token;
+    CHECK(std::holds_alternative<remembered>(begin_claim(store.async(), claim).get().second));
+}
+
 TEST_CASE("postgres: a deadlock with another session ends, and costs no other claim") {
     postgres_server server({"deadlock_timeout='10ms'"});
     postgres_events events;

@@ -347,7 +347,7 @@ void statement_run::write_abandoned(row_run& row, postgres_row const* record, po
     auto made = record != nullptr ? *record : *row.found;
     if (record != nullptr) {
         bool const is_own = record->token == row.asked.token || bug_ == mutant::postgres_abandon_without_fence;
-        if (!is_own || record->response || !record->is_not_parked(now)) return;
+        if (!is_own || record->response || !record->is_live(now) || !record->is_not_parked(now)) return;
     } else {
         made.response = made.steps = made.parked = std::nullopt;
         made.remember = std::nullopt;

@@ -246,7 +246,8 @@ ON CONFLICT (key) DO UPDATE SET
         WHEN {is_left} THEN {now} {+} (record.expires_at {-} record.lease_until)
         ELSE excluded.expires_at
     END
-WHERE record.token {=} excluded.token AND record.response IS NULL AND {is_not_parked})sql";
+WHERE record.token {=} excluded.token AND record.response IS NULL AND record.expires_at {>} {now}
+    AND {is_not_parked})sql";
 
 constexpr auto read_text = R"sql(
 SELECT
