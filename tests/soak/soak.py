@@ -45,8 +45,10 @@ LONGEST_STORE_STOP = 4.0
 AFTERMATH = 2.0
 ANSWERS_BETWEEN_FAULTS = 60
 REQUESTS_KEPT = 5000
-# One handler in a hundred needs its lease renewed.
-DELAYS_MS = (0, 5, 20, 60) * 25 + (1500,)
+# Two handlers in a hundred need their lease renewed.
+DELAYS_MS = (0, 5, 20, 60) * 25 + (1500, 1500)
+# A server that dies while no handler runs leaves nothing to take over. A dozen deaths never do.
+MOST_FURTHER_DEATHS = 12
 
 
 class HastyClient(Client):
@@ -152,6 +154,9 @@ class Service:
     def any_place(self):
         return self.chance.randrange(len(self.instances))
 
+    def events(self):
+        return sum((instance.events() for instance in self.all), collections.Counter())
+
     def stop(self):
         for instance in self.instances:
             instance.stop()
@@ -178,8 +183,18 @@ class Verdict:
             demand(attempt == 1, f"{request.name}: attempt {attempt}, and nothing had failed")
 
 
+def meet_takeover(service, crowd, faults):
+    """Servers die until a request has been taken over."""
+    for _ in range(MOST_FURTHER_DEATHS):
+        if service.events()["takeover"] > 0:
+            return
+        faults.make(faults.server_killed)
+        time.sleep(LEASE)
+        crowd.until_more(ANSWERS_BETWEEN_FAULTS)
+
+
 def check(service, crowd, tally, verdict, faults):
-    events = sum((instance.events() for instance in service.all), collections.Counter())
+    events = service.events()
     # A server that was killed may have stored an answer and not said so; none is stored twice. The last request may have
     # gone to one client only.
     demand(verdict.keys in (crowd.issued, crowd.issued - 1), f"{crowd.issued - verdict.keys} requests have no answer")
@@ -257,6 +272,7 @@ def run(arguments):
                 break
         time.sleep(AFTERMATH)
         crowd.until_more(ANSWERS_BETWEEN_FAULTS)
+        meet_takeover(service, crowd, faults)
         crowd.stop()
         service.stop()
         check(service, crowd, tally, verdict, faults)
