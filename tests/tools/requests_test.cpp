@@ -212,10 +212,13 @@ private:
     }
 
     step_of reconcile() {
-        switch (chosen_.one_of(4)) {
+        switch (chosen_.one_of(5)) {
         case 0: return tested_->reconciled(idempo::hold_claim{});
         case 1: return tested_->reconciled(idempo::run_again{});
-        case 2: return tested_->reconcile_threw(std::make_exception_ptr(std::runtime_error("thrown")));
+        case 2:
+            test_now += options_.lease;  // which may have ended
+            return tested_->reconciled(idempo::run_again{});
+        case 3: return tested_->reconcile_threw(std::make_exception_ptr(std::runtime_error("thrown")));
         default: return tested_->reconciled(idempo::http::response<idempo::http::string_body>{});
         }
     }

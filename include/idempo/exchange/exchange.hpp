@@ -273,6 +273,7 @@ private:
     [[nodiscard]] bool lease_may_have_ended() const;
     step claim_again(error_code error);
     step go_without_claim();
+    step met(claim_result result);
     step met_in_flight(in_flight const& met);
     step met_mismatch(mismatch const& met);
     step met_completed(shared_bytes record);
@@ -288,6 +289,10 @@ private:
     step claimed_anew(error_code error, claim_result result);
     step start_run();
     step start_reconcile();
+    [[nodiscard]] bool may_be_lost() const;
+    step start_reclaiming();
+    step reclaimed(error_code error, claim_result result);
+    step run_again();
     [[nodiscard]] bool beats() const noexcept;
     void begin_execution(unsigned attempt);
     step call_handler();
@@ -375,6 +380,8 @@ private:
     /// It has got it, and `options::reconcile` decides.
     bool reconciling_ = false;
     bool has_asked_ = false;
+    /// `reconcile` lets the handler run, and the claim is repeated, since its lease may have ended.
+    bool reclaiming_ = false;
     bool is_parking_ = false;
     /// Which answer the handler's outcome calls for, once the store has been told.
     answer_source pending_ = answer_source::handler;

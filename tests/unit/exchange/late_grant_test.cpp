@@ -6,7 +6,9 @@
 
 #include "support/catch.hpp"
 
+#include <atomic>
 #include <chrono>
+#include <memory>
 #include <utility>
 
 namespace {
@@ -31,9 +33,9 @@ idempo::options with_lease(std::chrono::milliseconds lease) {
 class session {
 public:
     explicit session(idempo::options options, lifetime claim = lifetime::leased,
-                     idempo::detail::request_identity const& identity = {})
+                     idempo::detail::request_identity const& identity = {}, bool renewable = false)
         : options_(std::move(options)),
-          exchange_(options_, claim, &now) {
+          exchange_(options_, claim, &now, renewable) {
         test_now = {};
         REQUIRE(exchange_.admit({1, "k-1", 10}) == step::identify);
         exchange_.identified(identity);
@@ -158,4 +160,73 @@ TEST_CASE("late grant: a claim that ends with the call or the transaction has no
     auto const claim = GENERATE(lifetime::call, lifetime::transaction);
     session tested(with_lease(1s), claim);
     CHECK(tested.granted_after(1h) == step::run);
+}
+
+TEST_CASE("late grant: what reconcile lets run is claimed again where the lease may have ended meanwhile",
+          "[exchange]") {
+    auto options = with_lease(10s);
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [](auto const&) { return idempo::run_again{}; };
+    options.wait = GENERATE(0s, 5s);
+    options.on_store_error = idempo::on_store_error::run_unprotected;
+    session tested(options);
+    REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
+    REQUIRE(tested.granted_after(0ms, 2) == step::reconcile);
+    auto const claimed = tested->claim().fencing_token;
+
+    SECTION("not before") {
+        test_now += 9999ms;
+        CHECK(tested->reconciled(idempo::run_again{}) == step::run);
+        return;
+    }
+    test_now += 10s;
+    REQUIRE(tested->reconciled(idempo::run_again{}) == step::claim);
+    CHECK(tested->claim().fencing_token == claimed);
+    CHECK_FALSE(tested->handed_over());
+
+    SECTION("nobody had the record: it runs") {
+        CHECK(tested.granted_after(9999ms, 2) == step::run);
+        CHECK(tested->execution().attempt() == 2);
+    }
+    SECTION("that grant is late, too") { CHECK(tested.granted_after(10s, 2) == step::abandon); }
+    SECTION("somebody has taken over") {
+        auto const next = tested->claimed({}, idempo::in_flight{3s});
+        if (options.wait > 0s) {
+            CHECK(next == step::pause);
+        } else {
+            tested.check_refused(next, idempo::refusal::in_flight);
+        }
+    }
+    SECTION("somebody has the answer") {
+        REQUIRE(tested->claimed({}, idempo::completed{idempo::make_tombstone(201)}) == step::respond);
+        tested.check_refused(step::respond, idempo::refusal::not_retained);
+    }
+    SECTION("somebody had the record, and left it or lost it: the finding is out of date") {
+        REQUIRE(tested.granted_after(0ms, GENERATE(1U, 3U)) == step::abandon);
+        auto const next = tested->abandoned({});
+        if (options.wait > 0s) {
+            CHECK(next == step::pause);
+        } else {
+            tested.check_refused(next, idempo::refusal::outcome_unknown);
+        }
+    }
+    SECTION("the store does not answer: it does not run, protected or not") {
+        REQUIRE(tested->claimed(failure, {}) == step::abandon);
+        auto const next = tested->abandoned(GENERATE(idempo::error_code(), idempo::error_code(failure)));
+        CHECK_FALSE(tested->handed_over());
+        CHECK((next == step::pause || next == step::respond));
+    }
+}
+
+TEST_CASE("late grant: what reconcile lets run is claimed again where the heartbeat has lost the lease", "[exchange]") {
+    auto options = with_lease(10s);
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.reconcile = [](auto const&) { return idempo::run_again{}; };
+    session tested(options, lifetime::leased, {}, true);
+    REQUIRE(tested->claimed({}, idempo::expired{1}) == step::claim);
+    REQUIRE(tested.granted_after(0ms, 2) == step::heartbeat);
+    auto const lost = std::make_shared<std::atomic<bool>>(false);
+    REQUIRE(tested->beating(lost) == step::reconcile);
+    *lost = true;
+    CHECK(tested->reconciled(idempo::run_again{}) == step::claim);
 }

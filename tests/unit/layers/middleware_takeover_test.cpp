@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -229,6 +231,36 @@ TEST_CASE("middleware: reconcile decides what became of the earlier attempt", "[
         CHECK(asked.size() == 1);
         CHECK(tested.ledger.size() == 1);  // the zombie's own
     }
+}
+
+TEST_CASE("middleware: a reconcile that outlasts its lease runs nothing beside its successor", "[middleware]") {
+    auto const how = GENERATE(from_range(every_leased_setup()));
+    INFO(how);
+    idempo::options options;
+    options.on_takeover = idempo::on_takeover::reconcile;
+    options.lease = 200ms;
+    options.heartbeat = false;
+    std::atomic<int> asked = 0;
+    std::function<void()> while_first_asks;
+    options.reconcile = [&](idempo::execution const&) {
+        if (++asked == 1) while_first_asks();
+        return idempo::run_again{};
+    };
+    abandoned_service tested(how, options);
+    text_response successor;
+    while_first_asks = [&] {
+        tested.service.store_clock().advance(30s);
+        successor = tested.service.send(keyed_request());
+        std::this_thread::sleep_for(options.lease);  // the middleware reads the machine's clock
+    };
+
+    auto const answer = tested.service.send(keyed_request());
+    CHECK(asked == 2);
+    CHECK(successor.body() == "charge 1");
+    CHECK(answer.body() == "charge 1");
+    CHECK(is_replay(answer));
+    CHECK(tested.ledger.size() == 1);
+    tested.end_zombie();
 }
 
 TEST_CASE("middleware: a reconcile that throws holds the claim", "[middleware]") {

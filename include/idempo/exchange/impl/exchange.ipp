@@ -179,7 +179,12 @@ exchange::step exchange::start_claim() {
 exchange::step exchange::claimed(error_code error, claim_result result) {
     end(event_step::claim, error);
     if (transaction_is_gone_) return claimed_anew(error, std::move(result));
+    if (std::exchange(reclaiming_, false)) return reclaimed(error, std::move(result));
     if (error) return claim_failed(error);
+    return met(std::move(result));
+}
+
+exchange::step exchange::met(claim_result result) {
     if (std::exchange(last_was_unknown_, false) && unknown_was_parked_ && !acquiring_) tell_settled(result);
     if (auto* met = std::get_if<granted>(&result)) return grant(*met);
     if (auto* met = std::get_if<idempo::completed>(&result)) return met_completed(std::move(met->record));
@@ -337,18 +342,40 @@ exchange::step exchange::reconciled(reconciliation result) {
     if (response != nullptr) status_ = response->result_int();
     tell(event_type::reconciled);
     if (std::holds_alternative<hold_claim>(result)) return start_abandon();
+    if (response == nullptr) return may_be_lost() ? start_reclaiming() : run_again();
     reconciling_ = false;
     tell(event_type::takeover);
-    if (response == nullptr) {
-        begin_execution(attempt_);
-        return call_handler();
-    }
     auto record = record_of(*response);
     if (record && options_.sanitize) record = sanitized(std::move(*record));
     tombstone_ = !record;
     has_reconciled_record_ = true;
     running_ = true;
     return start_complete(record ? std::move(*record) : tombstone());
+}
+
+/// What `reconcile` has found out holds only as long as nobody else has had the record.
+bool exchange::may_be_lost() const { return lease_may_have_ended() || execution_->lost(); }
+
+exchange::step exchange::start_reclaiming() {
+    reclaiming_ = true;
+    return start_claim();
+}
+
+/// Each takeover counts, so the same attempt was nobody else's.
+exchange::step exchange::reclaimed(error_code error, claim_result result) {
+    if (error) return start_abandon();
+    if (auto const* still = std::get_if<granted>(&result)) {
+        return still->attempt == attempt_ && !lease_may_have_ended() ? run_again() : start_abandon();
+    }
+    reconciling_ = false;
+    return met(std::move(result));
+}
+
+exchange::step exchange::run_again() {
+    reconciling_ = false;
+    tell(event_type::takeover);
+    begin_execution(attempt_);
+    return call_handler();
 }
 
 exchange::step exchange::reconcile_threw(std::exception_ptr exception) {
