@@ -30,14 +30,24 @@ inline start_lease(k) {
 }
 
 inline end_lease(k) {
-    rec[k].lease_over = true;
     lease_of_holders(k, false);
+    if
+    :: rec[k].state == open -> rec[k].lease_over = true
+#ifdef PARKING
+    :: rec[k].state == asked -> is_parked_now(k)
+#endif
+    fi;
     if
     :: lease_ends_record -> remove_record(k)
     :: else
     fi
 }
 #ifdef FAILOVER
+#ifdef STEPS
+#define COPY_STEPS(to, from) ; to.steps = from.steps
+#else
+#define COPY_STEPS(to, from)
+#endif
 #define copy_record(to, from)         \
     to.state = from.state;            \
     to.token = from.token;            \
@@ -45,7 +55,8 @@ inline end_lease(k) {
     to.request = from.request;        \
     to.lease_over = from.lease_over;  \
     to.tombstone = from.tombstone;    \
-    to.began = from.began
+    to.began = from.began             \
+    COPY_STEPS(to, from)
 
 /* What the replica had not received is lost. */
 inline fail_over(k) {
@@ -63,7 +74,7 @@ inline fail_over(k) {
 #define wait_for_replica(k) skip
 #endif
 
-#define has_expired(k) (rec[k].state == done || rec[k].state == open && rec[k].lease_over)
+#define has_expired(k) (rec[k].state >= done && rec[k].state != asked || rec[k].state == open && rec[k].lease_over)
 
 #ifdef SWEEPER
 bit due[KEYS];

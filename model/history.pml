@@ -3,9 +3,39 @@
 /* The history of a key. No store and no process knows it; the properties need it. */
 typedef history {
     byte effects;  /* in the life of the record; more than two are not told apart */
+#ifdef STEPS
+    bit step;      /* the store has said that it keeps the step */
+#endif
+#ifdef PARKING
+    bit unknown;   /* the record is parked, and nobody has said what may follow */
+#endif
     byte seen      /* whose answer a client saw first: nobody's, a token's, or `stored` */
 }
 history past_of[KEYS];
+
+#ifdef STEPS
+#define step_was_kept(k) past_of[k].step
+#define step_is_kept(k) past_of[k].step = true
+#else
+#define step_was_kept(k) false
+#define step_is_kept(k) skip
+#endif
+#ifdef PARKING
+#define is_unknown(k) past_of[k].unknown
+#define now_known(k) past_of[k].unknown = false
+#else
+#define is_unknown(k) false
+#define now_known(k) skip
+#endif
+
+/* The record is gone, and the next request is a new one. */
+inline forget_past(k) {
+#ifdef STEPS
+    past_of[k].step = false;
+#endif
+    now_known(k);
+    past_of[k].seen = nobody
+}
 
 /* The client runs, and the lease of its claim has not ended by the store's clock. */
 #define is_live(c, k) (at[c] >= running && key_of[c] == (k) && live[c])

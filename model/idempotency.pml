@@ -11,6 +11,7 @@
 #include "record.pml"
 #include "transitions.pml"
 #include "history.pml"
+#include "recovery.pml"
 #include "network.pml"
 #include "middleware.pml"
 #include "bugs.pml"

@@ -3,14 +3,19 @@
 /* The middleware: its decisions about one attempt of a client, as in include/idempo/exchange/impl/exchange.ipp.
 
    A client is idle, claiming (it sent Claim and has no answer), running (the handler has not had its effect yet) or ran
-   (the handler had its effect, and its answer is not stored yet). A client that retries while its first attempt still
-   runs counts as two clients. */
+   (the handler had its effect, and its answer is not stored yet). With steps, it has kept its step before it has an
+   answer. With reconcile, it is asking under its claim, and cleared when the handler may run. It is parking when the
+   handler does not know its outcome. A client that retries while its first attempt still runs counts as two clients. */
 
 #define idle 0
 #define claiming 1
 #define looked 2 /* only where a bug splits Claim in two */
 #define running 3
 #define ran 4
+#define stepped 5
+#define asking 6
+#define cleared 7
+#define parking 8
 
 /* These are arrays because Spin does not accept a field of a typedef as an argument of a nested inline. */
 byte at[CLIENTS];
@@ -20,6 +25,12 @@ byte number_of[CLIENTS];  /* the attempt's number, as the handler is told */
 bit live[CLIENTS];        /* its lease has not ended; the client does not know */
 
 #define had_effect(c) (at[c] == ran)
+#ifdef STEPS
+#define answered stepped
+#else
+#define answered ran
+#endif
+#define has_answer(c) (at[c] == answered)
 #define my_token token_of(me)
 #define my_key key_of[me]
 #define my_request request_of[me]
@@ -78,13 +89,44 @@ inline client_gets_stored(me) {
 }
 
 inline run_handler(me) {
-    at[me] = running;
+    must_begins_held(holds(my_key, my_token));
+    must_steps_stay(!step_was_kept(my_key) || has_steps(my_key));
+    must_parked_stays(!is_unknown(my_key));
+    at[me] = (has_steps(my_key) -> stepped : running);
     number_of[me] = rec[my_key].attempt;
     live[me] = !rec[my_key].lease_over;
     rec[my_key].began = true;
     must_one_run(live_runs(my_key) <= 1);
-    must_told(past_of[my_key].effects == 0 || number_of[me] > 1);
+    must_told(past_of[my_key].effects == 0 || number_of[me] > 1 || has_steps(my_key));
     must_same_request(rec[my_key].request == my_request)
+}
+
+#ifdef RECONCILE
+inline ask(me) {
+    at[me] = asking;
+    live[me] = !rec[my_key].lease_over;
+    must_one_run(live_runs(my_key) <= 1)
+}
+
+/* The effect did not happen, or the handler goes on after its step. */
+#define may_run_again(k) (past_of[k].effects == 0 || step_was_kept(k))
+
+inline run_again(me) {
+    now_known(my_key);
+    run_handler(me)
+}
+#endif
+
+/* Reconcile is asked about takeovers and parked records. */
+inline go_on(me) {
+#ifdef RECONCILE
+    if
+    :: rec[my_key].attempt > 1 -> ask(me)
+    :: else -> run_handler(me)
+    fi
+#else
+    run_handler(me)
+#endif
 }
 
 inline replay(me) {

@@ -12,6 +12,8 @@
 #define late_complete 2
 #define late_renew 3
 #define late_abandon 4
+#define late_save_step 5
+#define late_park 6
 
 #ifdef LATE_CALLS
 byte late_call;

@@ -21,7 +21,7 @@ proctype client(byte me) {
         :: met == granted ->
             printf("client %d: Claim of key %d: granted, attempt %d\n", me, my_key, rec[my_key].attempt);
             wait_for_replica(my_key);
-            run_handler(me)
+            go_on(me)
         :: met == completed ->
             printf("client %d: Claim of key %d: completed\n", me, my_key);
             replay(me)
@@ -40,7 +40,7 @@ proctype client(byte me) {
     }
     /* Complete, or a retry. The answer arrives. */
     :: atomic {
-        at[me] == ran ->
+        has_answer(me) ->
         complete(my_key, my_request, my_token, false);
         if
         :: met == done ->
@@ -56,7 +56,7 @@ proctype client(byte me) {
 #ifdef OVERSIZE
     /* Complete with a tombstone. The client still gets the whole answer. */
     :: atomic {
-        at[me] == ran ->
+        has_answer(me) ->
         complete(my_key, my_request, my_token, true);
         if
         :: met == done ->
@@ -90,7 +90,7 @@ proctype client(byte me) {
         fi
     }
     :: atomic {
-        at[me] == ran ->
+        has_answer(me) ->
         if
         :: printf("client %d: Complete, no answer\n", me);
             complete(my_key, my_request, my_token, false);
@@ -108,6 +108,112 @@ proctype client(byte me) {
         printf("client %d: gives up Claim\n", me);
         give_up(me, false);
         end_attempt(me)
+    }
+#endif
+#ifdef STEPS
+    /* The step is kept. One that is not kept ends the execution: another has the record. */
+    :: atomic {
+        at[me] == ran ->
+        save_step(my_key, my_token);
+        if
+        :: met == kept ->
+            printf("client %d: its step is kept\n", me);
+            at[me] = stepped
+        :: else ->
+            printf("client %d: its step is refused\n", me);
+            end_attempt(me)
+        fi;
+        met = 0
+    }
+#ifdef LOST_CALLS
+    /* The step cannot be kept, and the execution ends. Its claim is left to the lease. */
+    :: atomic {
+        at[me] == ran ->
+        printf("client %d: gives up its step\n", me);
+        if
+        :: save_step(my_key, my_token)
+        :: skip
+#ifdef LATE_CALLS
+        :: network_is_free -> send_late(late_save_step, my_key, my_request, my_token, false)
+#endif
+        fi;
+        met = 0;
+        end_attempt(me)
+    }
+#endif
+#endif
+#ifdef PARKING
+    /* The handler does not know its outcome: it had its effect, or never will. */
+    :: atomic {
+        at[me] == running || has_answer(me) ->
+        printf("client %d: does not know its outcome\n", me);
+        at[me] = parking
+    }
+    /* Park, or a retry. The answer arrives. */
+    :: atomic {
+        at[me] == parking ->
+        printf("client %d: parks key %d\n", me, my_key);
+        park(my_key, my_request, my_token);
+        met = 0;
+        end_attempt(me)
+    }
+#ifdef LOST_CALLS
+    :: atomic {
+        at[me] == parking ->
+        if
+        :: printf("client %d: parks key %d, no answer\n", me, my_key);
+            park(my_key, my_request, my_token);
+            met = 0
+#ifdef LATE_CALLS
+        :: network_is_free ->
+            printf("client %d: parks key %d, which will be late\n", me, my_key);
+            send_late(late_park, my_key, my_request, my_token, false)
+#endif
+        fi
+    }
+#endif
+#endif
+#ifdef RECONCILE
+    /* Reconcile finds out what happened, or not. */
+    :: atomic {
+        at[me] == asking && may_run_again(my_key) ->
+        printf("client %d: reconcile says: run again\n", me);
+        at[me] = cleared
+    }
+    :: atomic {
+        at[me] == asking && past_of[my_key].effects > 0 ->
+        printf("client %d: reconcile knows the answer\n", me);
+        at[me] = answered
+    }
+    :: atomic {
+        at[me] == asking ->
+        printf("client %d: reconcile does not know\n", me);
+        give_up(me, false);
+        end_attempt(me)
+    }
+    /* The claim is repeated: where somebody else has had the record, nothing runs. */
+    :: atomic {
+        at[me] == cleared && confirms_reconcile ->
+        was_mine = holds(my_key, my_token);
+        claim(my_key, my_request, my_token);
+        if
+        :: met == granted && was_mine ->
+            printf("client %d: runs again, attempt %d\n", me, rec[my_key].attempt);
+            run_again(me)
+        :: met == granted && !was_mine ->
+            printf("client %d: somebody else has had key %d\n", me, my_key);
+            give_up(me, false);
+            end_attempt(me)
+        :: met == completed -> replay(me)
+        :: else -> end_attempt(me)
+        fi;
+        was_mine = false;
+        met = 0
+    }
+    :: atomic {
+        at[me] == cleared && !confirms_reconcile ->
+        printf("client %d: runs again\n", me);
+        run_again(me)
     }
 #endif
 #ifdef HEARTBEAT
@@ -134,11 +240,20 @@ proctype client(byte me) {
         give_up(me, true);
         end_attempt(me)
     }
+#ifdef STEPS
+    /* The same after its step. */
+    :: atomic {
+        at[me] == stepped ->
+        printf("client %d: fails after its step\n", me);
+        give_up(me, true);
+        end_attempt(me)
+    }
+#endif
 #endif
 #ifdef RELEASES
     /* The same after its effect. */
     :: atomic {
-        at[me] == ran ->
+        has_answer(me) ->
         printf("client %d: releases after its effect\n", me);
         give_up(me, true);
         end_attempt(me)
@@ -147,7 +262,7 @@ proctype client(byte me) {
 #ifdef PERSIST_TIMEOUT
     /* The middleware gives up Complete. The client still gets the answer, and the lease decides about the claim. */
     :: atomic {
-        at[me] == ran ->
+        has_answer(me) ->
         printf("client %d: gives up Complete, and sends its answer\n", me);
         sees_answer_of(my_key, my_token);
         end_attempt(me)
@@ -189,6 +304,12 @@ active proctype network() {
             complete(late_key, late_request, late_token, late_flag)
         :: late_call == late_renew -> renew(late_key, late_token)
         :: late_call == late_abandon -> abandon(late_key, late_token, late_flag)
+#ifdef STEPS
+        :: late_call == late_save_step -> save_step(late_key, late_token)
+#endif
+#ifdef PARKING
+        :: late_call == late_park -> park(late_key, late_request, late_token)
+#endif
         fi;
         /* If its attempt has ended, nobody can present this token again. */
         rename_everywhere(late_key, late, past);
@@ -204,13 +325,13 @@ active proctype network() {
 active proctype store_clock() {
     do
     :: atomic {
-        rec[0].state == open && !rec[0].lease_over && lease_ends(0) ->
+        is_held(0) && !rec[0].lease_over && lease_ends(0) ->
         printf("lease of key 0 ends\n");
         end_lease(0)
     }
 #if KEYS > 1
     :: atomic {
-        rec[1].state == open && !rec[1].lease_over && lease_ends(1) ->
+        is_held(1) && !rec[1].lease_over && lease_ends(1) ->
         printf("lease of key 1 ends\n");
         end_lease(1)
     }
@@ -232,7 +353,7 @@ proctype keeper(byte k) {
 #ifndef COUNT_FOR_EVER
         past_of[k].effects = 0;
 #endif
-        past_of[k].seen = nobody
+        forget_past(k)
     }
 #endif
 #ifdef SWEEPER
@@ -288,6 +409,21 @@ active proctype store() {
 #if KEYS > 1
         remove_record(1)
 #endif
+    }
+#endif
+#ifdef SETTLE
+    /* A person has found out what happened to the request with key 0. */
+    :: atomic {
+        past_of[0].effects > 0 ->
+        printf("a person answers for key 0\n");
+        settle(0, true);
+        met = 0
+    }
+    :: atomic {
+        past_of[0].effects == 0 || step_was_kept(0) ->
+        printf("a person frees key 0\n");
+        settle(0, false);
+        met = 0
     }
 #endif
 #ifdef FAILOVER

@@ -15,6 +15,9 @@
      holder_completes  the holder's Complete stores, whether its lease has ended or not
      only_holder       Complete, Renew and Abandon change a record only for the token that holds it
      renew_is_true     Renew says "held" only to the token that holds the record
+     begins_held       a handler begins only under a claim that is its own at that moment
+     steps_stay        a handler that begins after a step was kept finds it
+     parked_stays      no handler begins after its outcome was unknown, until reconcile or a person says so
 
    no_stuck_key is about what happens in the end, so it is an LTL formula, in idempotency.pml.
 
@@ -27,6 +30,7 @@
 /* `hidden` keeps these out of the state: a search goes on only where they are true. */
 hidden byte one_run, one_effect, one_success, answers_agree, stored_stays, ran_is_kept;
 hidden byte told, same_request, own_claim, holder_completes, only_holder, renew_is_true;
+hidden byte begins_held, steps_stay, parked_stays;
 hidden byte no_takeover, no_replay, no_fencing;
 
 #define must(name, condition) name = (condition); assert(name)
@@ -90,6 +94,21 @@ hidden byte no_takeover, no_replay, no_fencing;
 #define must_renew_is_true(c) must(renew_is_true, c)
 #else
 #define must_renew_is_true(c) skip
+#endif
+#ifdef CHECK_begins_held
+#define must_begins_held(c) must(begins_held, c)
+#else
+#define must_begins_held(c) skip
+#endif
+#ifdef CHECK_steps_stay
+#define must_steps_stay(c) must(steps_stay, c)
+#else
+#define must_steps_stay(c) skip
+#endif
+#ifdef CHECK_parked_stays
+#define must_parked_stays(c) must(parked_stays, c)
+#else
+#define must_parked_stays(c) skip
 #endif
 #ifdef CHECK_no_takeover
 #define must_no_takeover(c) must(no_takeover, c)

@@ -9,6 +9,9 @@
 #define gone 1 /* expired, not yet deleted; every operation treats it as absent */
 #define open 2 /* in flight */
 #define done 3
+#define free 4   /* nothing but steps of earlier attempts */
+#define parked 5 /* the outcome is unknown, and nothing runs */
+#define asked 6  /* parked, and claimed to find out what became of it */
 
 typedef record {
     byte state;
@@ -17,6 +20,9 @@ typedef record {
     bit request;     /* the fingerprint */
     bit lease_over;  /* by the store's clock */
     bit tombstone;
+#ifdef STEPS
+    bit steps;       /* a handler has one step here, or it has none */
+#endif
     bit began        /* a handler began under this claim; the store does not know */
 }
 record rec[KEYS];
@@ -32,10 +38,22 @@ record replica[KEYS];
 #define expired 14
 #define held 15
 #define lost 16
+#define kept 18
+#define refused 19
+#define settled 20
 hidden byte met;
 
+#ifdef STEPS
+#define has_steps(k) rec[k].steps
+#define set_steps(k, are_there) rec[k].steps = are_there
+#else
+#define has_steps(k) false
+#define set_steps(k, are_there) skip
+#endif
+
 #define is_absent(k) (rec[k].state <= gone)
-#define holds(k, t) (rec[k].state == open && rec[k].token == (t))
+#define is_held(k) (rec[k].state == open || rec[k].state == asked)
+#define holds(k, t) (is_held(k) && rec[k].token == (t))
 
 inline clear_record(k) {
     rec[k].state = absent;
@@ -44,6 +62,7 @@ inline clear_record(k) {
     rec[k].request = 0;
     rec[k].lease_over = false;
     rec[k].tombstone = false;
+    set_steps(k, false);
     rec[k].began = false
 }
 
@@ -67,6 +86,14 @@ inline write_claim(k, r, t, n) {
     rec[k].attempt = n;
     rec[k].request = r;
     rec[k].lease_over = false;
+    rec[k].began = false
+}
+
+/* Claims the parked record. */
+inline write_asked(k, t) {
+    rec[k].state = asked;
+    rec[k].token = t;
+    rec[k].attempt = 2;
     rec[k].began = false
 }
 
@@ -99,11 +126,41 @@ inline claim(k, r, t) {
         :: may_take_over(k) ->
             must_no_takeover(false);
             write_claim(k, r, t, attempt_of_takeover(k));
+            takeover_writes(k);
             met = granted
 #endif
         fi
+#ifdef STEPS
+    :: !is_other_request(k, r) && rec[k].state == free ->
+        write_claim(k, r, t, 1);
+        met = granted
+#endif
+#ifdef PARKING
+    :: !is_other_request(k, r) && rec[k].state == parked ->
+        if
+        :: may_ask(k) ->
+            write_asked(k, t);
+            met = granted
+        :: else -> met = parked
+        fi
+    :: !is_other_request(k, r) && rec[k].state == asked && rec[k].token != (t) ->
+        if
+        :: may_ask_too(k) ->
+            write_asked(k, t);
+            met = granted
+        :: else -> met = in_flight
+        fi
+#endif
     fi;
     must_be_in_table(claims, k, t, met)
+}
+
+inline write_free(k) {
+    rec[k].state = free;
+    rec[k].token = nobody;
+    rec[k].attempt = 0;
+    rec[k].lease_over = false;
+    rec[k].began = false
 }
 
 inline write_answer(k, r, t, is_tombstone) {
@@ -121,6 +178,7 @@ inline write_answer(k, r, t, is_tombstone) {
     rec[k].token = t;
     rec[k].request = r;
     rec[k].tombstone = is_tombstone;
+    set_steps(k, false);
     rec[k].lease_over = false;
     rec[k].began = false;
     /* A client that this execution answered earlier has seen the answer that is stored now. */
@@ -161,7 +219,7 @@ inline renew(k, t) {
     must_be_in_table(op_renew, k, t, met)
 }
 
-/* After a takeover, Abandon keeps the attempt's number: an earlier attempt may have had its effect. */
+/* Abandon leaves what was there before the claim: an earlier attempt may have had its effect. */
 inline abandon(k, t, by_policy) {
     look_before(k, t);
     if
@@ -169,14 +227,21 @@ inline abandon(k, t, by_policy) {
         must_stored_stays(rec[k].state != done);
         must_only_holder(holds(k, t));
         must_ran_is_kept(!rec[k].began || by_policy);
+        abandon_writes(k);
         if
+#ifdef PARKING
+        :: rec[k].state == asked && parks_again ->
+            rec[k].token = nobody;
+            is_parked_now(k)
+#endif
         :: rec[k].state == open && keeps_attempt(k) ->
             rec[k].token = nobody;
             rec[k].lease_over = true;
             rec[k].began = false
+        :: rec[k].state == open && !keeps_attempt(k) && has_steps(k) -> write_free(k)
         :: else -> remove_record(k)
         fi
     :: else
     fi;
-    must_be_in_table(op_abandon, k, t, answer_ok)
+    must_be_in_table((found_steps -> op_abandon_steps : op_abandon), k, t, answer_ok)
 }

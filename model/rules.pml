@@ -81,6 +81,80 @@
 #define keeps_attempt(k) (rec[k].attempt > 1)
 #endif
 
+/* ... and the steps, and what was parked. */
+#ifdef BUG_abandon_forgets_steps
+#define abandon_writes(k) set_steps(k, false)
+#else
+#define abandon_writes(k) skip
+#endif
+#ifdef BUG_abandon_frees_parked
+#define parks_again false
+#else
+#define parks_again true
+#endif
+
+/* Whoever takes over finds the steps of earlier attempts. */
+#ifdef BUG_takeover_forgets_steps
+#define takeover_writes(k) set_steps(k, false)
+#else
+#define takeover_writes(k) skip
+#endif
+
+/* Only the holder of a record keeps a step. */
+#ifdef BUG_step_without_fence
+#define may_save_step(k, t) (is_held(k))
+#else
+#define may_save_step(k, t) (holds(k, t))
+#endif
+
+/* A parked record is granted only to a claim that asks, and to one at a time. */
+#if defined(RECONCILE) || defined(BUG_parked_runs_again)
+#define may_ask(k) true
+#else
+#define may_ask(k) false
+#endif
+#ifdef BUG_everybody_asks
+#define may_ask_too(k) true
+#else
+#define may_ask_too(k) false
+#endif
+
+/* Park works for the holder, and where there is no record, and keeps the steps. */
+#if defined(BUG_park_without_fence)
+#define may_park(k, r, t) (is_absent(k) || is_held(k) && rec[k].request == (r))
+#elif defined(BUG_park_over_answer)
+#define may_park(k, r, t) (is_absent(k) || (holds(k, t) || rec[k].state == done) && rec[k].request == (r))
+#else
+#define may_park(k, r, t) (is_absent(k) || holds(k, t) && rec[k].request == (r))
+#endif
+#ifdef BUG_park_forgets_steps
+#define park_writes(k) set_steps(k, false)
+#else
+#define park_writes(k) skip
+#endif
+
+/* A person settles what nobody holds, and nothing that has an answer. */
+#if defined(BUG_settle_of_live)
+#define may_settle(k) (rec[k].state >= open && rec[k].state != done)
+#elif defined(BUG_settle_over_answer)
+#define may_settle(k) (rec[k].state == open && rec[k].lease_over || rec[k].state >= done && rec[k].state != asked)
+#else
+#define may_settle(k) \
+    (rec[k].state == open && rec[k].lease_over || rec[k].state == parked || rec[k].state == free)
+#endif
+#ifdef BUG_settle_forgets_steps
+#define settle_writes(k) set_steps(k, false)
+#else
+#define settle_writes(k) skip
+#endif
+
+/* What reconcile has found out may be out of date: the claim is repeated before the handler runs. */
+#ifdef BUG_reconcile_is_not_confirmed
+#define confirms_reconcile false
+#else
+#define confirms_reconcile true
+#endif
+
 /* A record in flight outlives its lease by the retention, so that a takeover sees the earlier attempt. */
 #ifdef BUG_record_ends_with_lease
 #define lease_ends_record true

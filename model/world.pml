@@ -24,6 +24,10 @@
      WAIT_REPLICAS        ... but the store acknowledges Claim and Complete only when the replica has them
      RETENTION            a record expires at the end of its retention
      COUNT_FOR_EVER       ... and its history goes on, which otherwise ends with the record
+     STEPS                a handler keeps a step after its effect, and the next attempt goes on behind it
+     PARKING              a handler may not know its outcome: its record is parked
+     RECONCILE            on_takeover::reconcile: reconcile is asked about takeovers and parked records
+     SETTLE               a person settles what nobody holds
      SWEEPER              something else deletes expired records later
 
    There is no limit to the number of attempts. */
