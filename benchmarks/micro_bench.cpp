@@ -256,7 +256,8 @@ void fingerprint(benchmark::State& state) {
 }
 
 /// Claims of keys that are completed, so that the store does not grow: what each replay asks. Each thread has keys of
-/// its own: so few that all they touch stays in a core's cache, or so many that it does not.
+/// its own: so few that all they touch stays in a core's cache, or so many that it does not. With one key, all have
+/// that.
 void memory_store_claim(benchmark::State& state) {
     static idempo::memory_store store;
     constexpr std::uint64_t keys = 65'536;
@@ -267,7 +268,7 @@ void memory_store_claim(benchmark::State& state) {
             std::ignore = store.complete({id, {}, {}, idempo::shared_bytes("record"), std::chrono::hours{24}}, error);
         }
     }
-    auto number = static_cast<std::uint64_t>(state.thread_index() * state.range(0));
+    auto number = state.range(0) == 1 ? 0 : static_cast<std::uint64_t>(state.thread_index() * state.range(0));
     std::vector<idempo::claim_request> requests(static_cast<std::size_t>(state.range(0)));
     for (auto& claim : requests) {
         claim.key = idempo::make_store_key({}, {}, std::to_string(number++));
@@ -303,6 +304,6 @@ BENCHMARK_TEMPLATE(first_request, generator)->Name("first_request/message_genera
 BENCHMARK(bare_handler_sent)->Name("bare_handler/message_generator/sent");
 BENCHMARK(first_request_sent)->Name("first_request/message_generator/sent");
 BENCHMARK(fingerprint)->Arg(64)->Arg(1024)->Arg(65536);
-BENCHMARK(memory_store_claim)->Arg(1024)->Arg(32768)->Threads(1)->Threads(2)->UseRealTime();
+BENCHMARK(memory_store_claim)->Arg(1)->Arg(1024)->Arg(32768)->Threads(1)->Threads(2)->UseRealTime();
 
 BENCHMARK_MAIN();

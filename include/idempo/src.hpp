@@ -49,6 +49,7 @@
 #include <idempo/stores/impl/heartbeat.ipp>
 #include <idempo/stores/impl/memory_store.ipp>
 #include <idempo/stores/impl/open_store.ipp>
+#include <idempo/stores/impl/per_core_shared_mutex.ipp>
 #include <idempo/stores/impl/record_memory.ipp>
 #include <idempo/stores/impl/record_seal.ipp>
 #include <idempo/stores/impl/url_scheme.ipp>

@@ -3,6 +3,7 @@
 
 #include <idempo/detail/deadline.hpp>
 #include <idempo/stores/memory_budget.hpp>
+#include <idempo/stores/per_core_shared_mutex.hpp>
 #include <idempo/stores/record_memory.hpp>
 #include <idempo/stores/used_keys.hpp>
 
@@ -62,7 +63,7 @@ struct memory_record_delete {
 using memory_record_ptr = std::unique_ptr<memory_record, memory_record_delete>;
 
 /// A part of a memory store's records: found by key, and kept in the order of their expiry, so that the next one to
-/// expire is known without a search. Every other function needs the lock held.
+/// expire is known without a search. Every other function needs the lock held: shared for `look_up`, else exclusively.
 class alignas(64) memory_shard {
 public:
     /// Both outlive it.
@@ -81,11 +82,20 @@ public:
     }
 
     /// Tries for about as long as an operation lasts before it sleeps, since to be woken costs ten times that.
-    [[nodiscard]] std::unique_lock<std::mutex> lock() {
+    [[nodiscard]] std::unique_lock<per_core_shared_mutex> lock() {
         std::unique_lock lock(mutex_, std::try_to_lock);
         for (int tries = 0; !lock && tries < 100; ++tries) static_cast<void>(lock.try_lock());
         if (!lock) lock.lock();
         return lock;
+    }
+
+    /// Shared; nothing where somebody has the lock exclusively.
+    [[nodiscard]] per_core_shared_mutex::reader try_read() const noexcept { return mutex_.try_read(); }
+
+    /// The record under `key`, or null where there is none or where it has expired.
+    [[nodiscard]] memory_record const* look_up(store_key const& key, time_point now) const {
+        auto const found = by_key_.find(key);
+        return found == by_key_.end() || found->expiry <= now ? nullptr : &*found;
     }
 
     /// The record under `key`, or null where there is none or where it has expired: then a mark takes its place, if it
@@ -275,7 +285,7 @@ private:
         if (auto const first = by_key_.begin(bucket); first != by_key_.end(bucket)) __builtin_prefetch(&*first);
     }
 
-    std::mutex mutex_;
+    per_core_shared_mutex mutex_;
     memory_budget& budget_;
     record_memory* memory_;
     std::vector<table::bucket_type> buckets_;

@@ -24,7 +24,9 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -392,6 +394,58 @@ TEST_CASE("memory_store: keeps its bounds when several threads fill it") {
     for (std::uint64_t i = 0; i < 150; ++i) CHECK(!claim_error(store, key_number(9'000'000 + i), 1h));
     CHECK(claim_error(store, key_number(9'999'999), 1h) == idempo::error::store_full);
     CHECK(store.size() == 150);
+}
+
+TEST_CASE("memory_store: a replay beside writers is the record of one of them, whole") {
+    constexpr std::uint64_t keys = 16;
+    // One shard, small records and large ones: these are copied, those are shared. Each has one letter, which says its
+    // size.
+    memory_store store({.shards = 1});
+    auto const size_of = [](char letter) { return std::size_t{1} + static_cast<std::size_t>(letter - 'a') * 100; };
+    std::atomic<bool> is_over{false};
+    std::atomic<std::size_t> torn{0};
+    std::atomic<std::size_t> small{0};
+    std::atomic<std::size_t> large{0};
+    {
+        std::vector<std::jthread> threads;
+        for (std::uint64_t reader = 0; reader < 3; ++reader) {
+            threads.emplace_back([&, reader] {
+                for (std::uint64_t i = reader; !is_over || small == 0 || large == 0; ++i) {
+                    error_code ec;
+                    auto const key = key_number(i % keys);
+                    auto const result = store.claim({key, print, alice, 1h, 1h}, ec);
+                    if (is_granted(result)) store.abandon(key, alice, ec);
+                    auto const* const met = std::get_if<idempo::completed>(&result);
+                    if (met == nullptr) continue;
+                    auto const bytes = met->record.view();
+                    bool const is_whole = !bytes.empty() && bytes.size() == size_of(bytes.front()) &&
+                                          bytes.find_first_not_of(bytes.front()) == std::string_view::npos;
+                    ++(!is_whole ? torn : bytes.size() > 1024 ? large : small);
+                }
+            });
+        }
+        for (std::uint64_t writer = 0; writer < 2; ++writer) {
+            threads.emplace_back([&, writer] {
+                for (std::uint64_t i = 0; i < 20'000; ++i) {
+                    error_code ec;
+                    auto const key = key_number((i * 2 + writer) % keys);
+                    auto const letter = static_cast<char>('a' + i % 26);
+                    store.forget(key, ec);
+                    std::ignore = store.complete(
+                        {key, print, bob, idempo::shared_bytes(std::string(size_of(letter), letter)), 1h}, ec);
+                    // Others come and go, so that the table and the order of expiry change, too.
+                    complete(store, key_number(1000 + i), bob, 10, 1h);
+                    if (i >= 100) store.forget(key_number(900 + i), ec);
+                }
+            });
+        }
+        threads[3].join();
+        threads[4].join();
+        is_over = true;
+    }
+    CHECK(torn == 0);
+    CHECK(small > 0);
+    CHECK(large > 0);
 }
 
 TEST_CASE("memory_store: takes no more memory for a record than it counts") {

@@ -7,6 +7,7 @@
 #include <idempo/detail/open_notes.hpp>
 #include <idempo/stores/memory_budget.hpp>
 #include <idempo/stores/memory_shard.hpp>
+#include <idempo/stores/replayed_bytes.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -35,6 +36,7 @@ using detail::memory_record;
 using detail::memory_shard;
 using detail::read_notes;
 using detail::remaining;
+using detail::replayed_bytes;
 using detail::time_point;
 
 /// The state that copies of a store share.
@@ -72,6 +74,23 @@ public:
         return result ? *std::move(result) : Result{};
     }
 
+    /// The record of a claim that is answered by one; empty where there is none, or where the lock is needed to see.
+    [[nodiscard]] shared_bytes replay(claim_request const& request) const {
+        replayed_bytes found;
+        bool const is_replay = read_shard(request.key, [&](memory_shard const& shard, time_point now) {
+            auto const* const record = shard.look_up(request.key, now);
+            if (record == nullptr || !record->is_completed || record->fingerprint != request.fingerprint) return false;
+            found.take(record->bytes);
+            return true;
+        });
+        if (!is_replay) return {};
+        try {
+            return std::move(found).release();
+        } catch (std::bad_alloc const&) {
+            return {};  // under the lock it is shared
+        }
+    }
+
     [[nodiscard]] std::size_t shard_count() const noexcept { return shards_.size(); }
 
     /// As `with_shard`, for a shard by its number.
@@ -85,6 +104,15 @@ public:
     [[nodiscard]] detail::memory_budget const& budget() const noexcept { return budget_; }
 
 private:
+    /// Whether `action(shard, now)`, which changes nothing and may run beside others of its kind, found what it looked
+    /// for. False as well where an operation is under way that may change something.
+    template <class Action>
+    bool read_shard(store_key const& key, Action action) const {
+        memory_shard const& shard = shards_[shard_of(key)];
+        auto const reading = shard.try_read();
+        return reading && action(shard, now());
+    }
+
     [[nodiscard]] time_point now() const { return clock_ ? clock_() : std::chrono::steady_clock::now(); }
 
     /// By the last bytes of the key; a shard's table hashes by the first.
@@ -296,6 +324,10 @@ memory_store::memory_store(memory_store_options options)
     : records_(std::make_shared<records>(validated(std::move(options)))) {}
 
 claim_result memory_store::claim(claim_request const& request, error_code& ec) {
+    if (auto record = records_->replay(request); !record.empty()) {
+        ec.clear();
+        return completed{std::move(record)};
+    }
     auto const claim_in = [&](memory_shard& shard, time_point now) -> std::optional<claim_result> {
         if (auto* const found = shard.find(request.key, now)) return claim_existing(shard, *found, request, now);
         if (request.remember > std::chrono::milliseconds::zero() && shard.find_mark(request.key, now)) {
