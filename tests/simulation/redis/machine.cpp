@@ -24,12 +24,8 @@ redis_known_script known_script() {
 /// By EVAL, for the operator.
 redis_words script_call(store_key const& key, redis_words const& arguments) {
     auto const name = redis::redis_key(redis_options().prefix, key);
-    redis_words words{"EVAL",
-                      redis::scripts::claim().source,
-                      "2",
-                      name,
-                      redis::mark_key(redis_options().prefix, name),
-                      std::string(key.view())};
+    redis_words words{"EVAL", std::string(redis::scripts::claim().source),   "2",
+                      name,   redis::mark_key(redis_options().prefix, name), std::string(key.view())};
     words.insert(words.end(), arguments.begin(), arguments.end());
     return words;
 }

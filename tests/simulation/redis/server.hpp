@@ -15,8 +15,8 @@ namespace idempo::simulation {
 
 /// The script that the server's clients use, by its name: one for all operations.
 struct redis_known_script {
-    std::string sha1;
-    std::string source;
+    std::string_view sha1;
+    std::string_view source;
 };
 
 /// A Redis server of version 7.0 without its sockets: commands in, replies out. It knows the commands that the

@@ -3,9 +3,7 @@
 
 #include <idempo/identifiers.hpp>
 
-#include <string>
 #include <string_view>
-#include <utility>
 
 namespace idempo::redis {
 
@@ -14,8 +12,9 @@ struct script {
     /// The last argument of a call.
     std::string_view name;
     /// Lower-case hexadecimal digits.
-    std::string sha1;
-    std::string source;
+    std::string_view sha1;
+    /// That of all operations: it calls the one that is named.
+    std::string_view source;
 };
 
 /// The scripts of the store and of the rate limiter. Each is made at its first use and lives until the process ends.

@@ -6,6 +6,8 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <cctype>
+#include <ranges>
 #include <stdexcept>
 
 namespace idempo::redis {
@@ -22,19 +24,24 @@ std::string script_digest(std::string_view source) {
     return to_hex({reinterpret_cast<char const*>(digest.data()), size});
 }
 
-/// What every script begins with: how a record is kept.
-constexpr std::string_view record_prelude =
-    R"lua(-- What the scripts share: how to read and to write the value under KEYS[1]. idempo/redis/operations/record.hpp has its layout.
--- The build puts this in front of each script.
+struct lua_code {
+    std::string_view name;
+    std::string_view source;
+};
 
--- The sum of the header's words, by which a damaged one is known. Redis has no cheaper checksum for Lua.
+/// What operations share: how to read and to write the value under KEYS[1]. record.hpp has its layout. Each function
+/// calls only those before it.
+constexpr lua_code shared_functions[] = {
+    {"sum",
+     R"lua(-- The sum of the header's words, by which a damaged one is known. Redis has no cheaper checksum for Lua.
 local function sum(header)
     local a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t =
         struct.unpack('>I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4I4', header)
     return (a + b + c + d + e + f + g + h + i + j + k + l + m + n + o + p + q + r + s + t) % 4294967296
 end
-
--- What is under a key: nil where nothing is; else the value, or of a large record's hash the header; and the size of
+)lua"},
+    {"fetch_from",
+     R"lua(-- What is under a key: nil where nothing is; else the value, or of a large record's hash the header; and the size of
 -- header and answer together.
 local function fetch_from(key)
     local value = redis.pcall('get', key)
@@ -44,15 +51,19 @@ local function fetch_from(key)
     local header = redis.call('hget', key, 'header') or ''
     return header, #header + redis.call('hstrlen', key, 'answer')
 end
-local function fetch() return fetch_from(KEYS[1]) end
-
--- What Complete was given.
+)lua"},
+    {"fetch",
+     R"lua(local function fetch() return fetch_from(KEYS[1]) end
+)lua"},
+    {"answer_in",
+     R"lua(-- What Complete was given.
 local function answer_in(value, size)
     if #value == size then return string.sub(value, 85) end
     return redis.call('hget', KEYS[1], 'answer')
 end
-
--- Sets a completed record and its life.
+)lua"},
+    {"keep",
+     R"lua(-- Sets a completed record and its life.
 local function keep(record, life)
     if #record <= 84 + 65536 then
         redis.call('set', KEYS[1], record, 'px', life)
@@ -64,8 +75,9 @@ local function keep(record, life)
     redis.call('hset', KEYS[1], 'header', header, 'answer', string.sub(record, 85))
     redis.call('pexpire', KEYS[1], life)
 end
-
--- The record in the value, or nil where it is none of ours, or damaged.
+)lua"},
+    {"read",
+     R"lua(-- The record in the value, or nil where it is none of ours, or damaged.
 local function read(value, size)
     if #value < 84 then return nil end
     local magic, state, token, fingerprint, attempt, lease, life, length, sealed =
@@ -75,33 +87,38 @@ local function read(value, size)
     if state == 'park' and (length < 2 or length < 2 + struct.unpack('>I2', value, 85)) then return nil end
     return {state = state, token = token, fingerprint = fingerprint, attempt = attempt, lease = lease, life = life}
 end
-
--- The same record as another attempt.
+)lua"},
+    {"with_attempt",
+     R"lua(-- The same record as another attempt.
 local function with_attempt(value, attempt)
     local header = string.sub(value, 1, 56) .. struct.pack('>I4', attempt) .. string.sub(value, 61, 80)
     return header .. struct.pack('>I4', sum(header)) .. string.sub(value, 85)
 end
-
--- The same record that is not completed with another lease and life.
+)lua"},
+    {"with_lease",
+     R"lua(-- The same record that is not completed with another lease and life.
 local function with_lease(value, lease, life)
     local header = string.sub(value, 1, 60) .. struct.pack('>I8I8', lease, life) .. string.sub(value, 77, 80)
     return header .. struct.pack('>I4', sum(header)) .. string.sub(value, 85)
 end
-
--- The same record with another state, and with other bytes behind its header.
+)lua"},
+    {"with_body",
+     R"lua(-- The same record with another state, and with other bytes behind its header.
 local function with_body(value, state, body)
     local header = string.sub(value, 1, 4) .. state .. string.sub(value, 9, 76) .. struct.pack('>I4', #body)
     return header .. struct.pack('>I4', sum(header)) .. body
 end
-
--- What a record that is not completed keeps: a reason, and the steps.
+)lua"},
+    {"notes",
+     R"lua(-- What a record that is not completed keeps: a reason, and the steps.
 local function notes(found, value)
     if found.state ~= 'park' then return '', string.sub(value, 85) end
     local first = 87 + struct.unpack('>I2', value, 85)
     return string.sub(value, 87, first - 1), string.sub(value, first)
 end
-
--- What is told of a record: the record's header, the size of the value, its life, the size of its steps, and the reason
+)lua"},
+    {"look",
+     R"lua(-- What is told of a record: the record's header, the size of the value, its life, the size of its steps, and the reason
 -- why it is parked, if there is one. Nil where there is no record. The caller's answer begins with `first`. Of a completed
 -- record the caller checks the header, which is faster.
 local function look(key, first)
@@ -115,30 +132,35 @@ local function look(key, first)
     if found.state ~= 'done' then reason, steps = notes(found, value) end
     return {first, 'found', string.sub(value, 1, 84), size, left, #steps, reason}
 end
-
--- What is left of the lease. The life counts down while the lease does, so the time that has passed is what is missing
+)lua"},
+    {"lease_left",
+     R"lua(-- What is left of the lease. The life counts down while the lease does, so the time that has passed is what is missing
 -- from the life.
 local function lease_left(found, left) return found.lease - (found.life - left) end
-
--- The mark of a used key is under KEYS[2], where the caller gives it: a number of milliseconds, for which the mark
+)lua"},
+    {"mark",
+     R"lua(-- The mark of a used key is under KEYS[2], where the caller gives it: a number of milliseconds, for which the mark
 -- outlives the record. Written after the record: Redis refuses a script's first write for want of memory, and no later
 -- one.
 local function mark(life, remember)
     if KEYS[2] then redis.call('set', KEYS[2], remember, 'px', string.format('%.0f', life + remember)) end
 end
-
--- The record lives for so long from now, and its mark is to outlive it as before.
+)lua"},
+    {"move_mark",
+     R"lua(-- The record lives for so long from now, and its mark is to outlive it as before.
 local function move_mark(life)
     local remember = tonumber(redis.call('get', KEYS[2]) or '')
     if remember then redis.call('pexpire', KEYS[2], string.format('%.0f', life + remember)) end
 end
-
--- Whether the fencing token holds the record. None holds one that is parked.
+)lua"},
+    {"is_held_by",
+     R"lua(-- Whether the fencing token holds the record. None holds one that is parked.
 local function is_held_by(found, token, left)
     if found.state == 'done' or found.token ~= token then return false end
     return found.state == 'open' or lease_left(found, left) > 0
 end
-)lua";
+)lua"},
+};
 
 constexpr std::string_view abandon_source =
     R"lua(-- Abandon. ARGV: the fencing token. Every answer begins with it. What an attempt leaves behind is as before its
@@ -383,30 +405,43 @@ redis.call('pexpire', KEYS[1], left)
 return {ARGV[1], 'taken', redis.call('incr', KEYS[1]), left}
 )lua";
 
+bool is_part_of_name(char each) { return each == '_' || std::isalnum(static_cast<unsigned char>(each)) != 0; }
+
+bool calls(std::string_view code, std::string_view function) {
+    auto const call = std::string(function).append("(");
+    for (auto at = code.find(call); at != code.npos; at = code.find(call, at + 1)) {
+        if (at == 0 || !is_part_of_name(code[at - 1])) return true;
+    }
+    return false;
+}
+
+/// The operation's code behind the shared functions that it needs, and no others: Lua makes them anew in each run.
+std::string with_shared_functions(std::string_view operation) {
+    std::string code(operation);
+    for (auto const& each : std::ranges::reverse_view(shared_functions)) {
+        if (calls(code, each.name)) code.insert(0, each.source);
+    }
+    return code;
+}
+
+/// The most frequent come first.
+constexpr lua_code operations[] = {
+    {"claim", claim_source},     {"complete", complete_source}, {"renew", renew_source},         {"take", take_source},
+    {"abandon", abandon_source}, {"fetch", fetch_source},       {"save_step", save_step_source}, {"park", park_source},
+    {"settle", settle_source},   {"peek", peek_source},         {"peek_many", peek_many_source},
+};
+
 /// One script for all operations, the last argument of which names the operation. So a server knows all of them or
 /// none: an operation whose script it does not know can never be overtaken by a later one whose script it does know.
 std::string all_sources() {
-    std::string source(record_prelude);
-    auto const add = [&source](std::string_view name, std::string_view body) {
-        source.append("\nlocal function ").append(name).append("()\n").append(body).append("end\n");
-    };
-    add("abandon_", abandon_source);
-    add("claim_", claim_source);
-    add("complete_", complete_source);
-    add("fetch_", fetch_source);
-    add("park_", park_source);
-    add("peek_", peek_source);
-    add("peek_many_", peek_many_source);
-    add("renew_", renew_source);
-    add("save_step_", save_step_source);
-    add("settle_", settle_source);
-    add("take_", take_source);
-    source += "local name = ARGV[#ARGV]\n";
-    for (std::string_view const name : {"abandon", "claim", "complete", "fetch", "park", "peek", "peek_many", "renew",
-                                        "save_step", "settle", "take"}) {
-        source.append("if name == '").append(name).append("' then return ").append(name).append("_() end\n");
+    std::string source = "local name = ARGV[#ARGV]\n";
+    std::string_view branch = "if";
+    for (auto const& each : operations) {
+        source.append(branch).append(" name == '").append(each.name).append("' then\n");
+        source.append(with_shared_functions(each.source));
+        branch = "elseif";
     }
-    return source;
+    return source.append("end\n");
 }
 
 script make_script(std::string_view name) {
