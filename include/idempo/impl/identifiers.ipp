@@ -64,12 +64,12 @@ fencing_token make_fencing_token() {
 
 std::string to_hex(std::string_view bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
-    std::string hex;
-    hex.reserve(2 * bytes.size());
+    std::string hex(2 * bytes.size(), '0');
+    auto next = hex.begin();
     for (char const byte : bytes) {
         auto const value = static_cast<unsigned char>(byte);
-        hex += digits[value >> 4];
-        hex += digits[value & 0xF];
+        *next++ = digits[value >> 4];
+        *next++ = digits[value & 0xF];
     }
     return hex;
 }

@@ -129,10 +129,12 @@ private:
         command* first_step = nullptr;
     };
     using queue = std::deque<std::unique_ptr<operation>>;
+    /// Allocates nothing where it is empty, as it is for nearly every reply; a deque does.
+    using sharers = std::vector<std::unique_ptr<operation>>;
     /// Those that want one large record: the first asks, and the others share its answer.
     struct shared_fetch {
         operation const* asks = nullptr;
-        queue others;
+        sharers others;
     };
     using by_age = boost::intrusive::list<operation, boost::intrusive::constant_time_size<false>>;
 
@@ -148,8 +150,8 @@ private:
     [[nodiscard]] std::unique_ptr<operation> take_large();
     void fetch(std::unique_ptr<operation> wanting);
     [[nodiscard]] bool is_shared(operation const& asks) const;
-    [[nodiscard]] queue end_fetch(operation const& asked);
-    void fetch_again(queue others);
+    [[nodiscard]] sharers end_fetch(operation const& asked);
+    void fetch_again(sharers others);
     [[nodiscard]] time_point extended(operation const& waiting) const;
     void send_one(std::unique_ptr<operation> next, std::string& to, server_abilities abilities, time_point now);
     void send_second_step(command& first, std::string& to, server_abilities abilities, time_point now);
@@ -169,7 +171,8 @@ private:
     void leave_key(operation const& settled);
     void release(operation const& dropped);
     void drop(std::unique_ptr<operation> dropped);
-    void drop_all(queue& line);
+    template <class Line>
+    void drop_all(Line& line);
 
     [[nodiscard]] bool waits_for_replicas() const noexcept { return replicas_.count > 0 || replicas_.on_disk; }
 

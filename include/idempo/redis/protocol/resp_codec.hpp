@@ -13,11 +13,12 @@ struct redisReader;
 struct redisReplyObjectFunctions;
 
 /// \file
-/// The protocol of Redis (RESP2), of which hiredis knows the details. No input or output happens here.
+/// The protocol of Redis (RESP2): commands are written here, and hiredis reads the replies. No input or output happens
+/// here. https://redis.io/docs/latest/develop/reference/protocol-spec/
 
 namespace idempo::redis {
 
-/// Appends one command. hiredis wants an array of pointers, so its words are few.
+/// Appends one command: an array of bulk strings.
 void append_command(std::string& to, std::initializer_list<std::string_view> words);
 void append_command(std::string& to, std::span<std::string_view const> words);
 

@@ -153,7 +153,7 @@ bool pipeline::is_shared(operation const& asks) const {
                        [](auto const& other) { return !other->is_settled(); });
 }
 
-pipeline::queue pipeline::end_fetch(operation const& asked) {
+pipeline::sharers pipeline::end_fetch(operation const& asked) {
     auto const found = fetches_.find(asked.key());
     if (found == fetches_.end() || found->second.asks != &asked) return {};
     auto others = std::move(found->second.others);
@@ -161,7 +161,7 @@ pipeline::queue pipeline::end_fetch(operation const& asked) {
     return others;
 }
 
-void pipeline::fetch_again(queue others) {
+void pipeline::fetch_again(sharers others) {
     for (auto& each : others) each->is_settled() ? drop(std::move(each)) : fetch(std::move(each));
 }
 
@@ -262,7 +262,7 @@ bool pipeline::receive_for(std::unique_ptr<operation> asked, reply_view answer) 
     auto others = end_fetch(*asked);
     bool const is_wanted = !asked->is_settled() || !others.empty();
     if (auto const where = is_wanted && answer.is_error() ? read_redirection(answer.text()) : std::nullopt) {
-        others.push_front(std::move(asked));
+        others.insert(others.begin(), std::move(asked));
         for (auto& each : others) each->is_settled() ? drop(std::move(each)) : send_away(std::move(each), *where);
         return true;
     }
@@ -459,7 +459,8 @@ void pipeline::drop(std::unique_ptr<operation> dropped) {
     load_.bytes -= weight;
 }
 
-void pipeline::drop_all(queue& line) {
+template <class Line>
+void pipeline::drop_all(Line& line) {
     for (auto& each : std::exchange(line, {})) drop(std::move(each));
 }
 

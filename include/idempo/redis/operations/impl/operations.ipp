@@ -37,7 +37,7 @@ reading read_script(script_call& called, reply_view answer, std::string_view tok
 }  // namespace
 
 std::string redis_key(std::string_view prefix, store_key const& key) {
-    return std::string(prefix) + to_hex(key.view());
+    return std::string(prefix).append(to_hex(key.view()));
 }
 
 std::string mark_key(std::string_view prefix, std::string_view record_key) {

@@ -3,17 +3,22 @@
 
 #include <idempo/redis/protocol/resp_codec.hpp>
 
-#include <boost/container/small_vector.hpp>
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
 #include <new>
 
 namespace idempo::redis {
 
 namespace {
 
-/// So many need no allocation; a look at many keys has more.
-constexpr std::size_t usual_words = 12;
+constexpr std::string_view line_end = "\r\n";
+
+/// Of a head at most: its type, a number and the end of its line.
+constexpr std::size_t head_bytes = 1 + std::numeric_limits<std::size_t>::digits10 + 1 + line_end.size();
 
 /// An empty buffer that is larger is given back.
 constexpr std::size_t max_idle_buffer = std::size_t{512} * 1024;
@@ -26,6 +31,17 @@ bool has_text(int type) noexcept {
     return type == REDIS_REPLY_STRING || type == REDIS_REPLY_STATUS || type == REDIS_REPLY_ERROR;
 }
 
+/// Grows as appending does, not to the exact size: commands are appended one by one.
+void reserve_room(std::string& to, std::size_t size) {
+    if (to.capacity() - to.size() < size) to.reserve(std::max(to.size() + size, 2 * to.capacity()));
+}
+
+void append_head(std::string& to, char type, std::size_t number) {
+    std::array<char, head_bytes> head{type};
+    auto* const end = std::to_chars(head.data() + 1, head.data() + head.size(), number).ptr;
+    to.append(head.data(), end).append(line_end);
+}
+
 }  // namespace
 
 void append_command(std::string& to, std::initializer_list<std::string_view> words) {
@@ -33,17 +49,14 @@ void append_command(std::string& to, std::initializer_list<std::string_view> wor
 }
 
 void append_command(std::string& to, std::span<std::string_view const> words) {
-    boost::container::small_vector<char const*, usual_words> texts;
-    boost::container::small_vector<std::size_t, usual_words> sizes;
+    std::size_t size = head_bytes;
+    for (auto const word : words) size += head_bytes + word.size() + line_end.size();
+    reserve_room(to, size);
+    append_head(to, '*', words.size());
     for (auto const word : words) {
-        texts.push_back(word.data() == nullptr ? "" : word.data());
-        sizes.push_back(word.size());
+        append_head(to, '$', word.size());
+        to.append(word).append(line_end);
     }
-    char* formatted = nullptr;
-    auto const size = redisFormatCommandArgv(&formatted, static_cast<int>(texts.size()), texts.data(), sizes.data());
-    if (size < 0) throw std::bad_alloc();
-    std::unique_ptr<char, decltype(&redisFreeCommand)> const owned(formatted, redisFreeCommand);
-    to.append(formatted, static_cast<std::size_t>(size));
 }
 
 bool reply_view::is_nil() const noexcept { return type_of(reply_) == REDIS_REPLY_NIL; }
