@@ -65,7 +65,8 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-constexpr auto names = "idempo_bench, idempo_bench_migrations, idempo_bench_plain, idempo_bench_counters";
+constexpr auto names =
+    "idempo_bench, idempo_bench_marks, idempo_bench_migrations, idempo_bench_plain, idempo_bench_counters";
 
 /// A record as long as that of the answer below.
 constexpr auto plain_insert =
