@@ -13,9 +13,11 @@ and a cell in which it was too much is repeated. Repetitions can be taken one by
 It starts redis-server and PostgreSQL itself, with throw-away data. wrk has to be installed.
 
 Another server can stand beside charge_server: it prints `listening on http://ADDRESS:PORT`, makes charges at `POST /charge`,
-and tells at `GET /charges` how many (`{"started":N}`). benchmarks/peers has one. Its bare handler is optional:
+and tells at `GET /charges` how many (`{"started":N}`). benchmarks/peers has two. Its bare handler is optional. It keeps its
+records in its memory, or where its command names them by `{redis}` or `{postgres}`:
 
     benchmarks/server_bench/measure.py --stores memory,full --pin --peer 'NAME=COMMAND' --bare-peer 'NAME=COMMAND' FILE
+    benchmarks/server_bench/measure.py --stores postgres --peer 'NAME=COMMAND {postgres}' FILE
 """
 
 import argparse
@@ -163,14 +165,20 @@ def start_cells(arguments, stack):
     for name, command in arguments.bare_peer:
         cells.append(cell(name, "none", "bare", command))
     for name, command in arguments.peer:
-        for store, kind in itertools.product([each for each in arguments.stores if each in ("memory", "full")], KINDS):
-            cells.append(cell(name, store, kind, command))
+        for store, kind in itertools.product(stores_of_peer(command, arguments.stores), KINDS):
+            url, pid = stores[store]
+            cells.append(cell(name, store, kind, [word.replace(f"{{{store}}}", url) for word in command], pid))
     for each in cells:
         if each.store == "full":
             each.fill(arguments.records)
         if each.kind == "replay":
             each.prime()
     return cells
+
+
+def stores_of_peer(command, stores):
+    named = [each for each in ("redis", "postgres") if any(f"{{{each}}}" in word for word in command)]
+    return [each for each in named or ("memory", "full") if each in stores]
 
 
 def named_command(text):
@@ -190,7 +198,7 @@ def parse(words):
     parser.add_argument("--seconds", type=int, default=2, help="of each cell")
     parser.add_argument("--records", type=int, default=300_000, help="that the servers of the store \"full\" hold")
     parser.add_argument("--peer", type=named_command, action="append", default=[], metavar="NAME=COMMAND",
-                        help="another server, with a memory store of its own")
+                        help="another server")
     parser.add_argument("--bare-peer", type=named_command, action="append", default=[], metavar="NAME=COMMAND",
                         help="the same without its middleware")
     parser.add_argument("--pin", action="store_true", help="servers on core 0, the load on core 1")
