@@ -8,6 +8,7 @@
 #include <idempo/postgres/connection/impl/libpq_wait.ipp>
 #include <idempo/postgres/connection/impl/pipeline.ipp>
 #include <idempo/postgres/connection/impl/pqxx_versions.ipp>
+#include <idempo/postgres/connection/impl/prepared_statements.ipp>
 #include <idempo/postgres/connection/impl/result.ipp>
 #include <idempo/postgres/connection/impl/socket_watch.ipp>
 #include <idempo/postgres/connection/impl/statement_io.ipp>

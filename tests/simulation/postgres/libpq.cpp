@@ -7,6 +7,7 @@
 #include <idempo/postgres/connection/statement_io.hpp>
 
 #include <cstddef>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -63,6 +64,15 @@ int PQsendQueryParams(PGconn* on, char const* text, int count, Oid const*, char 
         message.parameters.emplace_back(values[i], static_cast<std::size_t>(lengths[i]));
     on->socket->send(std::move(message));
     return 1;
+}
+
+/// The server is behind a pooler: nobody who asks it is told that the session is his own.
+int PQsendPrepare(PGconn*, char const*, char const*, int, Oid const*) {
+    throw std::logic_error("a statement is prepared behind a pooler");
+}
+
+int PQsendQueryPrepared(PGconn*, char const*, int, char const* const*, int const*, int const*, int) {
+    throw std::logic_error("a prepared statement is asked for behind a pooler");
 }
 
 int PQconsumeInput(PGconn* on) {

@@ -7,6 +7,7 @@
 #include <idempo/postgres/connection/impl/connection.ipp>
 #include <idempo/postgres/connection/impl/late_processes.ipp>
 #include <idempo/postgres/connection/impl/libpq_wait.ipp>
+#include <idempo/postgres/connection/impl/prepared_statements.ipp>
 #include <idempo/postgres/connection/impl/result.ipp>
 #include <idempo/postgres/connection/impl/statement_io.ipp>
 #include <idempo/postgres/impl/options.ipp>

@@ -3,6 +3,7 @@
 
 #include <idempo/postgres/connection/binary_parameters.hpp>
 #include <idempo/postgres/connection/libpq_connect.hpp>
+#include <idempo/postgres/connection/prepared_statements.hpp>
 #include <idempo/postgres/connection/result.hpp>
 #include <idempo/postgres/connection/statement_io.hpp>
 
@@ -29,7 +30,7 @@ private:
 };
 
 /// A connection that carries out one statement at a time, each in a transaction of its own, read committed.
-/// Leaves no state in the session, so that it may be a pooler's.
+/// Leaves no state in a session that is a pooler's.
 class connection {
 public:
     /// \param guard outlives the connection
@@ -42,10 +43,9 @@ public:
     /// \throws statement_failure
     [[nodiscard]] result execute(std::string const& text, binary_parameters const& parameters);
 
-    /// Turns the server's JIT compiler off for the session: it needs longer for a statement of ours than the statement
-    /// may take, where the database's settings make it believe in large costs. Not behind a pooler, where the session
-    /// is others', too. \throws statement_failure where the connection is lost
-    void turn_jit_off();
+    /// Makes the session ready, as `prepared_statements::set_up`. \throws statement_failure where the connection is
+    /// lost
+    void set_up();
 
     /// Whether the server can read a part of a table by where it lies, without a walk through all of it.
     [[nodiscard]] bool reads_pages() const noexcept;
@@ -70,6 +70,7 @@ private:
     std::chrono::milliseconds timeout_;
     server_process process_;
     std::chrono::steady_clock::time_point last_used_;
+    prepared_statements prepared_;
     bool states_isolation_ = false;
 };
 

@@ -17,6 +17,9 @@ namespace idempo::postgres {
 
 [[noreturn]] void throw_lost();
 
+/// libpq refuses to send over a connection that is lost.
+void lost_unless(bool is_sent);
+
 /// libpq does not block while one of these lives. libpqxx expects it to block.
 class non_blocking {
 public:

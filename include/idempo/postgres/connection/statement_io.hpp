@@ -48,6 +48,16 @@ struct script_outcome {
 [[nodiscard]] result run_statement(PGconn* on, std::string const& text, binary_parameters const& parameters,
                                    std::chrono::steady_clock::time_point deadline);
 
+/// Lets the session know a statement by a name.
+/// \throws statement_failure
+void prepare_statement(PGconn* on, std::string const& name, std::string const& text,
+                       std::chrono::steady_clock::time_point deadline);
+
+/// One that the session knows. Fields are binary.
+/// \throws statement_failure
+[[nodiscard]] result run_prepared(PGconn* on, std::string const& name, binary_parameters const& parameters,
+                                  std::chrono::steady_clock::time_point deadline);
+
 /// \}
 
 }  // namespace idempo::postgres

@@ -59,7 +59,7 @@ std::chrono::steady_clock::time_point connection::deadline() const {
 result connection::execute(std::string const& text, binary_parameters const& parameters) {
     try {
         auto answer = states_isolation_ ? execute_in_transaction(text, parameters)
-                                        : run_statement(connection_.get(), text, parameters, deadline());
+                                        : prepared_.run(connection_.get(), text, parameters, deadline());
         last_used_ = std::chrono::steady_clock::now();
         return answer;
     } catch (statement_failure const& failed) {
@@ -91,14 +91,7 @@ void connection::run(std::string const& script) {
     }
 }
 
-void connection::turn_jit_off() {
-    // A pooler gives its clients process numbers of its own. A server without such a compiler may refuse.
-    static_cast<void>(run_script(connection_.get(),
-                                 "SELECT pg_catalog.set_config('jit', 'off', false) WHERE pg_catalog.pg_backend_pid() "
-                                 "OPERATOR(pg_catalog.=) " +
-                                     std::to_string(process_.number) + "::pg_catalog.int4",
-                                 deadline()));
-}
+void connection::set_up() { prepared_.set_up(connection_.get(), process_.number, deadline()); }
 
 void connection::forget_ended(std::vector<server_process>& late) {
     postgres::forget_ended(late, connection_.get(), deadline());

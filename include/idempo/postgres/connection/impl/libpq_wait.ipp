@@ -12,6 +12,10 @@ namespace idempo::postgres {
 
 void throw_lost() { throw statement_failure({}, true); }
 
+void lost_unless(bool is_sent) {
+    if (!is_sent) throw_lost();
+}
+
 non_blocking::non_blocking(PGconn* on) : on_(on) {
     if (PQsetnonblocking(on_, 1) != 0) throw_lost();
 }

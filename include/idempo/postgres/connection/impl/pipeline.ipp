@@ -4,36 +4,12 @@
 #include <idempo/postgres/connection/pipeline.hpp>
 
 #include <idempo/postgres/connection/libpq_wait.hpp>
+#include <idempo/postgres/connection/parameter_views.hpp>
 #include <idempo/postgres/connection/sqlstate.hpp>
 
 #include <utility>
 
 namespace idempo::postgres {
-
-namespace {
-
-constexpr int in_binary = 1;
-
-void lost_unless(bool is_sent) {
-    if (!is_sent) throw_lost();
-}
-
-/// Views of parameters as libpq wants them.
-struct parameter_views {
-    explicit parameter_views(binary_parameters const& of) : formats(of.values().size(), in_binary) {
-        for (auto const& each : of.values()) {
-            values.push_back(each.data());
-            lengths.push_back(static_cast<int>(each.size()));
-        }
-    }
-    [[nodiscard]] int count() const { return static_cast<int>(values.size()); }
-
-    std::vector<char const*> values;
-    std::vector<int> lengths;
-    std::vector<int> formats;
-};
-
-}  // namespace
 
 script_outcome pipeline::run(message const& all, std::chrono::steady_clock::time_point deadline) {
     post(all, deadline);
@@ -73,10 +49,10 @@ void pipeline::send(statement_call const& call) {
     if (keeps_names_) {
         prepare(*call.what);
         lost_unless(PQsendQueryPrepared(on_, call.what->name.c_str(), given.count(), given.values.data(),
-                                        given.lengths.data(), given.formats.data(), in_binary) == 1);
+                                        given.lengths.data(), given.formats.data(), parameter_views::in_binary) == 1);
     } else {
         lost_unless(PQsendQueryParams(on_, call.what->text.c_str(), given.count(), nullptr, given.values.data(),
-                                      given.lengths.data(), given.formats.data(), in_binary) == 1);
+                                      given.lengths.data(), given.formats.data(), parameter_views::in_binary) == 1);
     }
     unanswered_.push_back({kind::execute, call.what->name});
 }
@@ -90,7 +66,8 @@ void pipeline::prepare(statement_text const& text) {
     }
     if (!is_new) {
         auto const forget = "DEALLOCATE " + text.name;
-        lost_unless(PQsendQueryParams(on_, forget.c_str(), 0, nullptr, nullptr, nullptr, nullptr, in_binary) == 1);
+        lost_unless(PQsendQueryParams(on_, forget.c_str(), 0, nullptr, nullptr, nullptr, nullptr,
+                                      parameter_views::in_binary) == 1);
         unanswered_.push_back({kind::forget, text.name});
     }
     lost_unless(PQsendPrepare(on_, text.name.c_str(), text.text.c_str(), 0, nullptr) == 1);

@@ -4,6 +4,7 @@
 #include <idempo/postgres/connection/statement_io.hpp>
 
 #include <idempo/postgres/connection/libpq_wait.hpp>
+#include <idempo/postgres/connection/parameter_views.hpp>
 #include <idempo/postgres/connection/sqlstate.hpp>
 
 #include <utility>
@@ -31,6 +32,17 @@ script_outcome read_results(PGconn* on, steady_clock::time_point deadline) {
     return outcome;
 }
 
+/// The answer to one statement that has just been sent.
+result read_result(PGconn* on, steady_clock::time_point deadline) {
+    flush(on, deadline);
+    auto outcome = read_results(on, deadline);
+    if (!outcome.has_succeeded()) {
+        bool const is_lost = sqlstate::ends_connection(outcome.sqlstate);
+        throw statement_failure(std::move(outcome.sqlstate), is_lost);
+    }
+    return outcome.results.empty() ? result() : std::move(outcome.results.front());
+}
+
 }  // namespace
 
 statement_failure::statement_failure(std::string code, bool is_lost, bool late)
@@ -41,33 +53,34 @@ statement_failure::statement_failure(std::string code, bool is_lost, bool late)
 
 script_outcome run_script(PGconn* on, std::string const& statements, steady_clock::time_point deadline) {
     non_blocking const while_waiting(on);
-    if (PQsendQuery(on, statements.c_str()) == 0) throw_lost();
+    lost_unless(PQsendQuery(on, statements.c_str()) == 1);
     flush(on, deadline);
     return read_results(on, deadline);
 }
 
 result run_statement(PGconn* on, std::string const& text, binary_parameters const& parameters,
                      steady_clock::time_point deadline) {
-    auto const& given = parameters.values();
-    std::vector<char const*> values;
-    std::vector<int> lengths;
-    std::vector<int> const formats(given.size(), 1);
-    for (auto const& each : given) {
-        values.push_back(each.data());
-        lengths.push_back(static_cast<int>(each.size()));
-    }
+    parameter_views const given(parameters);
     non_blocking const while_waiting(on);
-    if (PQsendQueryParams(on, text.c_str(), static_cast<int>(given.size()), nullptr, values.data(), lengths.data(),
-                          formats.data(), 1) == 0) {
-        throw_lost();
-    }
-    flush(on, deadline);
-    auto outcome = read_results(on, deadline);
-    if (!outcome.has_succeeded()) {
-        bool const is_lost = sqlstate::ends_connection(outcome.sqlstate);
-        throw statement_failure(std::move(outcome.sqlstate), is_lost);
-    }
-    return outcome.results.empty() ? result() : std::move(outcome.results.front());
+    lost_unless(PQsendQueryParams(on, text.c_str(), given.count(), nullptr, given.values.data(), given.lengths.data(),
+                                  given.formats.data(), parameter_views::in_binary) == 1);
+    return read_result(on, deadline);
+}
+
+void prepare_statement(PGconn* on, std::string const& name, std::string const& text,
+                       steady_clock::time_point deadline) {
+    non_blocking const while_waiting(on);
+    lost_unless(PQsendPrepare(on, name.c_str(), text.c_str(), 0, nullptr) == 1);
+    static_cast<void>(read_result(on, deadline));
+}
+
+result run_prepared(PGconn* on, std::string const& name, binary_parameters const& parameters,
+                    steady_clock::time_point deadline) {
+    parameter_views const given(parameters);
+    non_blocking const while_waiting(on);
+    lost_unless(PQsendQueryPrepared(on, name.c_str(), given.count(), given.values.data(), given.lengths.data(),
+                                    given.formats.data(), parameter_views::in_binary) == 1);
+    return read_result(on, deadline);
 }
 
 }  // namespace idempo::postgres

@@ -64,7 +64,7 @@ void sweeper_thread::walk() {
     auto made = connector_.connect(is_stopped_, why);
     if (!made) return report(postgres_problem::unreachable, {}, std::move(why));
     connection own(std::move(made), guard_, slice_timeout_);
-    own.turn_jit_off();
+    own.set_up();
     if (!sweeper_.may_walk(own)) return;
     auto pause = longest_pause;
     while (goes_on_after(pause)) {

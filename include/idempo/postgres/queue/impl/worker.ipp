@@ -72,7 +72,7 @@ void worker::perform(worker_fsm::connect const&) {
     if (!made) return machine_.on_unreachable(std::move(why));
     connection_.emplace(std::move(made), dispatcher_->guard(number_), setup_->options.operation_timeout);
     try {
-        connection_->turn_jit_off();
+        connection_->set_up();
     } catch (statement_failure const& failed) {
         return machine_.on_setup_failed(failed);
     }
