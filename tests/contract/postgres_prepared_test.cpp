@@ -9,6 +9,7 @@
 #include <idempo/postgres/connection/libpq_connect.hpp>
 #include <idempo/postgres/connection/prepared_statements.hpp>
 #include <idempo/postgres/connection/statement_io.hpp>
+#include <idempo/postgres/connection/statement_name.hpp>
 #include <idempo/postgres/store.hpp>
 
 #include <atomic>
@@ -88,11 +89,24 @@ TEST_CASE("postgres prepared: a session that has forgotten its names, or has oth
         CHECK(session.run("SELECT 1") == 1);
         session.ask("DEALLOCATE ALL");
     }
-    SECTION("another's") { session.ask("PREPARE idempo_0 AS SELECT 3"); }
+    SECTION("another's") { session.ask("PREPARE " + postgres::statement_name("SELECT 1") + " AS SELECT 3"); }
     auto const before = session.names();
     CHECK(session.run("SELECT 1") == 1);
     CHECK(session.run("SELECT 2") == 2);
     CHECK(session.names() == before);
+}
+
+TEST_CASE("postgres prepared: another client's names in a pooler's session are of the same statements") {
+    session session;
+    postgres::prepared_statements other;
+    other.set_up(session.connection.get(), PQbackendPID(session.connection.get()), soon());
+    auto const run = [&](postgres::prepared_statements& by, std::string const& text) {
+        return by.run(session.connection.get(), text, postgres::binary_parameters(), soon()).number(0, 0);
+    };
+    CHECK(run(other, "SELECT 2") == 2);
+    CHECK(run(session.prepared, "SELECT 1") == 1);
+    CHECK(run(other, "SELECT 1") == 1);
+    CHECK(run(session.prepared, "SELECT 2") == 2);
 }
 
 TEST_CASE("postgres prepared: a statement that fails may be repeated") {

@@ -5,6 +5,7 @@
 
 #include <idempo/postgres/connection/sqlstate.hpp>
 #include <idempo/postgres/connection/statement_io.hpp>
+#include <idempo/postgres/connection/statement_name.hpp>
 
 #include <utility>
 
@@ -62,7 +63,7 @@ std::string const& prepared_statements::name_of(PGconn* on, std::string const& t
                                                 steady_clock::time_point deadline) {
     auto const known = names_.find(text);
     if (known != names_.end()) return known->second;
-    auto name = "idempo_" + std::to_string(names_.size());
+    auto name = statement_name(text);
     prepare_statement(on, name, text, deadline);
     return names_.emplace(text, std::move(name)).first->second;
 }

@@ -3,6 +3,7 @@
 
 #include <idempo/postgres/transaction/transaction_text.hpp>
 
+#include <idempo/postgres/connection/statement_name.hpp>
 #include <idempo/postgres/statements/filled.hpp>
 #include <idempo/postgres/statements/lock_number.hpp>
 #include <idempo/postgres/statements/statements.hpp>
@@ -105,41 +106,49 @@ std::string locking(std::string_view lock, std::chrono::milliseconds timeout, bo
         {{"lock", lock}, {"timeout", milliseconds_of(timeout)}, {"check", checks_client ? client_check : ""}});
 }
 
+statement_text named(std::string text) {
+    auto name = statement_name(text);
+    return {std::move(name), std::move(text)};
+}
+
+statement_text planned_anew(std::string text) {
+    auto statement = named(std::move(text));
+    statement.is_planned_anew = true;
+    return statement;
+}
+
 }  // namespace
 
 transaction_text::transaction_text(std::string const& table, transactional_options const& options)
     : table_(table),
       isolation_(options.isolation),
       isolation_name_(name_of(options.isolation)),
-      begin_{"idempo_begin", "BEGIN ISOLATION LEVEL " + isolation_name_},
-      begin_look_{"idempo_begin_look", "BEGIN ISOLATION LEVEL READ COMMITTED"},
-      open_{statement_text{"idempo_open", locking("true", options.handler_timeout, false)},
-            statement_text{"idempo_open", locking("true", options.handler_timeout, true)}},
-      lock_{statement_text{"idempo_lock", locking(try_lock, options.handler_timeout, false)},
-            statement_text{"idempo_lock", locking(try_lock, options.handler_timeout, true)}},
-      read_{"idempo_read", filled(transactional_read_text, {{"table", table}}), true},
-      read_or_mark_{"idempo_read_or_mark",
-                    filled(std::string(transactional_read_text) + transactional_marks_text,
-                           {{"table", table}, {"marks", marks_table(table)}}),
-                    true},
-      commit_{"idempo_commit", "COMMIT"},
-      rollback_{"idempo_rollback", "ROLLBACK"},
+      begin_(named("BEGIN ISOLATION LEVEL " + isolation_name_)),
+      begin_look_(named("BEGIN ISOLATION LEVEL READ COMMITTED")),
+      open_{named(locking("true", options.handler_timeout, false)),
+            named(locking("true", options.handler_timeout, true))},
+      lock_{named(locking(try_lock, options.handler_timeout, false)),
+            named(locking(try_lock, options.handler_timeout, true))},
+      read_(planned_anew(filled(transactional_read_text, {{"table", table}}))),
+      read_or_mark_(planned_anew(filled(std::string(transactional_read_text) + transactional_marks_text,
+                                        {{"table", table}, {"marks", marks_table(table)}}))),
+      commit_(named("COMMIT")),
+      rollback_(named("ROLLBACK")),
       // What DISCARD ALL does, but for prepared statements, which hold no data, and of which libpqxx keeps a list.
-      reset_{statement_text{"idempo_reset_user", "SET SESSION AUTHORIZATION DEFAULT"},
-             statement_text{"idempo_reset_role", "RESET ROLE"},
-             statement_text{"idempo_reset_settings", "RESET ALL"},
-             statement_text{"idempo_reset_cursors", "CLOSE ALL"},
-             statement_text{"idempo_reset_channels", "UNLISTEN *"},
-             statement_text{"idempo_reset_tables", "DISCARD TEMP"},
-             statement_text{"idempo_reset_sequences", "DISCARD SEQUENCES"},
-             statement_text{"idempo_reset_locks", "SELECT pg_catalog.pg_advisory_unlock_all()"}} {
+      reset_{named("SET SESSION AUTHORIZATION DEFAULT"),
+             named("RESET ROLE"),
+             named("RESET ALL"),
+             named("CLOSE ALL"),
+             named("UNLISTEN *"),
+             named("DISCARD TEMP"),
+             named("DISCARD SEQUENCES"),
+             named("SELECT pg_catalog.pg_advisory_unlock_all()")} {
     auto const savepoint = "idempo_" + to_hex(make_fencing_token().view());
-    savepoint_ = {"idempo_savepoint", "SAVEPOINT " + savepoint};
-    release_ = {"idempo_release", "RELEASE SAVEPOINT " + savepoint};
-    roll_back_to_ = {"idempo_roll_back_to", "ROLLBACK TO SAVEPOINT " + savepoint};
-    insert_ = {"idempo_insert",
-               filled(transactional_insert_text,
-                      {{"table", table}, {"lock_timeout", milliseconds_of(options.database.operation_timeout)}})};
+    savepoint_ = named("SAVEPOINT " + savepoint);
+    release_ = named("RELEASE SAVEPOINT " + savepoint);
+    roll_back_to_ = named("ROLLBACK TO SAVEPOINT " + savepoint);
+    insert_ = named(filled(transactional_insert_text,
+                           {{"table", table}, {"lock_timeout", milliseconds_of(options.database.operation_timeout)}}));
 }
 
 statement_call transaction_text::lock(store_key const& key, bool checks_client) const {
