@@ -4,6 +4,7 @@
 #include <idempo/detail/sha256.hpp>
 #include <idempo/identifiers.hpp>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 

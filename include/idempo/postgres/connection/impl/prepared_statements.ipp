@@ -7,6 +7,7 @@
 #include <idempo/postgres/connection/statement_io.hpp>
 #include <idempo/postgres/connection/statement_name.hpp>
 
+#include <cstddef>
 #include <utility>
 
 namespace idempo::postgres {
