@@ -7,9 +7,6 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"log"
@@ -18,40 +15,22 @@ import (
 	"sync/atomic"
 	"time"
 
+	"idempo/peers/charge"
+
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/idempotency"
 )
 
-type order struct {
-	Amount int64 `json:"amount"`
-}
-
-type charge struct {
-	ID      string `json:"id"`
-	Amount  int64  `json:"amount"`
-	Status  string `json:"status"`
-	Attempt int    `json:"attempt"`
-}
-
 var started atomic.Int64
 
-func randomID(prefix string) string {
-	var bytes [16]byte
-	if _, err := rand.Read(bytes[:]); err != nil {
-		panic(err)
-	}
-	return prefix + hex.EncodeToString(bytes[:])
-}
-
 func makeCharge(c *fiber.Ctx) error {
-	var wanted order
-	if err := json.Unmarshal(c.Body(), &wanted); err != nil || wanted.Amount <= 0 {
-		return c.Status(fiber.StatusBadRequest).SendString("{\"amount\":42} is needed\n")
+	made, err := charge.Make(c.Body())
+	if err != nil {
+		return c.Status(fiber.StatusBadRequest).SendString(err.Error() + "\n")
 	}
 	started.Add(1)
-	made := charge{ID: randomID("ch_"), Amount: wanted.Amount, Status: "charged", Attempt: 1}
-	c.Set("Location", "/charges/"+made.ID)
-	c.Set("Request-Id", randomID("req_"))
+	c.Set("Location", made.Location())
+	c.Set("Request-Id", charge.NewRequestID())
 	return c.Status(fiber.StatusCreated).JSON(made)
 }
 

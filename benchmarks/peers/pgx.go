@@ -11,11 +11,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -23,6 +20,8 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+
+	"idempo/peers/charge"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -41,17 +40,6 @@ const (
 	complete = `UPDATE by_hand SET status = $2, location = $3, request_id = $4, body = $5 WHERE key = $1`
 )
 
-type order struct {
-	Amount int64 `json:"amount"`
-}
-
-type charge struct {
-	ID      string `json:"id"`
-	Amount  int64  `json:"amount"`
-	Status  string `json:"status"`
-	Attempt int    `json:"attempt"`
-}
-
 type answer struct {
 	status              *int
 	location, requestID *string
@@ -63,14 +51,6 @@ type service struct {
 	started atomic.Int64
 }
 
-func randomID(prefix string) string {
-	var bytes [16]byte
-	if _, err := rand.Read(bytes[:]); err != nil {
-		panic(err)
-	}
-	return prefix + hex.EncodeToString(bytes[:])
-}
-
 func fingerprint(r *http.Request, body []byte) []byte {
 	hash := sha256.New()
 	fmt.Fprintf(hash, "%s %s\n", r.Method, r.URL.RequestURI())
@@ -79,14 +59,13 @@ func fingerprint(r *http.Request, body []byte) []byte {
 }
 
 func (s *service) makeCharge(body []byte) (answer, error) {
-	var wanted order
-	if err := json.Unmarshal(body, &wanted); err != nil || wanted.Amount <= 0 {
-		return answer{}, errors.New("{\"amount\":42} is needed")
+	made, err := charge.Make(body)
+	if err != nil {
+		return answer{}, err
 	}
 	s.started.Add(1)
-	made := charge{ID: randomID("ch_"), Amount: wanted.Amount, Status: "charged", Attempt: 1}
 	text, err := json.Marshal(made)
-	status, location, requestID := http.StatusCreated, "/charges/"+made.ID, randomID("req_")
+	status, location, requestID := http.StatusCreated, made.Location(), charge.NewRequestID()
 	return answer{&status, &location, &requestID, text}, err
 }
 
