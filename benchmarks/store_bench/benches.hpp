@@ -21,6 +21,9 @@ void bench_redis_distance(std::string const& port, int repetitions);
 /// \param primaries the ports of the others
 void bench_redis_cluster(std::string const& port, std::vector<std::string> const& primaries, int repetitions);
 
+/// What a store with the table `idempo_bench` has made, as DROP TABLE wants it.
+inline constexpr auto postgres_tables = "idempo_bench, idempo_bench_marks, idempo_bench_migrations";
+
 struct postgres_load {
     /// How many operations at once: one line of the table each.
     std::vector<std::size_t> in_flight{1, 16, 64, 256};

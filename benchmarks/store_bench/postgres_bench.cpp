@@ -130,7 +130,7 @@ public:
     }
 
 private:
-    void drop() const { ask("DROP TABLE IF EXISTS idempo_bench, idempo_bench_marks, idempo_bench_migrations"); }
+    void drop() const { ask(std::string("DROP TABLE IF EXISTS ") + postgres_tables); }
 
     std::string connection_;
     std::size_t workers_;

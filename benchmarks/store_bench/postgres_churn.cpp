@@ -88,8 +88,7 @@ void print_sizes(pqxx::connection& server, std::size_t keys) {
 void churn_postgres(std::string const& connection, std::size_t keys) {
     pqxx::connection server(connection);
     auto const drop = [&] {
-        pqxx::nontransaction(server).exec(
-            "DROP TABLE IF EXISTS idempo_bench, idempo_bench_marks, idempo_bench_migrations");
+        pqxx::nontransaction(server).exec(std::string("DROP TABLE IF EXISTS ") + postgres_tables);
     };
     drop();
     idempo::postgres_options options;

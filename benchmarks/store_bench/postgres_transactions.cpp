@@ -65,8 +65,7 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-constexpr auto names =
-    "idempo_bench, idempo_bench_marks, idempo_bench_migrations, idempo_bench_plain, idempo_bench_counters";
+constexpr auto own_tables = ", idempo_bench_plain, idempo_bench_counters";
 
 /// A record as long as that of the answer below.
 constexpr auto plain_insert =
@@ -155,7 +154,7 @@ void print(char const* through, std::size_t threads, calls_per_second const& fou
 
 void prepare_tables(pqxx::connection& administrator, std::string const& connection) {
     auto const ask = [&](std::string const& sql) { pqxx::nontransaction(administrator).exec(sql); };
-    ask(std::string("DROP TABLE IF EXISTS ") + names);
+    ask(std::string("DROP TABLE IF EXISTS ") + postgres_tables + own_tables);
     ask("CREATE TABLE idempo_bench_counters (id int PRIMARY KEY, value bigint NOT NULL) WITH (fillfactor = 50)");
     ask("INSERT INTO idempo_bench_counters SELECT id, 0 FROM generate_series(0, 63) AS id");
     idempo::postgres_options options;
@@ -190,5 +189,5 @@ void bench_transactions(std::string const& connection, std::string const& pooled
         std::printf("%-10s  %7zu  pooled requests to direct ones: %.2f; bare ones: %.2f\n", "", threads,
                     ratio(found, "pooled requests", "requests"), ratio(found, "pooled bare", "bare"));
     }
-    pqxx::nontransaction(administrator).exec(std::string("DROP TABLE ") + names);
+    pqxx::nontransaction(administrator).exec(std::string("DROP TABLE ") + postgres_tables + own_tables);
 }
