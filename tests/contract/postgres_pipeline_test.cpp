@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
-#include "support/postgres_server.hpp"
+#include "support/postgres_session.hpp"
 
-#include <idempo/postgres/connection/libpq_connect.hpp>
 #include <idempo/postgres/connection/pipeline.hpp>
 #include <idempo/postgres/connection/statement_io.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -18,28 +16,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::chrono::steady_clock::time_point soon() { return std::chrono::steady_clock::now() + 30s; }
-
 /// A connection with a pipeline of its own.
-struct session {
-    explicit session(bool keeps_names = true) : connection(connect()), line(connection.get(), keeps_names) {}
-
-    static libpq_connection connect() {
-        static postgres_server const server;
-        std::atomic<bool> stop{false};
-        std::string why;
-        return connector(server.connection(), 10s).connect(stop, why);
-    }
+struct session : postgres_session {
+    explicit session(bool keeps_names = true) : line(connection.get(), keeps_names) {}
 
     script_outcome run(message const& all) { return line.run(all, soon()); }
 
-    std::string ask(std::string const& sql) {
-        auto const outcome = run_script(connection.get(), sql, soon());
-        auto const& first = outcome.results.at(0);
-        return first.has_rows() ? std::string(first.bytes(0, 0)) : std::string();
-    }
-
-    libpq_connection connection;
     pipeline line;
 };
 

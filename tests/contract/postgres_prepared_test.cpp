@@ -4,15 +4,14 @@
 #include "support/poll_until.hpp"
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
+#include "support/postgres_session.hpp"
 #include "support/store_scene.hpp"
 
-#include <idempo/postgres/connection/libpq_connect.hpp>
 #include <idempo/postgres/connection/prepared_statements.hpp>
 #include <idempo/postgres/connection/statement_io.hpp>
 #include <idempo/postgres/connection/statement_name.hpp>
 #include <idempo/postgres/store.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -24,31 +23,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::chrono::steady_clock::time_point soon() { return std::chrono::steady_clock::now() + 30s; }
-
-struct session {
+struct session : postgres_session {
     session() { prepared.set_up(connection.get(), PQbackendPID(connection.get()), soon()); }
-
-    static postgres::libpq_connection connect() {
-        static postgres_server const server;
-        std::atomic<bool> stop{false};
-        std::string why;
-        return postgres::connector(server.connection(), 10s).connect(stop, why);
-    }
 
     std::int64_t run(std::string const& text) {
         return prepared.run(connection.get(), text, postgres::binary_parameters(), soon()).number(0, 0);
     }
 
-    std::string ask(std::string const& sql) {
-        auto const outcome = postgres::run_script(connection.get(), sql, soon());
-        auto const& first = outcome.results.at(0);
-        return first.has_rows() ? std::string(first.bytes(0, 0)) : std::string();
-    }
-
     std::string names() { return ask("SELECT count(*) FROM pg_prepared_statements"); }
 
-    postgres::libpq_connection connection = connect();
     postgres::prepared_statements prepared;
 };
 

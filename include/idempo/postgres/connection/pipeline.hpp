@@ -82,7 +82,7 @@ private:
     void send(statement_call const& call);
     void prepare(statement_text const& text);
     [[nodiscard]] script_outcome read(std::chrono::steady_clock::time_point deadline);
-    void has_failed(sent const& part, std::string const& sqlstate);
+    void has_failed(sent const& part, std::string const& code);
     void was_skipped(sent const& part);
 
     PGconn* on_;

@@ -27,6 +27,11 @@ inline constexpr std::string_view duplicate_prepared_statement = "42P05";
     return code.starts_with("08") || std::ranges::find(codes, code) != codes.end();
 }
 
+/// Whether a session does not know a prepared statement's name, or knows another by it. Nothing has been carried out.
+[[nodiscard]] inline bool is_about_names(std::string_view code) {
+    return code == unknown_prepared_statement || code == duplicate_prepared_statement;
+}
+
 /// Whether the same statement may succeed when it is carried out again.
 [[nodiscard]] inline bool is_transient(std::string_view code) {
     return code == serialization_failure || code == deadlock_detected;

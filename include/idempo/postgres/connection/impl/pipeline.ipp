@@ -110,9 +110,9 @@ script_outcome pipeline::read(std::chrono::steady_clock::time_point deadline) {
     }
 }
 
-void pipeline::has_failed(sent const& part, std::string const& sqlstate) {
+void pipeline::has_failed(sent const& part, std::string const& code) {
     if (part.what == kind::prepare || part.what == kind::prepare_anew) prepared_.erase(part.name);
-    if (sqlstate != sqlstate::unknown_prepared_statement && sqlstate != sqlstate::duplicate_prepared_statement) return;
+    if (!sqlstate::is_about_names(code)) return;
     keeps_names_ = false;
     prepared_.clear();
 }

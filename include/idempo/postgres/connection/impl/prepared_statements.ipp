@@ -31,10 +31,6 @@ std::string settings_for(int server_version, int process_number) {
            "::pg_catalog.int4";
 }
 
-bool is_about_names(std::string const& code) {
-    return code == sqlstate::unknown_prepared_statement || code == sqlstate::duplicate_prepared_statement;
-}
-
 }  // namespace
 
 void prepared_statements::set_up(PGconn* on, int process_number, steady_clock::time_point deadline) {
@@ -53,9 +49,9 @@ result prepared_statements::run(PGconn* on, std::string const& text, binary_para
     try {
         return run_prepared(on, name_of(on, text, deadline), parameters, deadline);
     } catch (statement_failure const& failed) {
-        if (!is_about_names(failed.sqlstate)) throw;
+        if (!sqlstate::is_about_names(failed.sqlstate)) throw;
     }
-    // The session is others', too, after all. Nothing has been carried out.
+    // The session is others', too, after all.
     keeps_names_ = false;
     return run_statement(on, text, parameters, deadline);
 }
