@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
 #include "support/message_proxy.hpp"
+#include "support/patience.hpp"
 #include "support/pending_answer.hpp"
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
@@ -77,8 +78,7 @@ void end_claims(postgres_store& store, std::vector<claim_request> const& held, s
 
 void one_process(std::string const& connection, std::uint64_t seed, int rounds, overlap& seen) {
     std::mt19937_64 random(seed);
-    auto options = local_postgres(connection);
-    options.operation_timeout = 10s;
+    auto options = with_patience(local_postgres(connection));
     options.workers = 4;
     options.sweep_interval = 5ms;
     inspectable_postgres store(options);
@@ -131,7 +131,7 @@ void meet_serialization_failure(postgres_server const& server, inspectable_postg
 
 /// Options of a store that waits for long: another session may be stopped.
 postgres_options patient_postgres(postgres_server const& server) {
-    auto options = local_postgres(server.connection());
+    auto options = with_patience(local_postgres(server.connection()));
     options.operation_timeout = 30s;
     return options;
 }
@@ -201,9 +201,8 @@ TEST_CASE("postgres: batches over the same keys in any order deadlock nowhere, a
 TEST_CASE("postgres: a serialization failure is overcome by read committed") {
     postgres_server server({"default_transaction_isolation='repeatable read'"});
     postgres_events events;
-    auto options = local_postgres(server.connection());
+    auto options = with_patience(local_postgres(server.connection()));
     options.observer = events.observer();
-    options.operation_timeout = 10s;
     options.workers = 1;
     inspectable_postgres store(options);
     REQUIRE(works(store));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
+#include "support/patience.hpp"
 #include "support/pgbouncer.hpp"
 #include "support/postgres_server.hpp"
 
@@ -38,8 +39,7 @@ private:
         idempo::postgres_options options;
         options.connection = std::move(connection);
         options.workers = workers;
-        options.operation_timeout = 10s;  // a slow machine is no violation of the contract
-        return options;
+        return with_patience(std::move(options));
     }
 
     inspectable_postgres store_;

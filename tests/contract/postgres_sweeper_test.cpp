@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
+#include "support/patience.hpp"
 #include "support/poll_until.hpp"
 #include "support/postgres_scene.hpp"
 #include "support/postgres_server.hpp"
@@ -168,10 +169,9 @@ TEST_CASE("postgres_store: sweeps while it lives, and leaves what has not expire
 }
 
 TEST_CASE("postgres sweeper: deletes no record that has just been claimed anew") {
-    auto options = options_for("contested", "keys");
+    auto options = with_patience(options_for("contested", "keys"));
     options.sweep_interval = std::chrono::milliseconds{0};
     options.workers = 4;
-    options.operation_timeout = std::chrono::seconds{10};
     idempo::migrate(options);
     inspectable_postgres store(options);
 

@@ -14,6 +14,7 @@
 
 #include "support/catch.hpp"
 #include "support/charges.hpp"
+#include "support/patience.hpp"
 #include "support/poll_until.hpp"
 #include "support/postgres_server.hpp"
 #include "support/redis_server.hpp"
@@ -74,12 +75,11 @@ private:
         if (where == database::redis) {
             idempo::redis_options redis;
             redis.port = shared_redis().port();
-            return idempo::any_store(idempo::redis_store(executor, redis));
+            return idempo::any_store(idempo::redis_store(executor, with_patience(redis)));
         }
         idempo::postgres_options postgres;
         postgres.connection = shared_postgres().connection();
-        postgres.operation_timeout = 10s;  // a slow machine is no failure
-        return idempo::any_store(idempo::postgres_store(executor, postgres));
+        return idempo::any_store(idempo::postgres_store(executor, with_patience(postgres)));
     }
 
     idempo::detail::background_thread thread_;

@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/inspectable_postgres.hpp"
 #include "support/inspectable_redis.hpp"
+#include "support/patience.hpp"
 #include "support/postgres_server.hpp"
 #include "support/redis_server.hpp"
 
@@ -46,8 +47,7 @@ TEST_CASE("sealed: keeps the contract over Redis") {
     redis_server server;
     idempo::redis_options options;
     options.port = server.port();
-    options.operation_timeout = 10s;  // a slow machine is no violation of the contract
-    sealed_server_fixture<inspectable_redis> fixture(options);
+    sealed_server_fixture<inspectable_redis> fixture(with_patience(options));
     idempo::testing::store_contract(fixture);
 }
 
@@ -55,7 +55,6 @@ TEST_CASE("sealed: keeps the contract over PostgreSQL") {
     postgres_server server;
     idempo::postgres_options options;
     options.connection = server.connection();
-    options.operation_timeout = 10s;
-    sealed_server_fixture<inspectable_postgres> fixture(options);
+    sealed_server_fixture<inspectable_postgres> fixture(with_patience(options));
     idempo::testing::store_contract(fixture);
 }

@@ -9,4 +9,12 @@ namespace idempo::tests {
 /// waits this long.
 inline constexpr std::chrono::seconds patience{60};
 
+/// A store's options where a slow machine must not look like a server that is away. Connecting takes time, too.
+template <class Options>
+[[nodiscard]] Options with_patience(Options options) {
+    options.connect_timeout = std::chrono::seconds(10);
+    options.operation_timeout = std::chrono::seconds(10);
+    return options;
+}
+
 }  // namespace idempo::tests

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/inspectable_redis.hpp"
+#include "support/patience.hpp"
 #include "support/redis_server.hpp"
 
 #include <idempo/redis/options.hpp>
@@ -43,13 +44,6 @@ public:
     static std::chrono::milliseconds time_unit() { return std::chrono::milliseconds(100); }
 
 private:
-    /// A slow machine does not violate the contract.
-    static redis_options with_patience(redis_options options) {
-        options.connect_timeout = std::chrono::seconds(10);
-        options.operation_timeout = std::chrono::seconds(10);
-        return options;
-    }
-
     redis_server& full_server_;
     redis_options full_options_;
     inspectable_redis store_;
