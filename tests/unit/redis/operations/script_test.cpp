@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <idempo/redis/operations/script.hpp>
+#include "support/catch.hpp"
 
-#include <catch2/catch.hpp>
+#include <idempo/redis/operations/script.hpp>
 
 #include <cstddef>
 #include <iterator>
