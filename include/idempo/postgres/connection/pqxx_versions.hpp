@@ -8,6 +8,7 @@
 #include <pqxx/version>
 
 #include <memory>
+#include <string>
 
 /// \file
 /// Where libpqxx 6.4, 7 and 8 differ.
@@ -38,9 +39,11 @@ public:
 
     [[nodiscard]] pqxx::subtransaction& rows() noexcept;
 
-    /// After the handler. Returns false where its rows cannot be kept: a statement failed and was not inside a
-    /// subtransaction, or the handler aborted the one that it was given.
-    [[nodiscard]] bool close() noexcept;
+    /// After the handler. Returns why its rows cannot be kept, as an SQLSTATE; empty where they can. A statement failed
+    /// and was not inside a subtransaction, or the handler aborted the one that it was given:
+    /// `in_failed_transaction`. The handler ended the transaction: another one. Empty where the connection is lost,
+    /// too: what is sent next finds out.
+    [[nodiscard]] std::string close() noexcept;
 
 private:
     class objects;

@@ -32,6 +32,11 @@ inline constexpr std::string_view duplicate_prepared_statement = "42P05";
     return code == unknown_prepared_statement || code == duplicate_prepared_statement;
 }
 
+/// Whether a savepoint is gone with its transaction, which somebody has ended.
+[[nodiscard]] inline bool is_about_end(std::string_view code) {
+    return code == no_active_transaction || code == no_such_savepoint;
+}
+
 /// Whether the same statement may succeed when it is carried out again.
 [[nodiscard]] inline bool is_transient(std::string_view code) {
     return code == serialization_failure || code == deadlock_detected;

@@ -3,11 +3,15 @@
 
 #include <idempo/postgres/connection/pqxx_versions.hpp>
 
+#include <idempo/postgres/connection/sqlstate.hpp>
+
 #include <pqxx/dbtransaction>
 
 #if PQXX_VERSION_MAJOR < 7
 #include <pqxx/basic_connection.hxx>
 #include <pqxx/connectionpolicy.hxx>
+#else
+#include <pqxx/except>
 #endif
 
 #include <exception>
@@ -64,13 +68,13 @@ public:
     begun_subtransaction& operator=(begun_subtransaction const&) = delete;
     ~begun_subtransaction() override { close(); }
 
-    bool close() noexcept {
-        auto const can_be_kept = !is_aborted_;
+    std::string close() noexcept {
+        auto const was_aborted = is_aborted_;
         try {
             abort();
         } catch (std::exception const&) {  // the handler has committed it
         }
-        return can_be_kept;
+        return was_aborted ? std::string(sqlstate::in_failed_transaction) : std::string();
     }
 
 private:
@@ -86,7 +90,7 @@ public:
     explicit objects(pqxx_connection& within) : transaction_(within), rows_(transaction_) {}
 
     pqxx::subtransaction& rows() noexcept { return rows_; }
-    bool close() noexcept { return rows_.close(); }
+    std::string close() noexcept { return rows_.close(); }
 
 private:
     begun_transaction transaction_;
@@ -120,20 +124,24 @@ private:
 
 class handler_transaction::objects {
 public:
-    explicit objects(pqxx_connection& within) : transaction_(within), rows_(transaction_) {}
+    explicit objects(pqxx_connection& within) : connection_(within), transaction_(within), rows_(transaction_) {}
 
     pqxx::subtransaction& rows() noexcept { return rows_; }
 
-    bool close() noexcept {
+    std::string close() noexcept {
+        std::string failed_by(sqlstate::in_failed_transaction);
         try {
             rows_.commit();
-            return true;
-        } catch (std::exception const&) {
-            return false;
+            return {};
+        } catch (pqxx::sql_error const& failure) {
+            if (sqlstate::is_about_end(failure.sqlstate())) failed_by = failure.sqlstate();
+        } catch (std::exception const&) {  // the handler has aborted it
         }
+        return connection_.is_open() ? failed_by : std::string();
     }
 
 private:
+    pqxx_connection& connection_;
     begun_transaction transaction_;
     pqxx::subtransaction rows_;
 };
@@ -148,6 +156,6 @@ handler_transaction::handler_transaction(pqxx_connection& within) : objects_(std
 handler_transaction::~handler_transaction() = default;
 
 pqxx::subtransaction& handler_transaction::rows() noexcept { return objects_->rows(); }
-bool handler_transaction::close() noexcept { return objects_->close(); }
+std::string handler_transaction::close() noexcept { return objects_->close(); }
 
 }  // namespace idempo::postgres

@@ -136,13 +136,13 @@ public:
     }
     [[nodiscard]] pqxx::subtransaction& rows() noexcept { return handler_->rows(); }
 
-    /// Returns whether its rows can be kept.
-    [[nodiscard]] bool end_handler() {
-        if (!handler_) return true;
+    /// Returns why its rows cannot be kept, as `handler_transaction::close`.
+    [[nodiscard]] std::string end_handler() {
+        if (!handler_) return {};
         allow(pool_.options().database.operation_timeout + grace);
-        auto const can_be_kept = handler_->close();
+        auto failed_by = handler_->close();
         handler_.reset();
-        return can_be_kept;
+        return failed_by;
     }
 
     /// The transaction has ended, and the session is as it was.
@@ -320,8 +320,9 @@ keyed_transaction::ending keyed_transaction::complete(complete_request const& re
     ending ended{transaction_end::undone, done{}};
     bool is_in_doubt = false;
     or_end([&] {
-        if (!session_->end_handler() && keeps_rows) {
-            ended.end = refuse(std::string(sqlstate::in_failed_transaction), false);
+        auto const failed_by = session_->end_handler();
+        if (!failed_by.empty() && keeps_rows) {
+            ended.end = refuse(failed_by, sqlstate::is_about_end(failed_by));
             return;
         }
         auto const completing = pool_->text().complete(request, keeps_rows);
@@ -343,8 +344,8 @@ transaction_end keyed_transaction::commit() {
     auto end = transaction_end::undone;
     bool is_in_doubt = false;
     or_end([&] {
-        if (!session_->end_handler()) {
-            end = refuse(std::string(sqlstate::in_failed_transaction), false);
+        if (auto const failed_by = session_->end_handler(); !failed_by.empty()) {
+            end = refuse(failed_by, sqlstate::is_about_end(failed_by));
             return;
         }
         is_in_doubt = true;
