@@ -40,6 +40,8 @@ using fencing_token = identifier<struct fencing_token_tag, 16>;
 
 /// Lower-case hexadecimal digits, two a byte.
 [[nodiscard]] std::string to_hex(std::string_view bytes);
+/// As `to_hex`, at the end of a text.
+void append_hex(std::string& to, std::string_view bytes);
 
 /// Hash for unordered containers. Identifiers are uniformly distributed, so their first word will do.
 struct identifier_hash {

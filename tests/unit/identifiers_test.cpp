@@ -81,4 +81,7 @@ TEST_CASE("identifiers: to_hex writes two lower-case digits a byte") {
     CHECK(to_hex("").empty());
     CHECK(to_hex(std::string_view("\x00\x0f\xa5\xff", 4)) == "000fa5ff");
     CHECK(to_hex(make_fencing_token().view()).size() == 32);
+    std::string text = "key ";
+    idempo::append_hex(text, "\x1f");
+    CHECK(text == "key 1f");
 }

@@ -2,18 +2,17 @@
 #pragma once
 
 #include <idempo/detail/call_completion.hpp>
+#include <idempo/detail/post_to.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/dispatch.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
 #include <atomic>
 #include <memory>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 /// \file
@@ -65,7 +64,7 @@ public:
     /// The operation goes on when the coroutine tells it. The coroutine may run, and end, before this returns.
     void give_turn(owner operation) {
         if (!has_turn_.exchange(true, std::memory_order_acq_rel)) return;
-        boost::asio::dispatch(where_.executor, boost::asio::append(std::move(*waiting_), std::move(operation)));
+        boost::asio::dispatch(boost::asio::append(std::move(*waiting_), std::move(operation)));
     }
 
     /// \name For the coroutine
@@ -82,7 +81,7 @@ public:
                 waiting_.emplace(std::move(resume));
                 bool const came_meanwhile = has_turn_.exchange(true, std::memory_order_acq_rel);
                 if (!came_meanwhile) return;
-                boost::asio::post(where_.executor, boost::asio::append(std::move(*waiting_), std::move(kept)));
+                post_to(where_.executor, std::move(*waiting_), std::move(kept));
             },
             token);
     }

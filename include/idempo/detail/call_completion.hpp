@@ -109,10 +109,12 @@ public:
         auto const work = std::move(work_);
         if (where.calling_thread_only) {
             std::move(handler)(std::move(message));
-        } else if (initiated_) {
-            boost::asio::dispatch(where.executor, boost::asio::append(std::move(handler), std::move(message)));
-        } else {
+        } else if (!initiated_) {
             boost::asio::post(where.executor, boost::asio::append(std::move(handler), std::move(message)));
+        } else if constexpr (is_unbound<Handler>) {
+            boost::asio::dispatch(where.executor, boost::asio::append(std::move(handler), std::move(message)));
+        } else {  // to the same executor, which Asio would carry along otherwise
+            boost::asio::dispatch(boost::asio::append(std::move(handler), std::move(message)));
         }
     }
 

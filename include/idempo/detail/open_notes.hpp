@@ -19,7 +19,8 @@ struct open_notes {
     bytes.reserve(2 + notes.reason.size() + notes.steps.size());
     bytes += static_cast<char>(static_cast<unsigned char>(notes.reason.size() >> 8U));
     bytes += static_cast<char>(static_cast<unsigned char>(notes.reason.size()));
-    return bytes.append(notes.reason).append(notes.steps);
+    bytes.append(notes.reason).append(notes.steps);
+    return bytes;
 }
 
 /// \pre `bytes` are those of `parked_notes`, or damaged: then all of them are steps

@@ -63,15 +63,21 @@ fencing_token make_fencing_token() {
 }
 
 std::string to_hex(std::string_view bytes) {
+    std::string hex;
+    append_hex(hex, bytes);
+    return hex;
+}
+
+void append_hex(std::string& to, std::string_view bytes) {
     constexpr std::string_view digits = "0123456789abcdef";
-    std::string hex(2 * bytes.size(), '0');
-    auto next = hex.begin();
+    auto const begin = to.size();
+    to.resize(begin + 2 * bytes.size());
+    auto* next = to.data() + begin;
     for (char const byte : bytes) {
         auto const value = static_cast<unsigned char>(byte);
         *next++ = digits[value >> 4];
         *next++ = digits[value & 0xF];
     }
-    return hex;
 }
 
 }  // namespace idempo

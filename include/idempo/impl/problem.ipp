@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view draft = "https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header-07";
 
 /// Section 2.7 has all the errors.
-std::string error_section() { return std::string(draft).append("#section-2.7"); }
+std::string error_section() { return std::string(draft) + "#section-2.7"; }
 
 /// The text with the name of the key's field.
 std::string with_field(std::string_view text, std::string_view field) {
@@ -24,7 +24,8 @@ std::string with_field(std::string_view text, std::string_view field) {
         written.append(text.substr(0, at)).append(field);
         text.remove_prefix(at + placeholder.size());
     }
-    return written.append(text);
+    written.append(text);
+    return written;
 }
 
 /// Quotes and escapes for JSON (RFC 8259, section 7); titles and types are the application's own text.

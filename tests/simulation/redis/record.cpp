@@ -46,7 +46,8 @@ std::string redis_record::as_value() const {
     append_number(value, static_cast<std::uint64_t>(life), 8);
     append_number(value, body.size(), 4);
     append_number(value, sum_of(value), 4);
-    return value.append(body);
+    value.append(body);
+    return value;
 }
 
 redis_record read_redis_header(std::string_view header) {

@@ -34,7 +34,8 @@ std::string step_entry(std::string_view label, std::string_view result) {
     made.reserve(2 * sizeof(std::uint32_t) + label.size() + result.size() + step_check_size);
     append_sized(made, label);
     append_sized(made, result);
-    return made.append(step_check(label, result));
+    made.append(step_check(label, result));
+    return made;
 }
 
 [[noreturn]] void throw_steps_unreadable() { throw std::invalid_argument("idempo: the kept steps are damaged"); }

@@ -137,7 +137,10 @@ std::string hmac_filter::signed_before_body(request_head const& head, std::strin
     };
     if (fields_first) add_fields(".");
     if (is_dated()) text.append(timestamp).append(".");
-    if (options_.preamble) return text.append(options_.preamble(head));
+    if (options_.preamble) {
+        text.append(options_.preamble(head));
+        return text;
+    }
     if (options_.content == signed_content::method_target_and_body) {
         text.append(head.method_string()).append("\n").append(head.target()).append("\n");
     }

@@ -87,6 +87,7 @@ private:
     std::vector<std::unique_ptr<operation>> submitted_;  // guarded by mutex_; the machine's load has them already
 
     // The rest is for the strand.
+    std::vector<std::unique_ptr<operation>> spare_;  // empty: its memory changes places with that of submitted_
     std::array<char, std::size_t{64} * 1024> incoming_{};
     std::string outgoing_;
     std::string in_write_;

@@ -9,6 +9,7 @@
 #include <idempo/redis/options.hpp>
 
 #include <boost/intrusive/list.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -205,7 +206,7 @@ private:
     std::size_t uncovered_ = 0;
     std::vector<redirected_operation> redirected_;
     bool is_cluster_down_ = false;
-    std::unordered_map<store_key, key_state, identifier_hash> keys_;
+    boost::unordered_flat_map<store_key, key_state, identifier_hash> keys_;
     /// Not settled, wherever they are; the oldest is the first.
     by_age unsettled_;
 };

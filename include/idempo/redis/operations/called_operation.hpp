@@ -3,12 +3,11 @@
 
 #include <idempo/redis/protocol/operation.hpp>
 
+#include <idempo/detail/post_to.hpp>
 #include <idempo/store.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/append.hpp>
-#include <boost/asio/post.hpp>
 
 #include <string>
 #include <type_traits>
@@ -91,14 +90,11 @@ protected:
 private:
     using written = typename written_of<Result>::type;
 
-    // On our executor, from where Asio goes on to the handler's own: with Boost 1.81 an any_completion_executor
-    // cannot be posted to.
     void tell(error_code error) {
-        auto done = std::exchange(done_, nullptr);
         if constexpr (std::is_same_v<Result, nothing>) {
-            boost::asio::post(executor_, boost::asio::append(std::move(done), error));
+            idempo::detail::post_to(executor_, std::exchange(done_, nullptr), error);
         } else {
-            boost::asio::post(executor_, boost::asio::append(std::move(done), error, std::move(result_)));
+            idempo::detail::post_to(executor_, std::exchange(done_, nullptr), error, std::move(result_));
         }
     }
 

@@ -96,14 +96,15 @@ void connection::end() {
 }
 
 void connection::take_submitted() {
-    std::vector<std::unique_ptr<operation>> taken;
+    auto taken = std::move(spare_);
     {
         std::lock_guard const lock(mutex_);
         taken.swap(submitted_);
     }
-    if (taken.empty()) return;
     handle([&](fsm& machine, time_point now) {
         for (auto& each : taken) machine.submit(std::move(each), now);
+        taken.clear();
+        spare_ = std::move(taken);
     });
 }
 

@@ -7,8 +7,7 @@
 #include <idempo/redis/operations/peek_many_operation.hpp>
 #include <idempo/redis/protocol/key_slot.hpp>
 
-#include <boost/asio/append.hpp>
-#include <boost/asio/post.hpp>
+#include <idempo/detail/post_to.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -110,7 +109,7 @@ void listing::add(store_key const& key, error_code error, std::optional<record_i
 
 void listing::finish(error_code error) {
     if (error) page_ = {};
-    boost::asio::post(executor_, boost::asio::append(std::move(done_), error, std::move(page_)));
+    idempo::detail::post_to(executor_, std::move(done_), error, std::move(page_));
 }
 
 }  // namespace idempo::redis

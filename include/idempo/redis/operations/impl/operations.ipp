@@ -37,11 +37,18 @@ reading read_script(script_call& called, reply_view answer, std::string_view tok
 }  // namespace
 
 std::string redis_key(std::string_view prefix, store_key const& key) {
-    return std::string(prefix).append(to_hex(key.view()));
+    std::string made;
+    made.reserve(prefix.size() + 2 * key.bytes.size());
+    made.append(prefix);
+    append_hex(made, key.view());
+    return made;
 }
 
 std::string mark_key(std::string_view prefix, std::string_view record_key) {
-    return std::string(prefix).append("{").append(record_key).append("}");
+    std::string made;
+    made.reserve(prefix.size() + record_key.size() + 2);
+    made.append(prefix).append("{").append(record_key).append("}");
+    return made;
 }
 
 claim_operation::claim_operation(claim_request const& request, std::string_view prefix, any_io_executor executor,

@@ -67,7 +67,8 @@ std::string write(record const& from, std::string_view bytes) {
     boost::endian::store_big_s64(octets(value, life_offset), from.life.count());
     boost::endian::store_big_u32(octets(value, length_offset), static_cast<std::uint32_t>(bytes.size()));
     boost::endian::store_big_u32(octets(value, sum_offset), sum_of(value));
-    return value.append(bytes);
+    value.append(bytes);
+    return value;
 }
 
 }  // namespace

@@ -441,7 +441,8 @@ std::string all_sources() {
         source.append(with_shared_functions(each.source));
         branch = "elseif";
     }
-    return source.append("end\n");
+    source.append("end\n");
+    return source;
 }
 
 script make_script(std::string_view name) {

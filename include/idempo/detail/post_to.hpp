@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/execution/blocking.hpp>
+#include <boost/asio/require.hpp>
+
+#include <utility>
+
+namespace idempo::detail {
+
+/// Calls a type-erased handler with `results`, as if by post: on `executor`, from where it goes on to the handler's
+/// own. `asio::post` alone would keep a copy of the handler's executor beside it: three allocations instead of one.
+template <class Handler, class... Results>
+void post_to(boost::asio::any_io_executor const& executor, Handler handler, Results... results) {
+    auto const posting = boost::asio::require(executor, boost::asio::execution::blocking.never);
+    posting.execute([handler = std::move(handler), ... results = std::move(results)]() mutable {
+        boost::asio::dispatch(boost::asio::append(std::move(handler), std::move(results)...));
+    });
+}
+
+}  // namespace idempo::detail
