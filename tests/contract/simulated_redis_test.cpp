@@ -96,6 +96,7 @@ public:
     }
 
     /// In short, for counting.
+    [[nodiscard]] std::string const& bytes() const noexcept { return bytes_; }
     [[nodiscard]] std::string outcome() const {
         if (view().is_error()) return std::string(view().text().substr(0, view().text().find(' ')));
         if (view().is_array()) return std::string(view()[1].text());
@@ -108,6 +109,16 @@ private:
     redis::reply reply_;
 };
 
+/// As it can be printed, and no more than fits on a screen.
+std::string shown(std::string_view bytes) {
+    std::string text;
+    for (char const each : bytes.substr(0, 1000)) {
+        bool const is_plain = each >= ' ' && each <= '~' && each != '\\';
+        is_plain ? text.append(1, each) : text.append("\\x").append(to_hex({&each, 1}));
+    }
+    return text;
+}
+
 /// A real server and a simulated one have answered differently.
 struct difference : std::runtime_error {
     using runtime_error::runtime_error;
@@ -117,6 +128,8 @@ struct difference : std::runtime_error {
 class two_servers {
 public:
     explicit two_servers(simulation::mutant bug = simulation::mutant::none) : bug_(bug) {
+        // In the background Redis 8 deletes what ends in this very millisecond, and what commands still find.
+        command({"DEBUG", "SET-ACTIVE-EXPIRE", "0"});
         socket_.connect({real_.unix_path()});
     }
 
@@ -134,8 +147,10 @@ public:
         std::string bytes;
         append(bytes, simulated_.execute(*reader.next()));
         answer const simulated(bytes);
-        if (!real->is_like(simulated))
-            throw difference("real: " + real->outcome() + ", simulated: " + simulated.outcome());
+        if (!real->is_like(simulated)) {
+            throw difference("to " + shown(command) + " real: " + shown(real->bytes()) +
+                             ", simulated: " + shown(simulated.bytes()));
+        }
         return real;
     }
 
@@ -172,7 +187,8 @@ private:
 
     simulation::mutant bug_;
     clock_file clock_;
-    redis_server real_{{}, {}, {"LD_PRELOAD=" IDEMPO_FROZEN_CLOCK, "FROZEN_CLOCK=" + clock_.path()}};
+    redis_server real_{
+        {"--enable-debug-command", "local"}, {}, {"LD_PRELOAD=" IDEMPO_FROZEN_CLOCK, "FROZEN_CLOCK=" + clock_.path()}};
     simulation::simulated_redis simulated_{{redis::scripts::claim().sha1, redis::scripts::claim().source}, bug_};
     asio::io_context context_;
     asio::local::stream_protocol::socket socket_{context_};

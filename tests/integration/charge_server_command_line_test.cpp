@@ -21,20 +21,20 @@ bool is_one_line(std::string const& text) { return !text.empty() && text.find('\
 }  // namespace
 
 TEST_CASE("charge_server: a wrong command line is one line and exit 2") {
-    auto const flags =
-        GENERATE(words{"--bogus"}, words{"argument"}, words{"--port", "65536"}, words{"--port", "x"}, words{"--port"},
-                 words{"--address", "localhost:80"}, words{"--threads", "0"}, words{"--max-connections", "0"},
-                 words{"--style", "threads"}, words{"--profile", "square"}, words{"--methods", "POST,FETCH"},
-                 words{"--methods", "HEAD"}, words{"--methods", ""}, words{"--header", "not a name"},
-                 words{"--lease", "30"}, words{"--lease", "0s"}, words{"--lease", "s"}, words{"--retention", "1d"},
-                 words{"--retention", "-1s"}, words{"--wait", "1 s"}, words{"--wait", "1e3s"},
-                 words{"--wait", "9999999999999h"}, words{"--heartbeat", "maybe"}, words{"--on-throw", "ignore"},
-                 words{"--scope", "tenant"}, words{"--scope", "header:"}, words{"--scope", "header:not a name"},
-                 words{"--digest-key-file", "/nowhere/secret"}, words{"--digest-key-file", "/dev/null"},
-                 words{"--previous-scope", "tenant"}, words{"--previous-digest-key-file", "/nowhere/secret"},
-                 words{"--previous-without-digest-key", "--previous-digest-key-file", "/dev/null"},
-                 words{"--store", "nothing"}, words{"--store", "ftp://host"}, words{"--store", "memory:?max_records=0"},
-                 words{"--migrate", "--store", "ftp://host"}, words{"--no-middleware", "--store", "ftp://host"});
+    auto const flags = GENERATE(
+        words{"--bogus"}, words{"argument"}, words{"--port", "65536"}, words{"--port", "x"}, words{"--port"},
+        words{"--address", "localhost:80"}, words{"--threads", "0"}, words{"--max-connections", "0"},
+        words{"--style", "threads"}, words{"--profile", "square"}, words{"--methods", "POST,FETCH"},
+        words{"--methods", "HEAD"}, words{"--methods", ""}, words{"--header", "not a name"}, words{"--lease", "30"},
+        words{"--lease", "0s"}, words{"--lease", "s"}, words{"--retention", "1d"}, words{"--retention", "-1s"},
+        words{"--wait", "1 s"}, words{"--wait", "1e3s"}, words{"--wait", "9999999999999h"},
+        words{"--persist-timeout", "-1s"}, words{"--heartbeat", "maybe"}, words{"--on-throw", "ignore"},
+        words{"--scope", "tenant"}, words{"--scope", "header:"}, words{"--scope", "header:not a name"},
+        words{"--digest-key-file", "/nowhere/secret"}, words{"--digest-key-file", "/dev/null"},
+        words{"--previous-scope", "tenant"}, words{"--previous-digest-key-file", "/nowhere/secret"},
+        words{"--previous-without-digest-key", "--previous-digest-key-file", "/dev/null"}, words{"--store", "nothing"},
+        words{"--store", "ftp://host"}, words{"--store", "memory:?max_records=0"},
+        words{"--migrate", "--store", "ftp://host"}, words{"--no-middleware", "--store", "ftp://host"});
     CAPTURE(flags);
 
     server_process server(flags);
@@ -73,6 +73,7 @@ TEST_CASE("charge_server: --help says all flags and exits 0") {
                              "--heartbeat",
                              "--retention",
                              "--wait",
+                             "--persist-timeout",
                              "--guard",
                              "--on-throw",
                              "--scope",

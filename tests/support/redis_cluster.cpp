@@ -168,14 +168,16 @@ void redis_cluster::forget(std::size_t node) {
     forgot_at_ = std::chrono::steady_clock::now();
 }
 
-// From Redis 7.2 on, each node tells the others which nodes it has forgotten within the last minute, and they forget
-// these as well, even if they have just been told to meet them. No command shows when that ends, hence the sleep.
+bool redis_cluster::tells_of_forgotten() const {
+    auto const version = info_field(nodes_[0]->ask({"INFO", "server"}), "redis_version");
+    return !version.starts_with("6.") && !version.starts_with("7.0.");
+}
+
+// No command shows when that ends, hence the sleep.
 void redis_cluster::wait_until_it_may_be_met() const {
     constexpr std::chrono::seconds blacklist_time{60};  // CLUSTER_BLACKLIST_TTL in Redis
     constexpr std::chrono::seconds rounding{2};         // Redis counts whole seconds
-    auto const version = info_field(nodes_[0]->ask({"INFO", "server"}), "redis_version");
-    if (version.starts_with("6.") || version.starts_with("7.0.")) return;
-    std::this_thread::sleep_until(forgot_at_ + blacklist_time + rounding);
+    if (tells_of_forgotten()) std::this_thread::sleep_until(forgot_at_ + blacklist_time + rounding);
 }
 
 void redis_cluster::meet(std::size_t node) const {

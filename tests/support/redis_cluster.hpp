@@ -60,8 +60,11 @@ public:
 
     /// All other nodes forget it, and for a minute they do not take its name from each other.
     void forget(std::size_t node);
-    /// All other nodes meet it again. With Redis 7.2 and later this waits until that minute is over.
+    /// All other nodes meet it again, when that minute is over where `tells_of_forgotten`.
     void meet(std::size_t node) const;
+    /// From Redis 7.2 on, each node tells the others which nodes it has forgotten within the last minute, and they
+    /// forget these as well, even if they have just been told to meet them.
+    [[nodiscard]] bool tells_of_forgotten() const;
 
 private:
     void start_node();

@@ -53,6 +53,7 @@ struct written_flags {
     std::optional<std::string> heartbeat;
     std::optional<std::string> retention;
     std::optional<std::string> wait;
+    std::optional<std::string> persist_timeout;
     bool guard = false;
     std::optional<std::string> on_throw;
     std::string scope = "credential";
@@ -117,6 +118,7 @@ void add_idempotency_flags(CLI::App& app, written_flags& written) {
     app.add_option("--heartbeat", written.heartbeat, "on or off: renew the lease while the handler runs [on]");
     app.add_option("--retention", written.retention, "How long a response is kept [24h]");
     app.add_option("--wait", written.wait, "How long a retry waits for the first request before 409 [0s]");
+    app.add_option("--persist-timeout", written.persist_timeout, "How long storing a response is tried [10s]");
     app.add_flag("--guard", written.guard, "A key that has been used is answered 409 instead of replayed");
     app.add_option("--on-throw", written.on_throw, "release, hold or store-500 [release; stripe: store-500]");
     app.add_option("--scope", written.scope, "credential, single or header:NAME: whose key it is")
@@ -236,6 +238,7 @@ idempo::options options_of(written_flags const& written) {
     apply_duration("--lease", written.lease, options.lease);
     apply_duration("--retention", written.retention, options.retention);
     apply_duration("--wait", written.wait, options.wait);
+    apply_duration("--persist-timeout", written.persist_timeout, options.persist_timeout);
     if (written.heartbeat) {
         options.heartbeat = choose<bool>("--heartbeat", *written.heartbeat, {{"off", false}, {"on", true}});
     }

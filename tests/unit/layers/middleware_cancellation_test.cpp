@@ -223,7 +223,9 @@ TEST_CASE("cancellation: of the coroutine, at every suspension point: the record
     auto const handler = generate_form();
     auto const store = generate_store();
     bool went_on = false;
-    for (std::size_t turns = 0; !went_on; ++turns) {
+    // From the first turn, which begins the coroutine. Asio ends one that is cancelled before, newer releases of it by
+    // an exception out of run().
+    for (std::size_t turns = 1; !went_on; ++turns) {
         INFO("cancelled after " << turns << " turns");
         REQUIRE(turns < 50);
         stepped_world world(handler, store);
