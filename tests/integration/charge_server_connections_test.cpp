@@ -22,12 +22,16 @@ std::string raw(Message const& message) {
     return out.str();
 }
 
+/// With one thread the callback style knows the type of its executor; with more it needs strands.
+std::string each_thread_count() { return GENERATE(as<std::string>{}, "1", "2"); }
+
 }  // namespace
 
 TEST_CASE("charge_server: a client that is gone in mid-handler finds its charge made once") {
     auto const style = each_style();
-    CAPTURE(style);
-    charge_scene scene(style);
+    auto const threads = each_thread_count();
+    CAPTURE(style, threads);
+    charge_scene scene(style, {"--threads", threads});
     auto const request = make_post("/charge?delay_ms=200", "a", charge_42);
     scene.client.send(request);
     scene.wait_until_started(1);
@@ -48,8 +52,9 @@ TEST_CASE("charge_server: a client that is gone in mid-handler finds its charge 
 TEST_CASE("charge_server: SIGTERM lets a running charge end, and its client gets the answer") {
     auto const style = each_style();
     auto const key = GENERATE(as<std::string>{}, "a", "");
-    CAPTURE(style, key);
-    charge_scene scene(style);
+    auto const threads = each_thread_count();
+    CAPTURE(style, key, threads);
+    charge_scene scene(style, {"--threads", threads});
     http_client idle(scene.server.port());
     scene.client.send(make_post("/charge?delay_ms=700", key, charge_42));
     scene.wait_until_started(1);
@@ -92,8 +97,9 @@ TEST_CASE("charge_server: a second signal does not wait") {
 
 TEST_CASE("charge_server: pipelined requests are answered in order") {
     auto const style = each_style();
-    CAPTURE(style);
-    charge_scene scene(style);
+    auto const threads = each_thread_count();
+    CAPTURE(style, threads);
+    charge_scene scene(style, {"--threads", threads});
     std::string bytes;
     for (int amount = 1; amount <= 20; ++amount) {
         auto const delay = amount % 5 == 0 ? "/charge?delay_ms=20" : "/charge";
@@ -145,8 +151,9 @@ TEST_CASE("charge_server: Connection: close is obeyed, and keep-alive restored o
 
 TEST_CASE("charge_server: connections beyond --max-connections are refused, and others served later") {
     auto const style = each_style();
-    CAPTURE(style);
-    server_process server({"--style", style, "--max-connections", "2"});
+    auto const threads = each_thread_count();
+    CAPTURE(style, threads);
+    server_process server({"--style", style, "--threads", threads, "--max-connections", "2"});
     http_client first(server.port());
     http_client second(server.port());
     CHECK(first.get("/healthz").result_int() == 200);

@@ -56,7 +56,7 @@ private:
     idempo::options const* options_;
 };
 
-asio::awaitable<error_code> read(connection* connection, session_setup* setup) {
+asio::awaitable<error_code> read(any_connection* connection, session_setup* setup) {
     error_code error;
     auto& parser = connection->begin_request();
     co_await idempo::async_read_request(connection->stream, connection->buffer, parser, setup->reading(),
@@ -66,7 +66,7 @@ asio::awaitable<error_code> read(connection* connection, session_setup* setup) {
 }
 
 /// Returns whether there may be a next request.
-asio::awaitable<bool> send(connection* connection, session_setup* setup, http::message_generator handled) {
+asio::awaitable<bool> send(any_connection* connection, session_setup* setup, http::message_generator handled) {
     error_code error;
     auto answer = setup->last_touch(std::move(handled));
     bool const keep_alive = answer.keep_alive();
@@ -76,7 +76,7 @@ asio::awaitable<bool> send(connection* connection, session_setup* setup, http::m
     co_return keep_alive && !error;
 }
 
-asio::awaitable<void> refuse(connection* connection, error_code error) {
+asio::awaitable<void> refuse(any_connection* connection, error_code error) {
     auto answer = idempo::answer_read_error(error, connection->parser->get());
     if (!answer) co_return;
     co_await idempo::async_answer_and_close(connection->stream, std::move(*answer), limits::linger,
@@ -84,7 +84,7 @@ asio::awaitable<void> refuse(connection* connection, error_code error) {
 }
 
 template <class Handle>
-asio::awaitable<void> serve(std::shared_ptr<connection> connection, session_setup* setup, Handle handle) {
+asio::awaitable<void> serve(std::shared_ptr<any_connection> connection, session_setup* setup, Handle handle) {
     bool goes_on = true;
     while (goes_on && !setup->registry.stopping()) {
         auto const error = co_await read(connection.get(), setup);

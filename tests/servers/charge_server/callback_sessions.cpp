@@ -13,8 +13,11 @@
 #include <idempo/layers/idempotency.hpp>
 
 #include <boost/asio/associated_executor.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/bind_handler.hpp>
 #include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/write.hpp>
@@ -67,10 +70,11 @@ struct bare {
     }
 };
 
-template <class Handle>
-class callback_session : public std::enable_shared_from_this<callback_session<Handle>> {
+/// \tparam Connection a `basic_connection`
+template <class Handle, class Connection>
+class callback_session : public std::enable_shared_from_this<callback_session<Handle, Connection>> {
 public:
-    callback_session(session_setup& setup, Handle handle, std::shared_ptr<connection> connection)
+    callback_session(session_setup& setup, Handle handle, std::shared_ptr<Connection> connection)
         : setup_(setup),
           handle_(std::move(handle)),
           connection_(std::move(connection)) {}
@@ -118,7 +122,7 @@ private:
 
     session_setup& setup_;
     Handle handle_;
-    std::shared_ptr<connection> connection_;
+    std::shared_ptr<Connection> connection_;
 };
 
 template <class Handle>
@@ -126,12 +130,28 @@ class callback_sessions final : public sessions {
 public:
     callback_sessions(session_setup& setup, Handle handle) : setup_(setup), handle_(std::move(handle)) {}
 
+    /// One thread needs no strand: the type of the executor is known then, and Asio asks no table of functions for what
+    /// it does.
     void start(tcp::socket socket) override {
-        auto opened = open_connection(setup_, std::move(socket));
-        if (opened) std::make_shared<callback_session<Handle>>(setup_, handle_, std::move(opened))->start();
+        using event_loop = asio::io_context::executor_type;
+        auto const executor = socket.get_executor();
+        auto const* const loop = executor.target<event_loop>();
+        if (loop == nullptr) return start_session(std::move(socket));
+        error_code error;
+        auto const protocol = socket.local_endpoint(error).protocol();
+        if (error) return;
+        auto const handle = socket.release(error);
+        if (!error) start_session(asio::basic_stream_socket<tcp, event_loop>(*loop, protocol, handle));
     }
 
 private:
+    template <class Executor>
+    void start_session(asio::basic_stream_socket<tcp, Executor> socket) {
+        using session = callback_session<Handle, basic_connection<Executor>>;
+        auto opened = open_connection(setup_, std::move(socket));
+        if (opened) std::make_shared<session>(setup_, handle_, std::move(opened))->start();
+    }
+
     session_setup& setup_;
     Handle handle_;
 };

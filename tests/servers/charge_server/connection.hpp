@@ -4,11 +4,15 @@
 #include "common/responses.hpp"
 #include "servers/charge_server/connection_registry.hpp"
 #include "servers/charge_server/limits.hpp"
+#include "servers/charge_server/refusals.hpp"
 #include "servers/charge_server/sessions.hpp"
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 
 #include <memory>
@@ -16,8 +20,10 @@
 #include <utility>
 
 /// A connection of the asynchronous styles. Everything that happens to it happens on its executor.
-struct connection {
-    explicit connection(boost::asio::ip::tcp::socket socket) : stream(std::move(socket)) {}
+template <class Executor>
+struct basic_connection {
+    explicit basic_connection(boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor> socket)
+        : stream(std::move(socket)) {}
 
     /// The parser for the next request, and a deadline to read it by.
     http::request_parser<http::string_body>& begin_request() {
@@ -28,7 +34,7 @@ struct connection {
         return *parser;
     }
 
-    boost::beast::tcp_stream stream;
+    boost::beast::basic_stream<boost::asio::ip::tcp, Executor> stream;
     boost::beast::flat_buffer buffer{limits::buffer};
     std::optional<http::request_parser<http::string_body>> parser;
     /// Waits for data from the client. Shutdown cuts short only this.
@@ -36,5 +42,25 @@ struct connection {
     connection_registry::place place;
 };
 
+using any_connection = basic_connection<boost::asio::any_io_executor>;
+
+template <class Executor>
+connection_registry::stop_function stop_reading(std::shared_ptr<basic_connection<Executor>> const& opened) {
+    return [executor = opened->stream.get_executor(), weak = std::weak_ptr(opened)] {
+        boost::asio::post(executor, [weak] {
+            auto const living = weak.lock();
+            if (living && living->reading) living->stream.cancel();
+        });
+    };
+}
+
 /// Null where the connection was refused.
-[[nodiscard]] std::shared_ptr<connection> open_connection(session_setup& setup, boost::asio::ip::tcp::socket socket);
+template <class Executor>
+[[nodiscard]] std::shared_ptr<basic_connection<Executor>>
+open_connection(session_setup& setup, boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor> socket) {
+    auto opened = std::make_shared<basic_connection<Executor>>(std::move(socket));
+    opened->place = setup.registry.enter(stop_reading(opened));
+    if (opened->place) return opened;
+    refuse_connection(opened->stream.release_socket());
+    return nullptr;
+}
