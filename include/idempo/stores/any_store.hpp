@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <idempo/detail/post_to.hpp>
 #include <idempo/listing.hpp>
 #include <idempo/store.hpp>
 #include <idempo/stores/store_access.hpp>
 
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -231,7 +232,7 @@ public:
 private:
     template <class Handler, class... Results>
     void post(Handler done, Results... results) {
-        detail::post_to(executor_, std::move(done), std::move(results)...);
+        asio::post(executor_, asio::append(std::move(done), std::move(results)...));
     }
 
     Store store_;

@@ -153,6 +153,21 @@ TEST_CASE("any_store: asynchronous calls complete by post, where the token says 
     CHECK(bound == 1);
 }
 
+TEST_CASE("any_store: the handler's own executor is kept at work until it is called", "[any_store]") {
+    asio::io_context context;
+    asio::io_context own;
+    idempo::any_store erased(idempo::memory_store(), context.get_executor());
+    bool is_granted = false;
+    erased.async_claim(claim_of(1), asio::bind_executor(own, [&](idempo::error_code, idempo::claim_result result) {
+                           is_granted = std::holds_alternative<idempo::granted>(result);
+                       }));
+    own.poll();
+    CHECK_FALSE(own.stopped());
+    context.run();
+    own.run();
+    CHECK(is_granted);
+}
+
 TEST_CASE("any_store: an operation keeps the store alive", "[any_store]") {
     asio::io_context context;
     std::future<idempo::claim_result> result;
