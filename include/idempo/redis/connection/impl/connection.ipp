@@ -96,10 +96,11 @@ void connection::end() {
 }
 
 void connection::take_submitted() {
-    auto taken = std::move(spare_);
+    std::vector<std::unique_ptr<operation>> taken;
     {
         std::lock_guard const lock(mutex_);
-        taken.swap(submitted_);
+        if (submitted_.empty()) return;
+        taken = std::exchange(submitted_, std::move(spare_));
     }
     handle([&](fsm& machine, time_point now) {
         for (auto& each : taken) machine.submit(std::move(each), now);
