@@ -95,8 +95,9 @@ public:
         return redis::meaning_of(view().text()) == redis::meaning_of(other.view().text());
     }
 
-    /// In short, for counting.
     [[nodiscard]] std::string const& bytes() const noexcept { return bytes_; }
+
+    /// In short, for counting.
     [[nodiscard]] std::string outcome() const {
         if (view().is_error()) return std::string(view().text().substr(0, view().text().find(' ')));
         if (view().is_array()) return std::string(view()[1].text());
