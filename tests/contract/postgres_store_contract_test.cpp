@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/idle_context.hpp"
 #include "support/inspectable_postgres.hpp"
 #include "support/patience.hpp"
 #include "support/pgbouncer.hpp"
@@ -9,9 +10,12 @@
 #include <idempo/store.hpp>
 #include <idempo/testing/store_contract.hpp>
 
+#include <boost/asio/thread_pool.hpp>
+
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -75,4 +79,16 @@ TEST_CASE("postgres_store: keeps the contract where the server's default is seri
     static postgres_server server({"default_transaction_isolation='serializable'"});
     postgres_fixture fixture(server.connection());
     idempo::testing::store_contract(fixture);
+}
+
+TEST_CASE("postgres_store: the handler's own executor is kept at work until it is called") {
+    boost::asio::thread_pool threads(1);
+    idempo::postgres_options options;
+    options.connection = shared_server().connection();
+    idempo::postgres_store store(threads.get_executor(), with_patience(std::move(options)));
+    CHECK(is_called_on_idle_context([&](auto handler) { store.async_claim({}, std::move(handler)); }));
+    CHECK(is_called_on_idle_context([&](auto handler) { store.async_abandon({}, {}, std::move(handler)); }));
+    CHECK(is_called_on_idle_context([&](auto handler) { store.async_list({}, std::move(handler)); }));
+    threads.stop();
+    threads.join();
 }

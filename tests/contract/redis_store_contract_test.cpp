@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/fault_proxy.hpp"
+#include "support/idle_context.hpp"
 #include "support/inspectable_redis.hpp"
 #include "support/redis_contract_fixture.hpp"
 #include "support/redis_server.hpp"
@@ -11,10 +12,13 @@
 #include <idempo/store.hpp>
 #include <idempo/testing/store_contract.hpp>
 
+#include <boost/asio/thread_pool.hpp>
+
 #include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 using namespace idempo::tests;
@@ -98,6 +102,17 @@ TEST_CASE("redis_store: keeps the contract by its scripts alone, as before Redis
         options.port = &to == &server ? proxy.port() : small_proxy.port();
         return options;
     });
+}
+
+TEST_CASE("redis_store: the handler's own executor is kept at work until it is called") {
+    redis_server const server;
+    boost::asio::thread_pool threads(1);
+    idempo::redis_store store(threads.get_executor(), over_tcp(server));
+    CHECK(is_called_on_idle_context([&](auto handler) { store.async_claim({}, std::move(handler)); }));
+    CHECK(is_called_on_idle_context([&](auto handler) { store.async_abandon({}, {}, std::move(handler)); }));
+    CHECK(is_called_on_idle_context([&](auto handler) { store.async_list({}, std::move(handler)); }));
+    threads.stop();
+    threads.join();
 }
 
 TEST_CASE("redis_store: a mark is a small key of its own, in the slot of its record, and goes with it") {

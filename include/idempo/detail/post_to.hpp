@@ -12,8 +12,8 @@
 namespace idempo::detail {
 
 /// Calls a type-erased handler with `results`, as if by post: on `executor`, from where it goes on to the handler's
-/// own. `asio::post` alone takes three allocations instead of one, since it also keeps the handler's own executor at
-/// work on the way. So this is for the end of operations that do not keep it at work before, either.
+/// own, to which nothing can be posted with Boost 1.81. `asio::post` takes three allocations instead of one, since it
+/// also keeps the handler's own executor at work on the way; `pending_handler` does so from the start.
 template <class Handler, class... Results>
 void post_to(boost::asio::any_io_executor const& executor, Handler handler, Results... results) {
     auto const posting = boost::asio::require(executor, boost::asio::execution::blocking.never);

@@ -12,6 +12,7 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
@@ -195,6 +196,7 @@ private:
         operation(Handler handler_, shared& owner, std::chrono::milliseconds timeout)
             : handler(std::move(handler_)),
               executor(owner.completions.get_executor()),
+              work(asio::get_associated_executor(*handler, executor)),
               deadline(owner.deadlines.get_executor(), timeout) {}
 
         /// Straight to the handler's own executor: a blocked thread of completions must not hold it up. Nothing of the
@@ -203,6 +205,7 @@ private:
         void complete(Results... results) {
             if (answered.exchange(true)) return;
             auto told = std::move(*handler);
+            auto const at_work = std::move(work);
             handler.reset();
             auto const where = detail::io_executor(asio::get_associated_executor(told, executor), executor);
             asio::post(where, asio::append(std::move(told), std::move(results)...));
@@ -212,6 +215,8 @@ private:
         std::optional<Handler> handler;
         /// Of a handler that has none.
         asio::io_context::executor_type executor;
+        /// The handler's own context may have nothing else to do until then.
+        asio::executor_work_guard<asio::associated_executor_t<Handler, asio::io_context::executor_type>> work;
         asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
                                    asio::io_context::executor_type>
             deadline;

@@ -9,6 +9,7 @@
 #include <boost/asio/append.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
@@ -49,6 +50,7 @@ public:
     readiness(Store store, Handler done)
         : store_(std::move(store)),
           done_(std::move(done)),
+          work_(asio::get_associated_executor(done_, store_.get_executor())),
           deadline_(store_.get_executor()) {}
 
     void start(std::chrono::milliseconds within) {
@@ -67,6 +69,7 @@ public:
 private:
     void finish(error_code result) {
         if (has_ended_.exchange(true)) return;
+        auto const at_work = std::move(work_);
         auto const executor = asio::get_associated_executor(done_, store_.get_executor());
         asio::post(executor, asio::append(std::move(done_), result));
         asio::post(deadline_.get_executor(), [self = this->shared_from_this()] { self->deadline_.cancel(); });
@@ -74,6 +77,8 @@ private:
 
     Store store_;
     Handler done_;
+    /// The handler's own context may have nothing else to do until then.
+    asio::executor_work_guard<asio::associated_executor_t<Handler, asio::any_io_executor>> work_;
     claim_request claim_ = readiness_claim();
     asio::steady_timer deadline_;
     std::atomic<bool> has_ended_{false};

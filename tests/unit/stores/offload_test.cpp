@@ -12,7 +12,6 @@
 #include <idempo/testing/store_contract.hpp>
 
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -226,10 +225,8 @@ TEST_CASE("offload: completes on the token's executor, by default on a thread of
     auto const home = recording_executor::around(context.get_executor());
     bool at_home = false;
     std::promise<std::thread::id> completed_in;
-    auto const work = asio::make_work_guard(context);
     store.async_claim(claim_of(1), asio::bind_executor(home, [&](idempo::error_code, idempo::claim_result) {
                           at_home = home.is_running();
-                          context.stop();
                       }));
     context.run();
     CHECK(at_home);
@@ -239,6 +236,21 @@ TEST_CASE("offload: completes on the token's executor, by default on a thread of
     std::promise<std::thread::id> own;
     asio::post(store.get_executor(), [&] { own.set_value(std::this_thread::get_id()); });
     CHECK(completed_in.get_future().get() == own.get_future().get());
+}
+
+TEST_CASE("offload: the handler's own executor is kept at work until it is called", "[offload]") {
+    asio::thread_pool threads(1);
+    std::promise<void> gate;
+    asio::post(threads, [&] { gate.get_future().wait(); });
+    auto store = idempo::offload(idempo::memory_store(), threads.get_executor());
+    asio::io_context own;
+    bool is_called = false;
+    store.async_claim(claim_of(1), asio::bind_executor(own, [&](auto&&...) { is_called = true; }));
+    own.poll();
+    CHECK_FALSE(own.stopped());
+    gate.set_value();
+    own.run();
+    CHECK(is_called);
 }
 
 TEST_CASE("offload: the last copy may go while operations run, and from a thread of its own", "[offload]") {

@@ -7,6 +7,7 @@
 #include <idempo/stores/any_store.hpp>
 #include <idempo/stores/memory_store.hpp>
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include <chrono>
@@ -81,4 +82,17 @@ TEST_CASE("ready: a store that does not answer is not ready when the time is ove
     asio::io_context context;
     CHECK(outcome_of(silent_store(context.get_executor()), 1ms, context) ==
           idempo::error_code(idempo::error::store_timed_out));
+}
+
+TEST_CASE("ready: the handler's own executor is kept at work until it is called", "[ready]") {
+    asio::io_context context;
+    asio::io_context own;
+    idempo::any_store const erased(idempo::memory_store(), context.get_executor());
+    bool is_called = false;
+    idempo::async_ready(erased, 1min, asio::bind_executor(own, [&](idempo::error_code) { is_called = true; }));
+    own.poll();
+    CHECK_FALSE(own.stopped());
+    context.run();
+    own.run();
+    CHECK(is_called);
 }

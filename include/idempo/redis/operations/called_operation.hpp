@@ -3,10 +3,9 @@
 
 #include <idempo/redis/protocol/operation.hpp>
 
-#include <idempo/detail/post_to.hpp>
+#include <idempo/detail/pending_handler.hpp>
 #include <idempo/store.hpp>
 
-#include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 
 #include <string>
@@ -46,13 +45,13 @@ struct written_of<complete_result> {
 template <class Result>
 class called_operation : public operation {
 public:
-    using handler = boost::asio::any_completion_handler<typename signature_of<Result>::type>;
+    using handler = typename idempo::detail::pending_handler<typename signature_of<Result>::type>::handler;
 
     called_operation(store_key const& of, std::string server_key, boost::asio::any_io_executor executor, handler done,
                      operation_kind kind = operation_kind::ordered)
         : operation(of, std::move(server_key), kind),
-          executor_(std::move(executor)),
-          done_(std::move(done)) {}
+          done_(std::move(done), executor),
+          executor_(std::move(executor)) {}
 
     void settle() final { tell(error_); }
 
@@ -61,7 +60,7 @@ public:
         tell(error);
     }
 
-    [[nodiscard]] bool is_settled() const noexcept final { return !done_; }
+    [[nodiscard]] bool is_settled() const noexcept final { return done_.is_called(); }
 
 protected:
     /// What `read` has found; as after construction where it has found nothing, or the caller has been told.
@@ -92,14 +91,14 @@ private:
 
     void tell(error_code error) {
         if constexpr (std::is_same_v<Result, nothing>) {
-            idempo::detail::post_to(executor_, std::exchange(done_, nullptr), error);
+            done_.post(executor_, error);
         } else {
-            idempo::detail::post_to(executor_, std::exchange(done_, nullptr), error, std::move(result_));
+            done_.post(executor_, error, std::move(result_));
         }
     }
 
+    idempo::detail::pending_handler<typename signature_of<Result>::type> done_;
     boost::asio::any_io_executor executor_;
-    handler done_;
     Result result_{};
     error_code error_;
 };

@@ -4,9 +4,10 @@
 #include <idempo/redis/discovery/client.hpp>
 #include <idempo/redis/operations/scan_operation.hpp>
 
+#include <idempo/detail/pending_handler.hpp>
 #include <idempo/listing.hpp>
 
-#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,8 @@ struct list_cursor {
 /// the page ends with `error::store_unavailable`.
 class listing : public std::enable_shared_from_this<listing> {
 public:
-    using handler = boost::asio::any_completion_handler<void(error_code, record_page)>;
+    using pending_handler = idempo::detail::pending_handler<void(error_code, record_page)>;
+    using handler = pending_handler::handler;
 
     listing(std::shared_ptr<client> const& with, list_request request, handler done);
 
@@ -56,7 +58,7 @@ private:
     list_cursor at_;
 
     std::mutex mutex_;  // guards the rest
-    handler done_;
+    pending_handler done_;
     record_page page_;
     std::size_t unanswered_ = 0;
     error_code error_;

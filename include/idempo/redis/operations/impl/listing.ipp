@@ -7,8 +7,6 @@
 #include <idempo/redis/operations/peek_many_operation.hpp>
 #include <idempo/redis/protocol/key_slot.hpp>
 
-#include <idempo/detail/post_to.hpp>
-
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
@@ -34,7 +32,7 @@ listing::listing(std::shared_ptr<client> const& with, list_request request, hand
     : client_(with),
       executor_(with->executor()),
       request_(std::move(request)),
-      done_(std::move(done)) {}
+      done_(std::move(done), executor_) {}
 
 void listing::start() {
     auto const at = read_cursor(request_.after);
@@ -109,7 +107,7 @@ void listing::add(store_key const& key, error_code error, std::optional<record_i
 
 void listing::finish(error_code error) {
     if (error) page_ = {};
-    idempo::detail::post_to(executor_, std::move(done_), error, std::move(page_));
+    done_.post(executor_, error, std::move(page_));
 }
 
 }  // namespace idempo::redis
