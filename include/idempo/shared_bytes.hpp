@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <memory_resource>
 #include <new>
 #include <string_view>
@@ -11,7 +13,8 @@
 namespace idempo {
 
 /// Immutable bytes with shared ownership: a record as a store keeps it. A copy shares the bytes and costs an atomic
-/// increment. The count, the size and the bytes are one allocation. Copies may be used from different threads.
+/// increment. The count, the size and the bytes are one allocation. Copies may be used from different threads. Less
+/// than 4 GiB: for more there is no memory.
 class shared_bytes {
 public:
     shared_bytes() = default;
@@ -26,7 +29,9 @@ public:
     /// \throws std::bad_alloc, and whatever `fill` throws
     template <class Fill>
     shared_bytes(std::size_t size, Fill&& fill, std::pmr::memory_resource* memory = std::pmr::new_delete_resource()) {
-        shared_bytes made(new (memory->allocate(sizeof(block) + size, alignof(block))) block{1, size, memory});
+        if (size > std::numeric_limits<std::uint32_t>::max()) throw std::bad_alloc();
+        shared_bytes made(new (memory->allocate(sizeof(block) + size, alignof(block)))
+                              block{1, static_cast<std::uint32_t>(size), memory});
         std::forward<Fill>(fill)(made.block_->data());
         block_ = std::exchange(made.block_, nullptr);
     }
@@ -52,8 +57,8 @@ public:
 private:
     /// What stands before the bytes.
     struct block {
-        std::atomic<std::size_t> owners;
-        std::size_t size;
+        std::atomic<std::uint32_t> owners;
+        std::uint32_t size;
         std::pmr::memory_resource* memory;
 
         char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
@@ -62,7 +67,7 @@ private:
     explicit shared_bytes(block* owned) noexcept : block_(owned) {}
 
     static void destroy(block* last) noexcept {
-        auto const size = sizeof(block) + last->size;
+        std::size_t const size = sizeof(block) + last->size;
         auto* const memory = last->memory;
         last->~block();
         memory->deallocate(last, size, alignof(block));

@@ -40,8 +40,9 @@ struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
     idempo::fencing_token fencing_token;
     /// What Complete was given, or the `open_notes` before that.
     shared_bytes bytes;
+    /// When the lease ends, or nobody has held the record any longer.
     time_point lease_end;
-    time_point expiry;
+    /// How long it stays after that.
     std::chrono::milliseconds retention{};
     std::chrono::milliseconds remember{};
     /// 0: nothing but steps is left of earlier attempts.
@@ -50,6 +51,8 @@ struct memory_record : boost::intrusive::unordered_set_base_hook<plain_link>,
     bool is_parked = false;
     /// In the notes.
     bool has_reason = false;
+
+    [[nodiscard]] time_point expiry() const noexcept { return later(lease_end, retention); }
 };
 
 struct memory_record_delete {
@@ -95,7 +98,7 @@ public:
     /// The record under `key`, or null where there is none or where it has expired.
     [[nodiscard]] memory_record const* look_up(store_key const& key, time_point now) const {
         auto const found = by_key_.find(key);
-        return found == by_key_.end() || found->expiry <= now ? nullptr : &*found;
+        return found == by_key_.end() || found->expiry() <= now ? nullptr : &*found;
     }
 
     /// The record under `key`, or null where there is none or where it has expired: then a mark takes its place, if it
@@ -103,7 +106,7 @@ public:
     [[nodiscard]] memory_record* find(store_key const& key, time_point now) {
         auto const found = by_key_.find(key);
         if (found == by_key_.end()) return nullptr;
-        if (found->expiry > now) return &*found;
+        if (found->expiry() > now) return &*found;
         static_cast<void>(expire(*found, now));
         return nullptr;
     }
@@ -112,7 +115,7 @@ public:
     [[nodiscard]] std::optional<time_point> find_mark(store_key const& key, time_point now) const {
         auto const found = by_key_.find(key);  // expired, where memory for its mark ran out
         if (found != by_key_.end()) {
-            auto const until = later(found->expiry, found->remember);
+            auto const until = later(found->expiry(), found->remember);
             if (until > now) return until;
         }
         return marks_.find(key, now);
@@ -168,18 +171,18 @@ public:
         return true;
     }
 
-    /// Constant time for the last record where it stays the last, which is that of most completions.
-    void expire_at(memory_record& record, time_point expiry) {
+    /// Moves the end of the lease, and so the expiry. Constant time for the last record where it stays the last, which
+    /// is that of most completions.
+    void reschedule(memory_record& record, time_point lease_end, std::chrono::milliseconds retention) {
         auto const at = by_expiry_.iterator_to(record);
         // Not by std::next, which climbs to the root from the last one.
         bool const is_last = &*by_expiry_.rbegin() == &record;
-        if (is_last && (at == by_expiry_.begin() || std::prev(at)->expiry <= expiry)) {
-            record.expiry = expiry;
-            return;
-        }
-        by_expiry_.erase(at);
-        record.expiry = expiry;
-        by_expiry_.insert(by_expiry_.end(), record);
+        bool const stays =
+            is_last && (at == by_expiry_.begin() || std::prev(at)->expiry() <= later(lease_end, retention));
+        if (!stays) by_expiry_.erase(at);
+        record.lease_end = lease_end;
+        record.retention = retention;
+        if (!stays) by_expiry_.insert(by_expiry_.end(), record);
     }
 
     void remove(memory_record& record) { remove(record, 0); }
@@ -187,7 +190,7 @@ public:
     /// Removes expired records, or replaces them by their marks, but not more than `most`; returns how many.
     std::size_t reclaim(time_point now, std::size_t most) {
         std::size_t removed = 0;
-        while (removed < most && !by_expiry_.empty() && by_expiry_.begin()->expiry <= now) {
+        while (removed < most && !by_expiry_.empty() && by_expiry_.begin()->expiry() <= now) {
             if (!expire(*by_expiry_.begin(), now)) break;
             ++removed;
         }
@@ -220,7 +223,7 @@ private:
     /// A mark is smaller than any record, so that there is always room for it: false only where memory ran out. Then
     /// the record stays, for it must not be forgotten.
     [[nodiscard]] bool expire(memory_record& record, time_point now) {
-        auto const until = later(record.expiry, record.remember);
+        auto const until = later(record.expiry(), record.remember);
         if (until <= now) {
             remove(record);
             return true;
@@ -251,7 +254,7 @@ private:
     };
     struct expiry_of {
         using type = time_point;
-        time_point const& operator()(memory_record const& record) const noexcept { return record.expiry; }
+        time_point operator()(memory_record const& record) const noexcept { return record.expiry(); }
     };
     using table =
         boost::intrusive::unordered_set<memory_record, boost::intrusive::key_of_value<key_of>,

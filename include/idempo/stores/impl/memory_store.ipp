@@ -194,10 +194,8 @@ claim_result claim_existing(memory_shard& shard, memory_record& record, claim_re
         ++record.attempt;
     }
     // A retried claim also restarts its lease: its caller begins only now.
-    record.lease_end = later(now, request.lease);
-    record.retention = request.retention;
     record.remember = request.remember;
-    shard.expire_at(record, later(record.lease_end, record.retention));
+    shard.reschedule(record, later(now, request.lease), request.retention);
     return granted{record.attempt, steps_of(record)};
 }
 
@@ -209,7 +207,6 @@ bool claim_absent(memory_shard& shard, claim_request const& request, time_point 
         record.lease_end = later(now, request.lease);
         record.retention = request.retention;
         record.remember = request.remember;
-        record.expiry = later(record.lease_end, record.retention);
     });
 }
 
@@ -228,7 +225,7 @@ std::optional<complete_result> complete_existing(memory_shard& shard, memory_rec
     record.is_parked = false;
     record.has_reason = false;
     record.remember = request.remember;
-    shard.expire_at(record, later(now, request.retention));
+    shard.reschedule(record, now, request.retention);
     return done{};
 }
 
@@ -239,8 +236,9 @@ bool complete_absent(memory_shard& shard, complete_request const& request, time_
         record.fencing_token = request.fencing_token;
         record.bytes = shard.keep(request.record);
         record.is_completed = true;
+        record.lease_end = now;
+        record.retention = request.retention;
         record.remember = request.remember;
-        record.expiry = later(now, request.retention);
     });
 }
 
@@ -252,10 +250,9 @@ memory_record* find_held(memory_shard& shard, store_key const& key, fencing_toke
 }
 
 /// Nobody holds it any longer.
-void end_lease(memory_shard& shard, memory_record& record, time_point now) {
+void end_lease(memory_shard& shard, memory_record& record, time_point now, std::chrono::milliseconds retention) {
     record.fencing_token = {};
-    record.lease_end = now;
-    shard.expire_at(record, later(now, record.retention));
+    shard.reschedule(record, now, retention);
 }
 
 /// Empty if there is no room.
@@ -274,10 +271,8 @@ void park_record(memory_shard& shard, memory_record& record, park_request const&
     if (shard.fill(record, shared_bytes(detail::parked_notes({request.reason.view(), steps}))))
         record.has_reason = true;
     record.is_parked = true;
-    record.lease_end = now;
-    record.retention = request.retention;
     record.remember = request.remember;
-    shard.expire_at(record, later(now, request.retention));
+    shard.reschedule(record, now, request.retention);
 }
 
 record_info info_of(memory_record const& record, time_point now) {
@@ -287,7 +282,7 @@ record_info info_of(memory_record const& record, time_point now) {
     return {.state = record.is_completed ? record_state::completed : open,
             .attempt = record.attempt,
             .lease_remaining = remaining(record.lease_end, now),
-            .expires_in = remaining(record.expiry, now),
+            .expires_in = remaining(record.expiry(), now),
             .record_bytes = record.is_completed ? record.bytes.size() : 0,
             .steps_bytes = record.is_completed ? 0 : notes.steps.size(),
             .reason = std::string(notes.reason),
@@ -356,7 +351,7 @@ void memory_store::abandon(store_key const& key, fencing_token const& by, error_
         if (held->attempt == 1 && held->bytes.empty()) return shard.remove(*held);
         // An earlier attempt, or a step, may have had its effect, and the next one must learn of it.
         --held->attempt;
-        end_lease(shard, *held, now);
+        end_lease(shard, *held, now, held->retention);
     });
 }
 
@@ -388,7 +383,6 @@ bool memory_store::park(park_request const& request, error_code& ec) {
             record.lease_end = now;
             record.retention = request.retention;
             record.remember = request.remember;
-            record.expiry = later(now, request.retention);
         });
         return has_room ? std::optional(true) : std::nullopt;
     });
@@ -409,9 +403,8 @@ bool memory_store::settle(settle_request const& request, error_code& ec) {
         found->is_parked = false;
         found->has_reason = false;
         found->is_completed = request.record.has_value();
-        found->retention = request.retention;
         if (!request.record) found->attempt = 0;
-        end_lease(shard, *found, now);
+        end_lease(shard, *found, now, request.retention);
         return true;
     });
 }
@@ -422,8 +415,7 @@ bool memory_store::renew(store_key const& key, fencing_token const& by, std::chr
     return records_->with_shard(key, [&](memory_shard& shard, time_point now) {
         auto* const held = find_held(shard, key, by, now);
         if (!held) return false;
-        held->lease_end = later(now, lease);
-        shard.expire_at(*held, later(held->lease_end, held->retention));
+        shard.reschedule(*held, later(now, lease), held->retention);
         return true;
     });
 }
@@ -455,7 +447,7 @@ record_page memory_store::list(list_request const& request, error_code& ec) cons
             auto const found = shard.records_behind(from->after, left);
             for (auto const* const each : found) {
                 if (auto info = info_of(*each, now);
-                    each->expiry > now && detail::is_asked_for(request, each->key, info)) {
+                    each->expiry() > now && detail::is_asked_for(request, each->key, info)) {
                     page.records.push_back({each->key, std::move(info)});
                 }
             }
