@@ -8,7 +8,6 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/beast/http/message_generator.hpp>
 
 #include <chrono>
 #include <exception>
@@ -30,11 +29,11 @@ public:
         if (!order) {
             auto& answered = std::get<http_response>(routed);
             if (charge_service::is_unrouted(answered)) execution.release();
-            return answer(http::message_generator(std::move(answered)));
+            return answer(std::move(answered));
         }
         if (order->delay > std::chrono::milliseconds::zero())
             return charge_later(*order, execution.attempt(), std::move(answer));
-        answer(http::message_generator(service_->charge(*order, execution.attempt())));
+        answer(service_->charge(*order, execution.attempt()));
     }
 
 private:
@@ -56,7 +55,7 @@ private:
             // Whoever called has returned long ago: there is nobody left to throw to, but to tell. And only once, so
             // outside of the try.
             if (failure) return answer(std::move(failure));
-            answer(http::message_generator(std::move(*charged)));
+            answer(std::move(*charged));
         };
         waiting.async_wait(boost::asio::bind_executor(executor, std::move(charge)));
     }

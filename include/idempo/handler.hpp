@@ -9,6 +9,7 @@
 #include <concepts>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace idempo {
 
@@ -67,8 +68,9 @@ concept awaitable_handler = reply<typename detail::awaited<detail::handler_resul
 
 /// Marks a handler that itself takes a completion token with the signature `void(http::message_generator)`:
 /// `handler(request, token)` or `handler(request, execution, token)`. Where it fails later than its call, it completes
-/// with a `std::exception_ptr` instead of a message, as if it had thrown. Nothing else is ever called with a token,
-/// since a generic lambda would seem to take one.
+/// with a `std::exception_ptr` instead of a message, as if it had thrown. A completion that is called with a
+/// `response<string_body>` itself costs less than with a `message_generator`, which is serialised and parsed to be
+/// stored. Nothing else is ever called with a token, since a generic lambda would seem to take one.
 template <class Handler>
 struct async_handler_t {
     Handler handler;
@@ -112,6 +114,11 @@ void invoke_async_handler(Handler& handler, Request&& request, execution& execut
         handler(std::forward<Request>(request), std::forward<Token>(token));
     }
 }
+
+/// What a handler has completed its token with. A response in memory stays what it is.
+struct completed_reply {
+    std::variant<http::response<http::string_body>, http::message_generator> reply;
+};
 
 /// Whether the handler has answered when its call returns.
 template <class Handler, class Request>

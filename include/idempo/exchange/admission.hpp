@@ -9,6 +9,7 @@
 #include <idempo/exchange/exchange.hpp>
 #include <idempo/exchange/request_rules.hpp>
 #include <idempo/execution.hpp>
+#include <idempo/handler.hpp>
 #include <idempo/key.hpp>
 #include <idempo/options.hpp>
 #include <idempo/request_head.hpp>
@@ -26,6 +27,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace idempo::detail {
@@ -229,6 +231,15 @@ Response handler_response(exchange const& exchange, options const& options, Resp
         fields.apply_to(response);
         return response;
     }
+}
+
+inline http::message_generator handler_response(exchange const& exchange, options const& options,
+                                                completed_reply completed, bool closes) {
+    return std::visit(
+        [&](auto&& reply) {
+            return http::message_generator(handler_response(exchange, options, std::move(reply), closes));
+        },
+        std::move(completed.reply));
 }
 
 /// The field that says that a response is a replay; empty where the handler may have it: it is a layer that replays.

@@ -11,7 +11,9 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
+#include <boost/beast/http/string_body.hpp>
 
 #include <atomic>
 #include <concepts>
@@ -72,7 +74,7 @@ private:
 template <class Handler, class Request>
 auto response_tag() {
     if constexpr (takes_completion_token<Handler>) {
-        return std::type_identity<http::message_generator>{};
+        return std::type_identity<completed_reply>{};
     } else if constexpr (awaitable_handler<Handler, Request>) {
         return std::type_identity<std::remove_cvref_t<typename awaited<handler_result_t<Handler, Request>>::type>>{};
     } else {
@@ -152,16 +154,20 @@ private:
         std::shared_ptr<Owner> owner;
         call_executor where;
 
-        void operator()(http::message_generator message) {
-            auto& call = owner->call();
-            if (!call.handoff_.settle()) return;
-            call.response_.emplace(std::move(message));
-            call.go_on(owner, where);
-        }
+        void operator()(http::message_generator message) { answered(std::move(message)); }
+        void operator()(http::response<http::string_body>&& response) { answered(std::move(response)); }
         void operator()(std::exception_ptr exception) {
             auto& call = owner->call();
             if (!call.handoff_.settle()) return;
             call.exception_ = std::move(exception);
+            call.go_on(owner, where);
+        }
+
+        template <class Reply>
+        void answered(Reply&& reply) {
+            auto& call = owner->call();
+            if (!call.handoff_.settle()) return;
+            call.response_.emplace(completed_reply{std::forward<Reply>(reply)});
             call.go_on(owner, where);
         }
     };

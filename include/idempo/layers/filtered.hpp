@@ -27,6 +27,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 namespace idempo::detail {
 
@@ -93,6 +94,10 @@ public:
             tell_answered(execution_);
             return threw(std::current_exception());
         }
+    }
+
+    [[nodiscard]] http::message_generator handled(completed_reply completed) {
+        return std::visit([this](auto&& reply) { return handled(std::move(reply)); }, std::move(completed.reply));
     }
 
     [[nodiscard]] http::message_generator threw(std::exception_ptr exception) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <idempo/detail/body_bytes.hpp>
+#include <idempo/handler.hpp>
 #include <idempo/record/captured_generator.hpp>
 #include <idempo/record/stored_response.hpp>
 #include <idempo/shared_bytes.hpp>
@@ -15,7 +16,9 @@
 #include <cstddef>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 /// \file
 /// What the handler answered, held until it is stored.
@@ -87,6 +90,39 @@ private:
 
     /// Known also where the body could not be read.
     unsigned status_;
+};
+
+/// Whichever of the two it is.
+template <>
+class captured_response<completed_reply> {
+    using in_memory = captured_response<http::response<http::string_body>>;
+    using generator = captured_response<http::message_generator>;
+    using either = std::variant<in_memory, generator>;
+
+public:
+    explicit captured_response(completed_reply completed, std::size_t max_body, std::string_view dropped = {})
+        : captured_(std::visit(
+              [&](auto&& reply) {
+                  using reply_type = std::remove_cvref_t<decltype(reply)>;
+                  return either(captured_response<reply_type>(std::move(reply), max_body, dropped));
+              },
+              std::move(completed.reply))) {}
+
+    [[nodiscard]] std::optional<unsigned> status() const noexcept {
+        return std::visit([](auto const& captured) { return captured.status(); }, captured_);
+    }
+
+    [[nodiscard]] std::optional<shared_bytes> record(capture_policy const& policy) const {
+        return std::visit([&](auto const& captured) { return captured.record(policy); }, captured_);
+    }
+
+    [[nodiscard]] completed_reply release() && {
+        return std::visit([](auto&& captured) { return completed_reply{std::move(captured).release()}; },
+                          std::move(captured_));
+    }
+
+private:
+    either captured_;
 };
 
 }  // namespace idempo::detail

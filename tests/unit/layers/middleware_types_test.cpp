@@ -5,6 +5,7 @@
 #include "support/catch.hpp"
 #include "support/charges.hpp"
 
+#include <idempo/layers/cors.hpp>
 #include <idempo/layers/idempotency.hpp>
 #include <idempo/stores/offload.hpp>
 
@@ -32,6 +33,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -466,6 +468,36 @@ TEST_CASE("middleware: an async handler may fail later than its call, by complet
         context.restart();
         CHECK(read(answer.get()).result_int() == status);
     }
+}
+
+TEST_CASE("middleware: an async handler may complete with a response or with a generator", "[middleware]") {
+    auto const made = [] {
+        auto response = answer_with(201, "charged");
+        response.set("X-Charge", "ch_1");
+        return response;
+    };
+    auto const response = idempo::async_handler([made](text_request, auto done) { done(made()); });
+    auto const generator =
+        idempo::async_handler([made](text_request, auto done) { done(http::message_generator(made())); });
+    auto const first_and_replay = [](auto const& handle) {
+        asio::io_context context;
+        std::ostringstream written;
+        for (int times = 0; times < 2; ++times) {
+            auto answer = handle(keyed_request(), asio::bind_executor(context, asio::use_future));
+            context.run();
+            context.restart();
+            written << read(answer.get());
+        }
+        return written.str();
+    };
+    auto const expected = first_and_replay(wrapping() | generator);
+    CHECK(expected.find("X-Charge: ch_1") != std::string::npos);
+    CHECK(expected.find("Idempotency-Replayed: true") != std::string::npos);
+    CHECK(first_and_replay(wrapping() | response) == expected);
+    auto const layer = idempo::cors({.origins = {"https://shop.example"}});
+    CHECK(first_and_replay(layer | wrapping() | response) == first_and_replay(layer | wrapping() | generator));
+    CHECK(first_and_replay(wrapping() | layer | response) == first_and_replay(wrapping() | layer | generator));
+    CHECK(first_and_replay(layer | response) == first_and_replay(layer | generator));
 }
 
 TEST_CASE("middleware: an async handler may take the execution or not", "[middleware]") {

@@ -40,6 +40,7 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace {
@@ -611,6 +612,11 @@ TEST_CASE("captured_response: a generator and the response in it have the same r
     policy.store_set_cookie = GENERATE(false, true);
     auto const expected = idempo::make_record(response, policy);
     REQUIRE(expected);
+
+    using idempo::detail::completed_reply;
+    captured_response<completed_reply> completed(completed_reply{response}, max_body);
+    CHECK(completed.record(policy)->view() == expected->view());
+    CHECK(std::get<0>(std::move(completed).release().reply).body() == response.body());
 
     captured_generator const captured(std::move(response), max_body);
     for (int times = 0; times < 2; ++times) {
