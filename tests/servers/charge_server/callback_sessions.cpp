@@ -12,8 +12,8 @@
 #include <idempo/http/read_request.hpp>
 #include <idempo/layers/idempotency.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
-#include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/io_context.hpp>
@@ -42,10 +42,12 @@ template <class Answer>
 struct bare_answer {
     Answer answer;
     std::shared_ptr<idempo::execution> unkeyed;  // has to live until the handler has answered
-    http_response failure;
+    idempo::options const* options;
+    unsigned version;
+    bool keep_alive;
 
     void operator()(http::message_generator message) { answer(std::move(message)); }
-    void operator()(std::exception_ptr) { answer(http::message_generator(std::move(failure))); }
+    void operator()(std::exception_ptr) { answer(answer_exception(*options, version, keep_alive)); }
 };
 
 /// The handler as it is, without a middleware around it.
@@ -56,10 +58,9 @@ struct bare {
     template <class Answer>
     void operator()(http_request request, Answer answer) const {
         auto unkeyed = std::make_shared<idempo::execution>();
-        auto failure = answer_exception(*options, request.version(), request.keep_alive());
         auto const executor = asio::get_associated_executor(answer);
-        auto shared =
-            std::make_shared<bare_answer<Answer>>(bare_answer<Answer>{std::move(answer), unkeyed, std::move(failure)});
+        auto shared = std::make_shared<bare_answer<Answer>>(
+            bare_answer<Answer>{std::move(answer), unkeyed, options, request.version(), request.keep_alive()});
         try {
             charges(request, *unkeyed, asio::bind_executor(executor, [shared](auto&& outcome) {
                         (*shared)(std::forward<decltype(outcome)>(outcome));
@@ -70,11 +71,10 @@ struct bare {
     }
 };
 
-/// \tparam Connection a `basic_connection`
-template <class Handle, class Connection>
-class callback_session : public std::enable_shared_from_this<callback_session<Handle, Connection>> {
+template <class Handle, class Executor>
+class callback_session : public std::enable_shared_from_this<callback_session<Handle, Executor>> {
 public:
-    callback_session(session_setup& setup, Handle handle, std::shared_ptr<Connection> connection)
+    callback_session(session_setup& setup, Handle handle, std::shared_ptr<basic_connection<Executor>> connection)
         : setup_(setup),
           handle_(std::move(handle)),
           connection_(std::move(connection)) {}
@@ -122,43 +122,32 @@ private:
 
     session_setup& setup_;
     Handle handle_;
-    std::shared_ptr<Connection> connection_;
+    std::shared_ptr<basic_connection<Executor>> connection_;
 };
 
-template <class Handle>
+template <class Handle, class Executor>
 class callback_sessions final : public sessions {
+    using session = callback_session<Handle, Executor>;
+
 public:
     callback_sessions(session_setup& setup, Handle handle) : setup_(setup), handle_(std::move(handle)) {}
 
-    /// One thread needs no strand: the type of the executor is known then, and Asio asks no table of functions for what
-    /// it does.
     void start(tcp::socket socket) override {
-        using event_loop = asio::io_context::executor_type;
-        auto const executor = socket.get_executor();
-        auto const* const loop = executor.target<event_loop>();
-        if (loop == nullptr) return start_session(std::move(socket));
-        error_code error;
-        auto const protocol = socket.local_endpoint(error).protocol();
-        if (error) return;
-        auto const handle = socket.release(error);
-        if (!error) start_session(asio::basic_stream_socket<tcp, event_loop>(*loop, protocol, handle));
-    }
-
-private:
-    template <class Executor>
-    void start_session(asio::basic_stream_socket<tcp, Executor> socket) {
-        using session = callback_session<Handle, basic_connection<Executor>>;
-        auto opened = open_connection(setup_, std::move(socket));
+        auto opened = open_connection<Executor>(setup_, std::move(socket));
         if (opened) std::make_shared<session>(setup_, handle_, std::move(opened))->start();
     }
 
+private:
     session_setup& setup_;
     Handle handle_;
 };
 
 template <class Handle>
 std::unique_ptr<sessions> make(session_setup& setup, Handle handle) {
-    return std::make_unique<callback_sessions<Handle>>(setup, std::move(handle));
+    if (setup.flags.threads > 1) {
+        return std::make_unique<callback_sessions<Handle, asio::any_io_executor>>(setup, std::move(handle));
+    }
+    return std::make_unique<callback_sessions<Handle, event_loop>>(setup, std::move(handle));
 }
 
 }  // namespace
