@@ -2,6 +2,8 @@
 
 // How a memory store grows: bytes a record, and the time of a claim, as it fills. docs/benchmarks.md has the results.
 
+#include "resident_memory.hpp"
+
 #include <idempo/store.hpp>
 #include <idempo/stores/memory_store.hpp>
 
@@ -53,17 +55,6 @@ public:
         return word ^ (word >> 31U);
     }
 };
-
-/// Memory that the process uses: malloc does not know how much of a region of records has been touched.
-std::size_t resident_bytes() {
-    std::size_t total = 0;
-    std::size_t resident = 0;
-    std::FILE* const file = std::fopen("/proc/self/statm", "r");
-    if (file == nullptr) return 0;
-    int const read = std::fscanf(file, "%zu %zu", &total, &resident);
-    std::fclose(file);
-    return read == 2 ? resident * 4096 : 0;
-}
 
 double each(nanoseconds span, std::size_t count) {
     return static_cast<double>(span.count()) / static_cast<double>(count);

@@ -225,15 +225,14 @@ def check_traces(program, work):
     """What the servers have written, against the model."""
     traces = sorted(str(each) for each in pathlib.Path(work).glob("*.trace"))
     done = subprocess.run([program, "--json", "--from-empty", *traces], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
+    found = json.loads(done.stdout) if done.returncode == 0 else {}
+    if not found or found["undecided"] > 0:
         kept = pathlib.Path(tempfile.mkdtemp(prefix="idempo-traces-"))
         for each in traces:
             shutil.copy(each, kept)
         raise Failure(f"the traces in {kept}: {done.stdout}{done.stderr}")
-    found = json.loads(done.stdout)
     for event in TRACED:
         demand(found["counts"].get(event, 0) > 0, f"no {event} in the traces")
-    demand(found["undecided"] == 0, f"{found['undecided']} calls could not be judged")
     print(
         f"  Traces: {found['events']} events of {found['processes']} processes, {found['calls']} calls, {found['unanswered']} "
         f"without an answer, {found['counts'].get('claim granted', 0)} grants, {found['counts']['told takeover']} takeovers, "

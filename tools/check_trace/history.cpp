@@ -13,7 +13,7 @@ namespace check_trace {
 namespace {
 
 /// Orders that are tried before somebody gives up.
-constexpr std::size_t most_positions = 50'000;
+constexpr std::size_t most_positions = 500'000;
 /// ... where one of them explains all.
 constexpr std::size_t enough_positions = 2'000;
 

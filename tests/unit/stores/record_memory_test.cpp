@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <random>
 #include <string>
@@ -107,6 +108,51 @@ TEST_CASE("record_memory: memory of one size that is free again serves every oth
     }
     // Eight regions of blocks and what does not fit at the ends of slabs, whatever the sizes were before.
     CHECK(most <= 10 * region);
+    CHECK(memory->region_bytes() == region);
+}
+
+TEST_CASE("record_memory: a block is of the least size that holds it") {
+    for (std::size_t size = 1; size <= record_memory::largest_slab_block; ++size) {
+        auto const size_class = record_memory::class_of(size);
+        CAPTURE(size, size_class);
+        REQUIRE(size_class < record_memory::size_classes);
+        REQUIRE(record_memory::size_of(size_class) >= size);
+        REQUIRE(record_memory::size_of(size_class) % 8 == 0);
+        if (size_class > 0) REQUIRE(record_memory::size_of(size_class - 1) < size);
+        if (size > 256) REQUIRE(record_memory::size_of(size_class) - size <= size / 16);
+    }
+    CHECK(record_memory::class_of(0) == 0);
+}
+
+TEST_CASE("record_memory: what a flood took goes back while other records stay") {
+    auto const seed = std::random_device()();
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    auto const memory = record_memory::make();
+    std::deque<std::pair<void*, std::size_t>> living;
+    auto const remove_oldest = [&] {
+        memory->deallocate(living.front().first, living.front().second, 8);
+        living.pop_front();
+    };
+    // The oldest goes first, as records do, and no faster than new ones make room.
+    auto const run = [&](std::size_t most) {
+        for (int step = 0; step < 60'000; ++step) {
+            auto const size = 200 + random() % 3'800;
+            living.emplace_back(memory->allocate(size, 8), size);
+            std::memset(living.back().first, 1, size);
+            for (int removed = 0; removed < 2 && living.size() > most; ++removed) remove_oldest();
+        }
+    };
+    run(2'000);
+    auto const calm = memory->resident_bytes();
+    for (int flood = 0; flood < 3; ++flood) {
+        run(10'000);
+        CHECK(memory->resident_bytes() > 3 * calm);
+        run(2'000);
+        // Slabs are not filled to the same point each time.
+        CHECK(memory->resident_bytes() < calm + calm / 4);
+    }
+    while (!living.empty()) remove_oldest();
     CHECK(memory->region_bytes() == region);
 }
 

@@ -3,15 +3,20 @@
 
 #include <idempo/stores/record_memory.hpp>
 
+#include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <new>
 
 #include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #endif
 
@@ -26,10 +31,22 @@ void take_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size
 #endif
 }
 
+/// The addresses stay. They read as zeros then.
+void give_pages_back(void* memory, std::size_t size) noexcept {
+    static_cast<void>(::madvise(memory, size, MADV_DONTNEED));
+}
+
 /// The system makes one of the pages when it has time. Where it has no huge pages, nothing changes.
 void advise_huge_page([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
 #ifdef MADV_HUGEPAGE
     static_cast<void>(::madvise(memory, size, MADV_HUGEPAGE));
+#endif
+}
+
+/// Where it makes one nevertheless, pages that were given back come again.
+void advise_small_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef MADV_NOHUGEPAGE
+    static_cast<void>(::madvise(memory, size, MADV_NOHUGEPAGE));
 #endif
 }
 
@@ -46,14 +63,34 @@ void allow([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noe
 #endif
 }
 
+/// Pages of the system, aligned to their size. Not of the heap, which keeps what is given back.
+/// \throws std::bad_alloc
+void* map_aligned(std::size_t size) {
+    void* const mapped = ::mmap(nullptr, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    auto* const begin = static_cast<char*>(mapped);
+    auto const before = (size - reinterpret_cast<std::uintptr_t>(begin) % size) % size;
+    if (before > 0) ::munmap(begin, before);
+    ::munmap(begin + before + size, size - before);
+#ifdef ASAN_POISON_MEMORY_REGION
+    __lsan_register_root_region(begin + before, size);  // records refer to blocks of the heap
+#endif
+    return begin + before;
+}
+
+void unmap(void* memory, std::size_t size) noexcept {
+    allow(memory, size);
+#ifdef ASAN_POISON_MEMORY_REGION
+    __lsan_unregister_root_region(memory, size);
+#endif
+    ::munmap(memory, size);
+}
+
 }  // namespace
 
 record_memory::~record_memory() {
     // No block is left, so that no region but the last, which is kept, can be there.
-    if (regions_with_room_ != nullptr) {
-        allow(regions_with_room_, region_size);
-        ::operator delete(regions_with_room_, std::align_val_t{region_size});
-    }
+    if (regions_with_room_ != nullptr) unmap(regions_with_room_, region_size);
 }
 
 void* record_memory::do_allocate(std::size_t size, std::size_t alignment) {
@@ -61,7 +98,7 @@ void* record_memory::do_allocate(std::size_t size, std::size_t alignment) {
     if (size > largest_slab_block || alignment > granule) {
         block = ::operator new(size, std::align_val_t{alignment});
     } else {
-        block = allocate_in_slab(size == 0 ? 0 : (size - 1) / granule);
+        block = allocate_in_slab(class_of(size));
     }
     users_.fetch_add(1, std::memory_order_relaxed);
     return block;
@@ -79,7 +116,7 @@ void record_memory::do_deallocate(void* block, std::size_t size, std::size_t ali
 void* record_memory::allocate_in_slab(std::size_t size_class) {
     std::lock_guard const lock(mutex_);
     auto& first = slabs_with_room_[size_class];
-    if (first == nullptr) link(first, take_slab((size_class + 1) * granule));
+    if (first == nullptr) link(first, take_slab(size_of(size_class)));
     slab* const from = first;
     void* block = from->free;
     if (block != nullptr) {
@@ -98,7 +135,7 @@ void* record_memory::allocate_in_slab(std::size_t size_class) {
 void record_memory::deallocate_in_slab(void* block) noexcept {
     std::lock_guard const lock(mutex_);
     slab* const of = slab_of(block);
-    auto& first = slabs_with_room_[of->block_size / granule - 1];
+    auto& first = slabs_with_room_[class_of(of->block_size)];
     if (!has_room(*of)) link(first, of);
     of->free = new (block) free_block{of->free};
     forbid(block, of->block_size);
@@ -109,36 +146,49 @@ void record_memory::deallocate_in_slab(void* block) noexcept {
 
 record_memory::slab* record_memory::take_slab(std::size_t block_size) {
     region* const from = regions_with_room_ != nullptr ? regions_with_room_ : add_region();
-    slab* taken = from->free;
-    if (taken != nullptr) {
-        from->free = taken->next;
-    } else {
-        auto* const begin = reinterpret_cast<char*>(from) + from->fresh * slab_size;
-        taken = reinterpret_cast<slab*>(from->fresh == 0 ? begin + sizeof(region) : begin);
-        ++from->fresh;
+    auto const free = ~from->used;
+    auto const at_hand = free & from->resident;
+    auto const number = static_cast<unsigned>(std::countr_zero(at_hand != 0 ? at_hand : free));
+    auto const taken = slab_set{1} << number;
+    auto* const begin = reinterpret_cast<char*>(from) + number * slab_size;
+    if (at_hand == 0) {
         take_pages(begin, slab_size);
+        from->resident |= taken;
+        ++resident_slabs_;
         // Not before: the first touch of a huge page stalled all requests for milliseconds.
-        if (from->fresh == region_size / slab_size) advise_huge_page(from, region_size);
+        if (from->resident == all_slabs) advise_huge_page(from, region_size);
     }
-    ++from->slabs_in_use;
+    from->used |= taken;
+    ++used_slabs_;
     if (!has_room(*from)) unlink(regions_with_room_, from);
-    taken = new (taken) slab;
-    taken->block_size = block_size;
-    taken->fresh = reinterpret_cast<char*>(taken + 1);
-    return taken;
+    auto* const made = new (number == 0 ? begin + sizeof(region) : begin) slab;
+    made->block_size = block_size;
+    made->fresh = reinterpret_cast<char*>(made + 1);
+    return made;
 }
 
 void record_memory::give_back(slab* empty) noexcept {
+    auto* const begin = enclosing<char>(empty, slab_size);
     auto* const of = enclosing<region>(empty, region_size);
+    auto const given = slab_set{1} << (static_cast<std::size_t>(begin - reinterpret_cast<char*>(of)) / slab_size);
     if (!has_room(*of)) link(regions_with_room_, of);
-    empty->next = of->free;
-    of->free = empty;
-    if (--of->slabs_in_use == 0 && region_count_ > 1) give_back(of);
+    of->used &= ~given;
+    --used_slabs_;
+    if (of->used == 0 && region_count_ > 1) return give_back(of);
+    // The first one has the region's notes.
+    if (begin == reinterpret_cast<char*>(of) || !has_spare_slabs()) return;
+    if (of->resident == all_slabs) advise_small_pages(of, region_size);
+    give_pages_back(begin, slab_size);
+    of->resident &= ~given;
+    --resident_slabs_;
+}
+
+bool record_memory::has_spare_slabs() const noexcept {
+    return resident_slabs_ - used_slabs_ > spare_slabs + used_slabs_ / spare_part;
 }
 
 record_memory::region* record_memory::add_region() {
-    auto* const memory = ::operator new(region_size, std::align_val_t{region_size});
-    auto* const added = new (memory) region;
+    auto* const added = new (map_aligned(region_size)) region;
     ++region_count_;
     link(regions_with_room_, added);
     return added;
@@ -147,8 +197,8 @@ record_memory::region* record_memory::add_region() {
 void record_memory::give_back(region* empty) noexcept {
     unlink(regions_with_room_, empty);
     --region_count_;
-    allow(empty, region_size);
-    ::operator delete(empty, std::align_val_t{region_size});
+    resident_slabs_ -= static_cast<std::size_t>(std::popcount(empty->resident));
+    unmap(empty, region_size);
 }
 
 void record_memory::release() noexcept {
@@ -181,8 +231,6 @@ bool record_memory::has_room(slab const& in) noexcept {
     return in.free != nullptr || end - reinterpret_cast<std::uintptr_t>(in.fresh) >= in.block_size;
 }
 
-bool record_memory::has_room(region const& in) noexcept {
-    return in.free != nullptr || in.fresh < region_size / slab_size;
-}
+bool record_memory::has_room(region const& in) noexcept { return in.used != all_slabs; }
 
 }  // namespace idempo::detail
