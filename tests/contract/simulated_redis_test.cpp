@@ -294,7 +294,7 @@ private:
     [[nodiscard]] made some_operation() {
         auto const executor = context_.get_executor();
         auto const make = [&]<class Operation>(std::string name, std::in_place_type_t<Operation>, auto&&... arguments) {
-            return made(std::move(name), std::make_unique<Operation>(arguments..., prefix, executor, nullptr));
+            return made(std::move(name), std::make_unique<Operation>(arguments..., prefix, executor, [](auto&&...) {}));
         };
         auto const roll = below(100);
         if (roll < 30) return make("claim", std::in_place_type<redis::claim_operation>, some_claim());

@@ -9,6 +9,7 @@
 #include <new>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -29,6 +30,11 @@ void take_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size
 #ifdef MADV_POPULATE_WRITE
     static_cast<void>(::madvise(memory, size, MADV_POPULATE_WRITE));
 #endif
+}
+
+std::size_t page_size() noexcept {
+    static auto const size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    return size;
 }
 
 /// The addresses stay. They read as zeros then.
@@ -175,10 +181,11 @@ void record_memory::give_back(slab* empty) noexcept {
     of->used &= ~given;
     --used_slabs_;
     if (of->used == 0 && region_count_ > 1) return give_back(of);
-    // The first one has the region's notes.
-    if (begin == reinterpret_cast<char*>(of) || !has_spare_slabs()) return;
+    // A page that is larger than a slab is the neighbour's, too.
+    if (!has_spare_slabs() || slab_size % page_size() != 0) return;
     if (of->resident == all_slabs) advise_small_pages(of, region_size);
-    give_pages_back(begin, slab_size);
+    auto const notes = begin == reinterpret_cast<char*>(of) ? page_size() : 0;  // of the region, in its first page
+    give_pages_back(begin + notes, slab_size - notes);
     of->resident &= ~given;
     --resident_slabs_;
 }
