@@ -114,6 +114,17 @@ double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e6; }
 struct levels {
     std::vector<std::size_t> calm;
     std::vector<std::size_t> flood;
+    /// What the store counted at the end of each calm time: a busy machine may have made fewer records in the first.
+    std::vector<std::size_t> counted;
+
+    [[nodiscard]] bool came_back() const {
+        for (std::size_t each = 0; each < calm.size(); ++each) {
+            auto const more = static_cast<double>(counted[each]) / static_cast<double>(counted.front());
+            if (static_cast<double>(calm[each]) > 1.1 * std::max(1.0, more) * static_cast<double>(calm.front()))
+                return false;
+        }
+        return true;
+    }
 };
 
 levels soak(idempo::memory_store const& store, counts& told, std::size_t cycles) {
@@ -127,6 +138,7 @@ levels soak(idempo::memory_store const& store, counts& told, std::size_t cycles)
     for (std::size_t cycle = 0;; ++cycle) {
         std::this_thread::sleep_for(calm_time);
         found.calm.push_back(resident_bytes());
+        found.counted.push_back(store.bytes());
         if (cycle == cycles) break;
         is_flood = true;
         std::this_thread::sleep_for(flood_time);
@@ -160,8 +172,7 @@ int main(int argument_count, char** arguments) {
     std::printf("resident MB when calm: first %.1f, lowest %.1f, highest %.1f, last %.1f; in a flood at most %.1f\n",
                 megabytes(found.calm.front()), megabytes(*lowest), megabytes(*highest), megabytes(found.calm.back()),
                 megabytes(*std::max_element(found.flood.begin(), found.flood.end())));
-    bool const came_back = *highest * 10 <= found.calm.front() * 11;
-    if (!came_back) std::puts("The memory did not come back to its first level.");
+    if (!found.came_back()) std::puts("The memory did not come back to its first level.");
     if (told.failed > 0 || told.replayed == 0) std::puts("The store refused what it should have taken.");
-    return came_back && told.failed == 0 && told.replayed > 0 ? 0 : 1;
+    return found.came_back() && told.failed == 0 && told.replayed > 0 ? 0 : 1;
 }
