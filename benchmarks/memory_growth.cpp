@@ -2,7 +2,7 @@
 
 // How a memory store grows: bytes a record, and the time of a claim, as it fills. docs/benchmarks.md has the results.
 
-#include "resident_memory.hpp"
+#include "support/resident_memory.hpp"
 
 #include <idempo/store.hpp>
 #include <idempo/stores/memory_store.hpp>
@@ -25,6 +25,8 @@
 #include <vector>
 
 namespace {
+
+using idempo::tests::resident_bytes;
 
 using std::chrono::nanoseconds;
 

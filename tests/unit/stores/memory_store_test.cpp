@@ -4,6 +4,7 @@
 #include "contract/model_store.hpp"
 #include "support/catch.hpp"
 #include "support/manual_clock.hpp"
+#include "support/resident_memory.hpp"
 
 #include <idempo/error.hpp>
 #include <idempo/identifiers.hpp>
@@ -18,7 +19,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <random>
@@ -40,6 +40,7 @@ using idempo::memory_store;
 using idempo::store_key;
 using idempo::tests::manual_clock;
 using idempo::tests::model_store;
+using idempo::tests::resident_bytes;
 using milliseconds = std::chrono::milliseconds;
 
 namespace {
@@ -56,14 +57,6 @@ constexpr bool is_instrumented = true;
 #else
 constexpr bool is_instrumented = false;
 #endif
-
-/// Memory of the process that is in use: malloc does not know how much of a region has been touched.
-std::size_t resident_bytes() {
-    std::size_t total = 0;
-    std::size_t resident = 0;
-    std::ifstream("/proc/self/statm") >> total >> resident;
-    return resident * 4096;
-}
 
 store_key key_number(std::uint64_t number) {
     store_key key;

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdio>
 
+namespace idempo::tests {
+
 /// Memory that the process uses: malloc does not know how much of a region of records has been touched. 0 where the
 /// system does not say.
 inline std::size_t resident_bytes() {
@@ -17,3 +19,5 @@ inline std::size_t resident_bytes() {
     std::fclose(file);
     return read == 2 ? resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) : 0;
 }
+
+}  // namespace idempo::tests
