@@ -44,6 +44,7 @@
 #include <idempo/layers/impl/rate_limit.ipp>
 #include <idempo/layers/impl/signature.ipp>
 #include <idempo/record/impl/captured_generator.ipp>
+#include <idempo/record/impl/replay_message.ipp>
 #include <idempo/record/impl/response_fields.ipp>
 #include <idempo/record/impl/stored_response.ipp>
 #include <idempo/stores/impl/heartbeat.ipp>

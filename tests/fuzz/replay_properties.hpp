@@ -3,6 +3,7 @@
 
 #include "fuzz/wire.hpp"
 
+#include <idempo/record/replay_message.hpp>
 #include <idempo/record/stored_response.hpp>
 
 #include <boost/beast/core/string.hpp>
@@ -63,13 +64,13 @@ inline bool belongs_to_connection(std::string_view lower_case_name) {
            lower_case_name.starts_with("proxy-");
 }
 
-/// Its replay is one whole response with the stored parts, and nothing of the first connection.
-inline void check_replay(stored_response const& stored, unsigned version, bool keep_alive) {
+/// The bytes of a replay are one whole response with the stored parts, and nothing of the first connection.
+inline void check_replay_bytes(std::string_view bytes, stored_response const& stored, unsigned version,
+                               bool keep_alive) {
     auto expected = fields_of(stored);
     for (auto const& field : expected) require(!belongs_to_connection(field.first), "no hop-by-hop field is stored");
 
-    auto const read =
-        read_one_response(bytes_of(make_replay(stored, version, keep_alive, "Idempotency-Replayed", "true")));
+    auto const read = read_one_response(bytes);
     require(read.has_value(), "a replay is one response");
     require(read->result_int() == stored.status() && read->version() == version, "a replay has the stored status");
     require(read->reason() == stored.reason() || stored.reason().empty(), "a replay has the stored reason");
@@ -82,6 +83,14 @@ inline void check_replay(stored_response const& stored, unsigned version, bool k
     auto found = fields_of(*read);
     std::erase_if(found, [](auto const& field) { return belongs_to_connection(field.first); });
     require(found == sorted(std::move(expected)), "a replay has the stored fields");
+}
+
+/// The same for both kinds of replay, a response and a generator.
+inline void check_replay(stored_response const& stored, unsigned version, bool keep_alive) {
+    constexpr std::string_view marker = "Idempotency-Replayed";
+    check_replay_bytes(bytes_of(make_replay(stored, version, keep_alive, marker, "true")), stored, version, keep_alive);
+    check_replay_bytes(bytes_of(detail::make_replay_message(stored, version, keep_alive, marker, "true")), stored,
+                       version, keep_alive);
 }
 
 /// The record can be read, and keeps the properties above.

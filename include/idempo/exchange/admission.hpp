@@ -12,6 +12,9 @@
 #include <idempo/handler.hpp>
 #include <idempo/key.hpp>
 #include <idempo/options.hpp>
+#include <idempo/record/replay_message.hpp>
+#include <idempo/record/response_fields.hpp>
+#include <idempo/record/stored_response.hpp>
 #include <idempo/request_head.hpp>
 #include <idempo/scope.hpp>
 
@@ -208,15 +211,24 @@ inline http::response<http::string_body> refusal_response(exchange const& exchan
     return response;
 }
 
-inline http::response<http::string_body> replay_response(exchange const& exchange, options const& options,
-                                                         answered_request const& request) {
+/// \tparam Reply `http::message_generator`, or what an `http::response<http::string_body>` becomes
+template <class Reply>
+Reply replay_response(exchange const& exchange, options const& options, answered_request const& request) {
     auto const& stored = exchange.stored();
-    auto response = make_replay(stored, request.version, request.keep_alive, options.replayed_header, "true");
-    exchange.answer_fields().apply_to(response);
-    if (options.original_request_header.empty()) return response;
-    auto const original = stored.field("Request-Id");
-    if (!original.empty()) response.set(options.original_request_header, original);
-    return response;
+    constexpr std::string_view marker = "true";
+    auto fields = exchange.answer_fields();
+    if (!options.original_request_header.empty()) {
+        auto const original = stored.field("Request-Id");
+        if (!original.empty()) fields.set(options.original_request_header, std::string(original));
+    }
+    if constexpr (std::same_as<Reply, http::message_generator>) {
+        return make_replay_message(stored, request.version, request.keep_alive, options.replayed_header, marker,
+                                   fields);
+    } else {
+        auto response = make_replay(stored, request.version, request.keep_alive, options.replayed_header, marker);
+        fields.apply_to(response);
+        return Reply(std::move(response));
+    }
 }
 
 /// The handler's own response, with what every answer has.
@@ -236,9 +248,7 @@ Response handler_response(exchange const& exchange, options const& options, Resp
 inline http::message_generator handler_response(exchange const& exchange, options const& options,
                                                 completed_reply completed, bool closes) {
     return std::visit(
-        [&](auto&& reply) {
-            return http::message_generator(handler_response(exchange, options, std::move(reply), closes));
-        },
+        [&](auto&& reply) { return to_generator(handler_response(exchange, options, std::move(reply), closes)); },
         std::move(completed.reply));
 }
 

@@ -11,6 +11,7 @@
 #include <idempo/handler.hpp>
 #include <idempo/observer.hpp>
 #include <idempo/record/captured_response.hpp>
+#include <idempo/record/response_fields.hpp>
 #include <idempo/request_head.hpp>
 #include <idempo/step.hpp>
 #include <idempo/stores/heartbeat.hpp>
@@ -444,14 +445,15 @@ private:
         if (failed_) return failure();
         switch (exchange_.answer()) {
         case exchange::answer_source::handler:
-            return http::message_generator(
+            return to_generator(
                 handler_response(exchange_, options, std::move(*response_).release(), state_->draining));
-        case exchange::answer_source::stored: return replay_response(exchange_, options, answered_);
+        case exchange::answer_source::stored:
+            return replay_response<http::message_generator>(exchange_, options, answered_);
         case exchange::answer_source::exception:
         case exchange::answer_source::refusal: break;
         }
         request_head const head(request_);
-        return refusal_response(exchange_, options, answered_, exchange_.handed_over() ? nullptr : &head);
+        return to_generator(refusal_response(exchange_, options, answered_, exchange_.handed_over() ? nullptr : &head));
     }
 
     http::message_generator failure() const {

@@ -207,7 +207,7 @@ private:
         case exchange::answer_source::handler:
             return reply_type(handler_response(exchange_, options, std::move(*captured_).release(), closes));
         case exchange::answer_source::exception: std::rethrow_exception(exception_);
-        case exchange::answer_source::stored: return reply_type(replay_response(exchange_, options, answered_));
+        case exchange::answer_source::stored: return replay_response<reply_type>(exchange_, options, answered_);
         case exchange::answer_source::refusal: break;
         }
         request_head const head(request_);

@@ -8,6 +8,7 @@
 #include <idempo/layers/layer.hpp>
 #include <idempo/observer_fwd.hpp>
 #include <idempo/problem.hpp>
+#include <idempo/record/response_fields.hpp>
 #include <idempo/request_head.hpp>
 
 #include <boost/asio/associated_cancellation_slot.hpp>
@@ -118,7 +119,7 @@ private:
     template <class Body, class Fields>
     [[nodiscard]] http::message_generator with_fields(http::response<Body, Fields> response) const {
         said_.fields.apply_to(response);
-        return http::message_generator(std::move(response));
+        return to_generator(std::move(response));
     }
 
     [[nodiscard]] http::message_generator with_fields(http::message_generator message) const {

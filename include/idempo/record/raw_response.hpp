@@ -2,10 +2,10 @@
 #pragma once
 
 #include <idempo/error.hpp>
+#include <idempo/record/raw_fields.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/buffer_traits.hpp>
-#include <boost/beast/http/fields.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
 #include <boost/none.hpp>
@@ -24,27 +24,6 @@
 namespace idempo::detail {
 
 namespace http = boost::beast::http;
-
-/// An empty header, serialised to nothing.
-class raw_fields : public http::fields {
-public:
-    explicit raw_fields(bool keep_alive) : keep_alive_(keep_alive) {}
-
-    class writer {
-    public:
-        using const_buffers_type = boost::asio::const_buffer;
-
-        writer(raw_fields const&, unsigned /*version*/, unsigned /*status*/) {}
-        [[nodiscard]] const_buffers_type get() const { return {}; }
-    };
-
-protected:
-    [[nodiscard]] bool get_chunked_impl() const { return false; }
-    [[nodiscard]] bool get_keep_alive_impl(unsigned /*version*/) const { return keep_alive_; }
-
-private:
-    bool keep_alive_;
-};
 
 /// The bytes of a whole message: those drained from a generator, then those left in it, or its error.
 struct raw_body {

@@ -3,6 +3,7 @@
 
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
+#include <boost/beast/http/string_body.hpp>
 #include <boost/container/small_vector.hpp>
 
 #include <string>
@@ -12,6 +13,17 @@
 namespace idempo::detail {
 
 namespace http = boost::beast::http;
+
+/// The response as a generator of the same bytes. Where its body is a string, a third of the buffers that Beast's own
+/// would take.
+[[nodiscard]] http::message_generator to_generator(http::response<http::string_body> response);
+
+template <class Body, class Fields>
+[[nodiscard]] http::message_generator to_generator(http::response<Body, Fields> response) {
+    return http::message_generator(std::move(response));
+}
+
+[[nodiscard]] inline http::message_generator to_generator(http::message_generator message) { return message; }
 
 /// Fields that a layer gives to whatever response passes through it, also to one that only its generator knows.
 class response_fields {
@@ -53,6 +65,9 @@ public:
     /// The same, where the fields decide about the connection. \param keep_alive what `keep_alive()` of the result says
     [[nodiscard]] http::message_generator applied_to(http::message_generator response, bool keep_alive) const;
 
+    /// The same for the text of a head, which ends with its empty line.
+    void rewrite(std::string& head) const;
+
 private:
     struct line {
         std::string_view name;
@@ -61,7 +76,6 @@ private:
         bool drops = false;
     };
 
-    void rewrite(std::string& head) const;
     [[nodiscard]] bool replaces(std::string_view head_line) const;
 
     boost::container::small_vector<line, 8> lines_;

@@ -89,4 +89,17 @@ TEST_CASE("middleware: a first request and a replay stay within their allocation
     CHECK(replay <= max_for_replay);
 }
 
+TEST_CASE("middleware: a replay as a generator takes three allocations, however many fields it has", "[middleware]") {
+    auto const handle = idempo::idempotency(idempo::memory_store()) | [](text_request&&) -> http::message_generator {
+        text_response response;
+        for (auto const* name : {"A", "B", "C", "D", "E", "F"}) response.set(name, "a value of some length");
+        response.body() = "a body that is longer than a short string";
+        return response;
+    };
+    auto const request = keyed_request("a-key-that-is-longer-than-a-short-string");
+    allocations_of(handle, request);
+    CHECK(is_replay(read(handle(text_request(request)))));
+    CHECK(allocations_of(handle, request) == 3);  // the record, its head as text, the generator
+}
+
 #endif

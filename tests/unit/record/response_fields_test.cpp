@@ -35,6 +35,38 @@ http::message_generator raw(std::string_view bytes) {
 
 }  // namespace
 
+TEST_CASE("response_fields: a response becomes a generator of the bytes that Beast sends", "[response_fields]") {
+    text_response response{http::status::created, 11};
+    response.set("X-First", "1");
+    response.body() = "a body";
+    SECTION("without a length") {}
+    SECTION("with a length") { response.prepare_payload(); }
+    SECTION("with a reason of its own") { response.reason("Done"); }
+    SECTION("of a status without a name") { response.result(299U); }
+    SECTION("with a list of values") {
+        response.insert("Link", "</1>");
+        response.insert("Link", "</2>");
+    }
+    SECTION("with more fields than a generator has buffers for") {
+        for (int i = 0; i < 100; ++i) response.set("X-" + std::to_string(i), "value");
+    }
+    SECTION("with a large body") { response.body().assign(300'000, 'x'); }
+    SECTION("chunked") { response.chunked(true); }
+    SECTION("as the last of its connection") { response.keep_alive(false); }
+    SECTION("of HTTP/1.0") {
+        response.version(10);
+        response.keep_alive(true);
+    }
+    SECTION("without a body") {
+        response.result(http::status::no_content);
+        response.body().clear();
+    }
+    http::message_generator expected(text_response{response});
+    auto found = idempo::detail::to_generator(response);
+    CHECK(found.keep_alive() == expected.keep_alive());
+    CHECK(bytes_of(std::move(found)) == bytes_of(std::move(expected)));
+}
+
 TEST_CASE("response_fields: set replaces, add joins, the rest stays byte for byte", "[response_fields]") {
     text_response response{http::status::created, 11};
     response.set("X-First", "1");

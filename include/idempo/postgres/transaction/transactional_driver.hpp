@@ -13,6 +13,7 @@
 #include <idempo/postgres/transaction/keyed_transaction.hpp>
 #include <idempo/problem.hpp>
 #include <idempo/record/captured_response.hpp>
+#include <idempo/record/response_fields.hpp>
 #include <idempo/request_head.hpp>
 
 #include <boost/beast/http/message_generator.hpp>
@@ -156,7 +157,7 @@ public:
             return failure();
         }
         report();
-        return message_or([this] { return http::message_generator(answer()); }, [this] { return failure(); });
+        return message_or([this] { return to_generator(answer()); }, [this] { return failure(); });
     }
 
 private:
@@ -270,7 +271,7 @@ private:
         switch (exchange_.answer()) {
         case exchange::answer_source::handler:
             return reply_type(handler_response(exchange_, options, std::move(*response_).release(), closes));
-        case exchange::answer_source::stored: return reply_type(replay_response(exchange_, options, answered_));
+        case exchange::answer_source::stored: return replay_response<reply_type>(exchange_, options, answered_);
         case exchange::answer_source::exception:
         case exchange::answer_source::refusal: break;
         }

@@ -3,8 +3,11 @@
 
 #include <idempo/record/response_fields.hpp>
 
+#include <idempo/record/flat_message.hpp>
 #include <idempo/record/raw_response.hpp>
 
+#include <boost/beast/core/buffer_traits.hpp>
+#include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/core/string.hpp>
 
 #include <algorithm>
@@ -41,7 +44,32 @@ bool take_head(http::message_generator& source, std::string& head, error_code& f
     return true;
 }
 
+struct string_content {
+    std::string text;
+
+    [[nodiscard]] std::string_view bytes() const noexcept { return text; }
+};
+
+/// As Beast writes it.
+std::string head_of(http::response<http::string_body> const& response) {
+    http::fields::writer writer(response.base(), response.version(), response.result_int());
+    auto const pieces = writer.get();
+    std::string head;
+    head.reserve(boost::beast::buffer_bytes(pieces));
+    for (auto const piece : boost::beast::buffers_range_ref(pieces)) {
+        head.append(static_cast<char const*>(piece.data()), piece.size());
+    }
+    return head;
+}
+
 }  // namespace
+
+http::message_generator to_generator(http::response<http::string_body> response) {
+    if (response.chunked()) return response;  // which encodes its body, too
+    auto head = head_of(response);
+    bool const keep_alive = response.keep_alive();
+    return make_flat_message(std::move(head), string_content{std::move(response.body())}, keep_alive);
+}
 
 bool response_fields::replaces(std::string_view head_line) const {
     auto const name = head_line.substr(0, head_line.find(':'));

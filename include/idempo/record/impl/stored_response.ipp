@@ -5,6 +5,7 @@
 
 #include <idempo/detail/traceparent.hpp>
 #include <idempo/record/record_format.hpp>
+#include <idempo/record/replay_fields.hpp>
 
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/field.hpp>
@@ -245,14 +246,11 @@ http::response<http::string_body> make_replay(stored_response const& stored, uns
     // Setting the field that Beast writes anyway would cost an allocation.
     if (stored.reason() != replay.reason()) replay.reason(stored.reason());
     // Inserted, not set, here and below: searching for a field that cannot be there costs as much as the rest.
-    for (auto const& [name, value] : stored.fields()) {
-        if (name.size() != marker_name.size() || !boost::beast::iequals(name, marker_name)) replay.insert(name, value);
-    }
-    if (!marker_name.empty()) replay.insert(marker_name, marker_value);
-    bool const kept_alive_anyway = version >= 11;
-    if (keep_alive != kept_alive_anyway) replay.keep_alive(keep_alive);
+    detail::for_each_replay_field(
+        stored, version, keep_alive, marker_name, marker_value,
+        [&replay](std::string_view name, std::string_view value) { replay.insert(name, value); });
     // Not prepare_payload(), which throws when a 204 has a body.
-    if (replay.result() == http::status::no_content || replay.result() == http::status::not_modified) return replay;
+    if (!detail::replay_has_body(stored.status())) return replay;
     replay.body() = stored.body();
     replay.insert(http::field::content_length, std::to_string(stored.body().size()));
     return replay;
