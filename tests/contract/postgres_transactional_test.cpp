@@ -14,6 +14,7 @@
 #include <idempo/postgres/transaction/transactional.hpp>
 #include <idempo/request_head.hpp>
 
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 #include <pqxx/connection>
 #include <pqxx/except>
@@ -449,10 +450,12 @@ TEST_CASE("transactional: a request that waits gets the first one's response") {
     scene one(charge_later, telling(waits[0]));
     scene other(charge_later, telling(waits[1]));
     scene blocking(charge_later, telling(waits[2]));
-    auto first = one.send_async(keyed_request("waits"));
+    // Threads that end before the process does: they draw random bytes, and OpenSSL keeps a generator for each.
+    boost::asio::thread_pool callers(3);
+    auto first = one.send_async(keyed_request("waits"), callers.get_executor());
     poll_until([&] { return is_inside.load(); });
-    auto same_process = one.send_async(keyed_request("waits"));
-    auto other_process = other.send_async(keyed_request("waits"));
+    auto same_process = one.send_async(keyed_request("waits"), callers.get_executor());
+    auto other_process = other.send_async(keyed_request("waits"), callers.get_executor());
     auto blocked_thread = std::async(std::launch::async, [&] { return blocking.send("waits"); });
     for (auto const& each : waits) poll_until([&] { return each.load(); });
     gate.set_value();

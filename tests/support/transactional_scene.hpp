@@ -9,6 +9,8 @@
 #include <idempo/options.hpp>
 #include <idempo/postgres/transaction/transactional.hpp>
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/use_future.hpp>
 #include <pqxx/subtransaction>
 
@@ -79,6 +81,10 @@ public:
     text_response send(text_request request) { return wrapped_(std::move(request)); }
     std::future<http::message_generator> send_async(text_request request) {
         return wrapped_(std::move(request), boost::asio::use_future);
+    }
+    std::future<http::message_generator> send_async(text_request request,
+                                                    boost::asio::any_io_executor const& executor) {
+        return wrapped_(std::move(request), boost::asio::bind_executor(executor, boost::asio::use_future));
     }
     text_response await(text_request request) { return read(send_async(std::move(request)).get()); }
 
