@@ -150,6 +150,7 @@ auto async_keep(execution& of, shared_bytes entry, Token&& done) {
 }
 
 template <class T, class Executor, class F>
+// NOLINTNEXTLINE(*-avoid-reference-coroutine-parameters): an execution lives as long as its handler, which awaits this
 asio::awaitable<T, Executor> step_awaited(execution& of, std::string label, F make) {
     auto kept = of.begin_step(label);
     if (kept) co_return step_value<T>(std::move(*kept));

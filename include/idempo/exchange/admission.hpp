@@ -181,7 +181,7 @@ template <class Captured, class Response>
 exchange::step capture_answer(exchange& exchange, std::optional<Captured>& held, Response&& response,
                               std::size_t max_body, std::string_view marker, std::exception_ptr& lost) {
     try {
-        held.emplace(std::move(response), max_body, marker);
+        held.emplace(std::forward<Response>(response), max_body, marker);
     } catch (...) {  // no longer the handler's throw: its effect has happened
         lost = std::current_exception();
         return exchange.ran_unreadably(lost);
@@ -248,7 +248,9 @@ Response handler_response(exchange const& exchange, options const& options, Resp
 inline http::message_generator handler_response(exchange const& exchange, options const& options,
                                                 completed_reply completed, bool closes) {
     return std::visit(
-        [&](auto&& reply) { return to_generator(handler_response(exchange, options, std::move(reply), closes)); },
+        [&](auto&& reply) {
+            return to_generator(handler_response(exchange, options, std::forward<decltype(reply)>(reply), closes));
+        },
         std::move(completed.reply));
 }
 

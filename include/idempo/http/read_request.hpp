@@ -119,7 +119,7 @@ public:
     owned_parser(request_type& request, read_options const& options)
         : request_(&request),
           parser_(std::make_unique<http::request_parser<Body, Allocator>>(std::move(request))) {
-        parser_->get().body() = typename Body::value_type();  // Beast would append to what was there
+        (*parser_).get().body() = typename Body::value_type();  // Beast would append to what was there
         parser_->body_limit(options.body_limit);
         parser_->header_limit(options.header_limit);
     }

@@ -98,7 +98,8 @@ public:
     }
 
     [[nodiscard]] http::message_generator handled(completed_reply completed) {
-        return std::visit([this](auto&& reply) { return this->handled(std::move(reply)); }, std::move(completed.reply));
+        return std::visit([this](auto&& reply) { return this->handled(std::forward<decltype(reply)>(reply)); },
+                          std::move(completed.reply));
     }
 
     [[nodiscard]] http::message_generator threw(std::exception_ptr exception) {

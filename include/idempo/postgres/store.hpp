@@ -140,9 +140,7 @@ public:
     template <asio::completion_token_for<void(error_code, record_page)> Token>
     auto async_list(list_request request, Token&& done) {
         return asio::async_initiate<Token, void(error_code, record_page)>(
-            [client = client_](auto handler, list_request asked) {
-                start_list(*client, std::move(asked), std::move(handler));
-            },
+            [client = client_](auto handler, list_request asked) { start_list(*client, asked, std::move(handler)); },
             done, std::move(request));
     }
 

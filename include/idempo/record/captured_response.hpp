@@ -104,7 +104,7 @@ public:
         : captured_(std::visit(
               [&](auto&& reply) {
                   using reply_type = std::remove_cvref_t<decltype(reply)>;
-                  return either(captured_response<reply_type>(std::move(reply), max_body, dropped));
+                  return either(captured_response<reply_type>(std::forward<decltype(reply)>(reply), max_body, dropped));
               },
               std::move(completed.reply))) {}
 
@@ -117,8 +117,9 @@ public:
     }
 
     [[nodiscard]] completed_reply release() && {
-        return std::visit([](auto&& captured) { return completed_reply{std::move(captured).release()}; },
-                          std::move(captured_));
+        return std::visit(
+            [](auto&& captured) { return completed_reply{std::forward<decltype(captured)>(captured).release()}; },
+            std::move(captured_));
     }
 
 private:

@@ -136,7 +136,8 @@ private:
     static void unlink(T*& first, T* removed) noexcept;
     template <class T>
     [[nodiscard]] static T* enclosing(void* address, std::size_t size) noexcept {
-        return reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(address) & ~(size - 1));
+        auto const offset = reinterpret_cast<std::uintptr_t>(address) & (size - 1);
+        return reinterpret_cast<T*>(static_cast<char*>(address) - offset);
     }
     [[nodiscard]] static slab* slab_of(void* block) noexcept;
     [[nodiscard]] bool has_spare_slabs() const noexcept;

@@ -63,7 +63,8 @@ bool multipart_reader::take_delimiter(std::size_t at) noexcept {
     if (closed_) after += two_hyphens.size();
     after = after_blanks(body_, after);
     bool const ends_line = body_.substr(after, crlf.size()) == crlf;
-    if (!ends_line && !(closed_ && after == body_.size())) return false;
+    bool const ends_body = closed_ && after == body_.size();
+    if (!ends_line && !ends_body) return false;
     // The end of the line belongs to the delimiter, and after the last one to the epilogue.
     at_ = closed_ ? after : after + crlf.size();
     return true;

@@ -19,7 +19,7 @@ using answered = std::vector<std::pair<std::size_t, outcome>>;
 /// `peek` or `forget`.
 /// \param tell is called with the outcomes as they become known, each once: large records come a megabyte at a time
 /// \throws statement_failure: those that have not been told may have been carried out, and may be carried out again
-void carry_out(connection& with, statements const& sql, std::vector<request const*> const& batch,
+void carry_out(connection& with, statements const& sql, std::vector<request const*> const& all,
                std::function<void(answered)> const& tell);
 
 }  // namespace idempo::postgres

@@ -21,14 +21,16 @@ namespace idempo::redis {
 ///         action, and `flush()`, called after them. What is pending keeps it alive.
 template <class Owner, class Machine>
 class machine_runner {
+public:
+    machine_runner(machine_runner const&) = delete;
+    machine_runner& operator=(machine_runner const&) = delete;
+
 protected:
     template <class... Arguments>
     explicit machine_runner(strand executor, Arguments&&... arguments)
         : strand_(std::move(executor)),
           machine_(std::forward<Arguments>(arguments)...),
           timer_(strand_) {}
-    machine_runner(machine_runner const&) = delete;
-    machine_runner& operator=(machine_runner const&) = delete;
     ~machine_runner() = default;
 
     /// Tells the machine of an event, `event(machine, now)`, and does what follows from it.

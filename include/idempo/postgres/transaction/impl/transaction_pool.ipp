@@ -20,9 +20,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace idempo {
-
-namespace postgres {
+namespace idempo::postgres {
 
 namespace {
 
@@ -240,6 +238,4 @@ void reservation::release() noexcept {
     key_.reset();
 }
 
-}  // namespace postgres
-
-}  // namespace idempo
+}  // namespace idempo::postgres
