@@ -9,6 +9,7 @@
 
 #include <idempo/record/raw_response.hpp>
 
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/empty_body.hpp>
 
@@ -95,6 +96,39 @@ TEST_CASE("response_fields: a long body goes through, chunked or not", "[respons
     auto const received = read(some_fields().applied_to(http::message_generator(std::move(response))));
     CHECK(received.body() == std::string(300'000, 'x'));
     CHECK(received["RateLimit-Limit"] == "10");
+}
+
+TEST_CASE("response_fields: what follows the head is sent in one write with it", "[response_fields]") {
+    // A second small write would wait for the peer's delayed acknowledgement of the first, for 40 ms.
+    text_response response{http::status::ok, 11};
+    response.body() = "a body";
+    response.prepare_payload();
+    auto message = some_fields().applied_to(http::message_generator(std::move(response)));
+    idempo::error_code error;
+    auto const first_write = boost::beast::buffers_to_string(message.prepare(error));
+    CHECK_FALSE(error);
+    CHECK(first_write.starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(first_write.ends_with("\r\n\r\na body"));
+    message.consume(first_write.size());
+    CHECK(bytes_of(std::move(message)).empty());
+}
+
+TEST_CASE("response_fields: an error behind the head comes after the head", "[response_fields]") {
+    auto const bytes = std::string("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    auto const failure = make_error_code(boost::system::errc::io_error);
+    auto rest = idempo::detail::make_raw_response({{}, {}, failure}, true);
+    auto message = some_fields().applied_to(
+        idempo::detail::make_raw_response({{bytes.begin(), bytes.end()}, std::move(rest), {}}, true));
+    std::string sent;
+    idempo::error_code error;
+    while (!message.is_done()) {
+        auto const pieces = message.prepare(error);
+        if (error) break;
+        sent += boost::beast::buffers_to_string(pieces);
+        message.consume(boost::beast::buffer_bytes(pieces));
+    }
+    CHECK(error == failure);
+    CHECK(sent.ends_with("\r\n\r\n"));
 }
 
 TEST_CASE("response_fields: folded lines go with their field", "[response_fields]") {
