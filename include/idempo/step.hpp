@@ -12,6 +12,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -194,6 +195,8 @@ public:
             make_(of_.derived_key(label_),
                   [self = this->shared_from_this()](std::exception_ptr exception, std::string result) {
                       if (self->has_answered_.exchange(true)) return;
+                      // Until this has returned: its context may end its work meanwhile, and be destroyed then.
+                      auto const work = asio::make_work_guard(self->where_);
                       asio::dispatch(self->where_,
                                      [self, exception = std::move(exception), result = std::move(result)]() mutable {
                                          self->answered(std::move(exception), std::move(result));

@@ -8,6 +8,7 @@
 #include <boost/asio/append.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/beast/http/message_generator.hpp>
 
 #include <atomic>
@@ -64,6 +65,8 @@ public:
     /// The operation goes on when the coroutine tells it. The coroutine may run, and end, before this returns.
     void give_turn(owner operation) {
         if (!has_turn_.exchange(true, std::memory_order_acq_rel)) return;
+        // Until this has returned: the coroutine may end its context's work meanwhile, and that may be destroyed then.
+        auto const work = boost::asio::make_work_guard(caller_.get_executor());
         boost::asio::dispatch(boost::asio::append(std::move(*waiting_), std::move(operation)));
     }
 

@@ -6,7 +6,6 @@
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
-#include <boost/asio/consign.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 
 #include <utility>
@@ -31,7 +30,7 @@ public:
     /// \param executor the one of the constructor
     template <class... Results>
     void post(boost::asio::any_io_executor const& executor, Results... results) {
-        post_to(executor, boost::asio::consign(std::move(done_), std::move(work_)), std::move(results)...);
+        post_at_work(executor, std::move(work_), std::move(done_), std::move(results)...);
     }
 
 private:

@@ -21,6 +21,7 @@
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_type.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http/message_generator.hpp>
@@ -294,6 +295,8 @@ private:
     void async_keep(step_place at, shared_bytes entry, saved_handler done) override {
         auto const where = completion_.where().executor;
         start_saving(at, std::move(entry), [where, done = std::move(done)](error_code error, bool is_kept) mutable {
+            // Until this has returned: its context may end its work meanwhile, and be destroyed then.
+            auto const work = boost::asio::make_work_guard(where);
             boost::asio::post(where, boost::asio::append(std::move(done), error, is_kept));
         });
     }

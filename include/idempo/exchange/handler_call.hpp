@@ -11,6 +11,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/message_generator.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -176,6 +177,8 @@ private:
     void go_on(std::shared_ptr<Owner> const& owner, [[maybe_unused]] call_executor const& where) {
         if (!handoff_.is_second()) return;
         if constexpr (Owner::has_executor) {
+            // Until this has returned: the owner may end its context's work meanwhile, and that may be destroyed then.
+            auto const work = boost::asio::make_work_guard(where.executor);
             boost::asio::dispatch(where.executor, [owner] { owner->handled(); });
         } else {
             owner->handled();
