@@ -25,6 +25,7 @@
 #include <boost/beast/http/file_body.hpp>
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/vector_body.hpp>
+#include <boost/beast/http/write.hpp>
 
 #include <unistd.h>
 
