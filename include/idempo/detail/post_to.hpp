@@ -20,6 +20,7 @@ void post_at_work(boost::asio::any_io_executor const& executor, Work work, Handl
     auto const posting = boost::asio::require(executor, boost::asio::execution::blocking.never);
     posting.execute([work = std::move(work), handler = std::move(handler), ... results = std::move(results)]() mutable {
         boost::asio::dispatch(boost::asio::append(std::move(handler), std::move(results)...));
+        static_cast<void>(work);  // it is only kept
     });
 }
 
