@@ -2,6 +2,10 @@
 #include "support/catch.hpp"
 #include "support/charge_scene.hpp"
 
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <array>
 #include <optional>
 #include <random>
 #include <string>
@@ -21,6 +25,10 @@ std::string chunked_with(std::string const& lines, std::string const& trailer) {
     return "POST /charge HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" + lines +
            "\r\nd\r\n{\"amount\":42}\r\n0\r\n" + trailer + "\r\n";
 }
+
+/// Beast from 1.90 on drops trailers unless it is told to merge them.
+template <class Parser>
+constexpr bool drops_trailers = requires(Parser& parser) { parser.merge_all_trailers(true); };
 
 bool is_refusal(std::optional<text_response> const& answer) {
     return !answer || (answer->result_int() >= 400 && answer->result_int() < 500);
@@ -84,17 +92,27 @@ TEST_CASE("charge_server: control characters in a key never reach the handler") 
                                    "b\"\r\n"));
 }
 
-TEST_CASE("charge_server: a key, a credential or a scope in a trailer is refused") {
+TEST_CASE("charge_server: a key, a credential or a scope in a trailer is refused, or has no effect") {
     auto const style = each_style();
     CAPTURE(style);
     charge_scene scene(style, {"--header", "X-Pay-Key", "--scope", "header:X-Tenant"});
     std::string const head = "X-Pay-Key: a\r\nX-Tenant: one\r\n";
-    check_refused(scene, chunked_with(head, "Idempotency-Key: b\r\n"));
-    check_refused(scene, chunked_with(head, "Authorization: Bearer two\r\n"));
-    check_refused(scene, chunked_with(head, "x-pay-key: b\r\n"));
-    check_refused(scene, chunked_with(head, "X-Tenant: two\r\n"));
+    constexpr auto trailers = std::to_array({"Idempotency-Key: b\r\n", "Authorization: Bearer two\r\n",
+                                             "x-pay-key: b\r\n", "X-Tenant: two\r\n", "Connection: close\r\n"});
+    if constexpr (drops_trailers<http::request_parser<http::string_body>>) {
+        scene.client.send_raw(chunked_with(head, ""));
+        CHECK(scene.client.receive().result_int() == 201);
+        for (auto const* trailer : trailers) {
+            CAPTURE(trailer);
+            scene.client.send_raw(chunked_with(head, trailer));
+            CHECK(is_replay(scene.client.receive()));
+        }
+        scene.client.send_raw(chunked_with("X-Tenant: one\r\n", "X-Pay-Key: a\r\n"));
+        CHECK_FALSE(is_replay(scene.client.receive()));
+        return;
+    }
+    for (auto const* trailer : trailers) check_refused(scene, chunked_with(head, trailer));
     check_refused(scene, chunked_with("X-Tenant: one\r\n", "X-Pay-Key: b\r\n"));
-    check_refused(scene, chunked_with(head, "Connection: close\r\n"));
 
     scene.client.send_raw(chunked_with(head, "X-Checksum: 1\r\n"));
     CHECK(scene.client.receive().result_int() == 201);
