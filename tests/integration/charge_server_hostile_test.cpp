@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 #include "support/charge_scene.hpp"
+#include "support/dropped_trailers.hpp"
 
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -25,10 +26,6 @@ std::string chunked_with(std::string const& lines, std::string const& trailer) {
     return "POST /charge HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n" + lines +
            "\r\nd\r\n{\"amount\":42}\r\n0\r\n" + trailer + "\r\n";
 }
-
-/// Beast from 1.90 on drops trailers unless it is told to merge them.
-template <class Parser>
-constexpr bool drops_trailers = requires(Parser& parser) { parser.merge_all_trailers(true); };
 
 bool is_refusal(std::optional<text_response> const& answer) {
     return !answer || (answer->result_int() >= 400 && answer->result_int() < 500);

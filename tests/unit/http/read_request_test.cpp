@@ -2,6 +2,7 @@
 #include <idempo/http/read_request.hpp>
 
 #include "support/catch.hpp"
+#include "support/dropped_trailers.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
@@ -56,10 +57,7 @@ enum class style { synchronous, asynchronous };
 
 constexpr auto whole = std::numeric_limits<std::size_t>::max();
 
-/// Beast from 1.90 on merges trailers only when told to, only those that the head announces, and of those that change
-/// the framing none.
-template <class Parser>
-constexpr bool drops_trailers = requires(Parser& parser) { parser.merge_all_trailers(true); };
+using idempo::tests::drops_trailers;
 
 constexpr bool newer_beast = drops_trailers<parser_type>;
 
