@@ -77,8 +77,9 @@ TEST_CASE("redis: while it loads its data requests fail closed, and soon after t
 
 TEST_CASE("redis: while it is gone requests fail closed, and soon after its return they succeed") {
     redis_server server({"--appendonly", "yes"});
+    fault_proxy proxy(server.port());
     std::atomic<int> refused{0};
-    auto options = local_redis(server.port());
+    auto options = local_redis(proxy.port());
     options.observer = [&](redis_event const& event) { refused += event.problem == redis_problem::unreachable; };
     inspectable_redis store(options);
     REQUIRE(works(store));
@@ -86,13 +87,20 @@ TEST_CASE("redis: while it is gone requests fail closed, and soon after its retu
     for (int round = 0; round < 3; ++round) {
         server.kill();
         auto const before = refused.load();
+        auto const connections = proxy.connections();
+        auto const start = std::chrono::steady_clock::now();
         // Long enough for several attempts to connect, whose pauses grow (connection_fsm_test.cpp).
         poll_until([&] {
+            auto const began = std::chrono::steady_clock::now();
             auto const error = execute(store, numbered_key(1), ledger).first;
             CHECK((error == error::store_unavailable || error == error::store_timed_out));
+            CHECK(std::chrono::steady_clock::now() - began < 2s);
             return refused - before >= 3;
         });
         CHECK(ledger.size() == static_cast<std::size_t>(round));
+        // A pause lasts 20 ms at least, and most are longer. A storm would be hundreds.
+        auto const pauses = static_cast<std::size_t>((std::chrono::steady_clock::now() - start) / 20ms);
+        CHECK(proxy.connections() - connections < 10 + pauses);
         server.start();
         CHECK(time_to_work(store) < 2s);
         CHECK_FALSE(execute(store, numbered_key(100 + static_cast<std::size_t>(round)), ledger).first);

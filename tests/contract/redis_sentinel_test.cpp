@@ -221,7 +221,7 @@ TEST_CASE("redis sentinel: a change between two subscriptions is not missed") {
     scene.server(0).send_signal(SIGCONT);
 }
 
-TEST_CASE("redis sentinel: a malformed sentinel is asked again, and an outdated one is overruled") {
+TEST_CASE("redis sentinel: a malformed sentinel is asked again, not too often, and an outdated one is overruled") {
     sentinel_scene scene({.replicas = 1});
     fault_proxy proxy(scene.sentinel(0).port());
     redis_events const events;
@@ -236,9 +236,12 @@ TEST_CASE("redis sentinel: a malformed sentinel is asked again, and an outdated 
         inspectable_redis store(options);
         poll_until([&] { return works(store); });
         auto const before = proxy.connections();
+        auto const start = std::chrono::steady_clock::now();
         poll_until([&] { return events.count(redis_problem::no_sentinel) > 0; });
         poll_until([&] { return proxy.connections() > before + 2; });
         CHECK(works(store));
+        auto const pauses = static_cast<std::size_t>((std::chrono::steady_clock::now() - start) / 20ms);
+        CHECK(proxy.connections() - before < 10 + pauses);
         CHECK(events.count(redis_problem::lost) == 0);
     }
     SECTION("behind") {
